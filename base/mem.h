@@ -1,0 +1,28 @@
+/* mem.h - the heap, counted and failable. All heap calls of ours go through here; cJSON, SQLite and
+ * others are given these by their allocator hooks (mem_hook_libraries). Any thread. */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+void *mem_alloc(size_t size) __attribute__((malloc));		      /* NULL: refused */
+void *mem_zalloc(size_t count, size_t size) __attribute__((malloc)); /* zeroed, overflow checked */
+void *mem_realloc(void *at, size_t size);
+void *mem_aligned(size_t align, size_t size) __attribute__((malloc)); /* free by mem_free */
+void mem_free(void *at); /* NULL is fine */
+char *mem_strdup(const char *text);
+char *mem_memdup0(const void *from, size_t len); /* a copy with a NUL behind it */
+
+/* Allocations that this thread has asked for so far (to show that a path asks for none). */
+uint64_t mem_thread_count(void);
+
+/* Tests: the allocation number @nth (0 = the next) of this thread and all after it fail, until
+ * mem_fail_off(), which says whether any was made to fail. */
+void mem_fail_at(unsigned nth);
+bool mem_fail_off(void);
+
+void mem_hook_libraries(void); /* cJSON; once, at the start, before other threads */
+
+#endif
