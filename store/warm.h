@@ -5,7 +5,8 @@
 #define STORE_WARM_H
 
 #include "base/error.h"
-#include "base/inbox.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 struct warm;
 

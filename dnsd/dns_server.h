@@ -1,0 +1,36 @@
+/* dns_server.h - the DNS front end: workers, one a thread, each with its own SO_REUSEPORT UDP socket and TCP
+ * listener per address. A worker reads published zones only: per UDP query no heap, no lock, no log line, no system
+ * call but the batch's receive and send. Start and stop are called on the control thread. */
+#ifndef DNSD_DNS_SERVER_H
+#define DNSD_DNS_SERVER_H
+
+#include "base/error.h"
+#include "zones/zone_set.h"
+#include <sys/socket.h>
+#include <uv.h>
+
+struct dns_listen {
+	struct sockaddr_storage addr; /* port 0: a free one, the same for UDP and TCP and all workers */
+};
+
+struct dns_server_conf {
+	const struct dns_listen *listens; /* copied */
+	size_t listen_count;
+	unsigned threads;      /* 0: one per core */
+	uint16_t udp_size;     /* largest UDP answer, 1232 */
+	int64_t tcp_idle_ms;   /* 10000; a fifth when three quarters of the slots are used */
+	int64_t tcp_message_ms; /* 2000: one message must be whole within */
+	unsigned tcp_max;      /* connections per worker, 4096 */
+	unsigned tcp_per_prefix; /* per /32 (IPv4) or /64 and worker, 64 */
+	const struct zone_set *zones;
+};
+
+struct dns_server;
+
+/* Binds every address (all or nothing) and starts the threads. E_IO with the address in the text; address in
+ * use: E_CONFLICT. IPv6 addresses on a host without IPv6 are skipped when the wildcard was asked for. */
+int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf, struct error *err);
+size_t dns_server_addresses(const struct dns_server *s, struct sockaddr_storage *ret, size_t max); /* bound */
+void dns_server_stop(struct dns_server *s); /* waits for the threads (well under a second) and frees */
+
+#endif

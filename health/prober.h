@@ -1,0 +1,21 @@
+/* prober.h - active checks of persistent instances (nacos-naming 7.3, 7.4) on the health thread: targets follow
+ * the registry (watcher, control thread, posts to the health loop's inbox), probes run with rise and fall, adaptive
+ * intervals and jitter, and verdicts go to the desk as CMD_VERDICT with their reason. */
+#ifndef HEALTH_PROBER_H
+#define HEALTH_PROBER_H
+
+#include "registry/desk.h"
+
+struct prober;
+
+struct prober_conf {
+	unsigned probe_rate;	/* probes a second, 20000; above it intervals stretch */
+	unsigned in_flight;	/* 4096 */
+};
+
+/* Starts the health thread with its loop. */
+int prober_start(struct prober **ret, struct desk *desk, const struct prober_conf *conf, struct error *err);
+struct registry_watcher prober_watcher(struct prober *p); /* called on the control thread */
+void prober_stop(struct prober *p); /* waits for the thread; call before desk_close */
+
+#endif

@@ -1,0 +1,75 @@
+/* zone_set.h - all zones of the server: names <-> services, compiled from service views on the control
+ * thread (watcher of registry/registry.h), read by DNS workers inside RCU sections. Knows no sockets.
+ * Specification: dns.md 1, 2, 7.4, 8. */
+#ifndef ZONES_ZONE_SET_H
+#define ZONES_ZONE_SET_H
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/rcu.h"
+#include "registry/registry.h"
+#include "zones/query.h"
+
+enum zone_layout { LAYOUT_FULL, LAYOUT_BOUND };
+enum select_mode { SELECT_AUTO, SELECT_ALL, SELECT_ONE, SELECT_SHUFFLE, SELECT_SUBSET };
+enum protect_mode { PROTECT_NACOS, PROTECT_ALWAYS, PROTECT_OFF };
+enum all_unhealthy { UNHEALTHY_EMPTY, UNHEALTHY_OPEN, UNHEALTHY_SERVFAIL };
+
+struct zone_conf {
+	const char *name; /* presentation form, with or without the last dot */
+	enum zone_layout layout;
+	const char *ns, *group; /* LAYOUT_BOUND; NULL: public, DEFAULT_GROUP */
+	const char *mname, *rname; /* NULL: ns1.<zone>, hostmaster.<zone> */
+};
+
+struct zone_set_conf {
+	const struct zone_conf *zones; /* copied */
+	size_t zone_count;
+	uint32_t ttl, ttl_host, ttl_negative, ttl_apex, ttl_version; /* seconds: 5, 60, 5, 3600, 28800 */
+	enum select_mode mode;
+	enum protect_mode protect;
+	enum all_unhealthy all_unhealthy;
+	uint32_t cap;		      /* addresses, 16 */
+	int64_t subset_rotate_ms;     /* 30000; 0: never */
+	bool raw_alias, loopback_addresses;
+	const char *const *metadata_keys; /* TXT allow-list */
+	size_t metadata_key_count;
+	/* Addresses the server itself listens on, for ns1.<zone> (port-less text); may be empty: then
+	 * 127.0.0.1. Changed later by zone_set_ns_addresses. */
+	/* A new serial was published for a zone; persisted by the owner. NULL: none. */
+	void (*on_serial)(void *arg, const char *zone, uint32_t serial);
+	void *arg;
+};
+
+struct zone_set;
+
+/* Control thread. Errors: E_RANGE (a zone over 77 wire octets, a bad name), E_EXISTS (twice), E_NOMEM. */
+int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct rcu_reaper *reaper,
+		 struct error *err);
+void zone_set_free(struct zone_set *zs); /* no reader left */
+void zone_set_serial_restore(struct zone_set *zs, const char *zone, uint32_t last);
+int zone_set_ns_addresses(struct zone_set *zs, const char *const *addresses, size_t n, struct error *err);
+/* The watcher to hand to desk_watch(): on_view compiles and publishes, on_turn moves serials (at most one a
+ * second, from zone_set_tick too). */
+struct registry_watcher zone_set_watcher(struct zone_set *zs);
+void zone_set_tick(struct zone_set *zs, int64_t wall_ms); /* about every 100 ms, control thread */
+/* Until set ready every name in our zones is SERVFAIL with EDE 14. */
+void zone_set_ready(struct zone_set *zs);
+
+/* DNS workers, inside one RCU section, for each query of a batch: first all _prefetch, then all _prepare, then
+ * each _answer. A single query (TCP) may call just these three in a row. */
+void zone_set_prefetch(const struct zone_set *zs, struct dns_query *q); /* zone, hash, prefetch of index slot */
+void zone_set_prepare(const struct zone_set *zs, struct dns_query *q); /* node, prefetch of the blob */
+/* Writes answer, authority and additional sections (dns.md 2.1-2.8, 2.11; table rows 11-20 of 2.5), never a
+ * partial RRset: too big for @a->w is tc with nothing in it. Sets rcode, aa, tc, counts, ede. Class ANY
+ * clears aa. @r is the worker's. Returns the zone's number for counters, -1: no zone. */
+int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_answer *a, struct rng *r);
+const char *zone_set_zone_name(const struct zone_set *zs, int zone); /* for metrics; NULL: none */
+size_t zone_set_zone_count(const struct zone_set *zs);
+
+struct zone_set_stats { /* any thread */
+	uint64_t nodes, blobs, hosts, alias_conflicts, dropped_addresses, rebuilds, rebuild_ns, bytes;
+};
+void zone_set_stats(const struct zone_set *zs, struct zone_set_stats *ret);
+
+#endif
