@@ -10,6 +10,8 @@ struct arena {
 	char *at, *end;
 	size_t used, limit; /* bytes handed out; limit 0: none */
 	/* The first block may be the caller's (arena_init), so small requests touch no heap. */
+	char *first;
+	size_t first_len;
 };
 
 void arena_init(struct arena *a, void *first, size_t first_len, size_t limit);

@@ -1,0 +1,93 @@
+/* mem.c - see mem.h. Accounting is per thread, so that counting costs no shared cache line. */
+#include "base/mem.h"
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A base singleton, one per thread. */
+static _Thread_local struct {
+	uint64_t count;	  /* allocations asked for */
+	uint64_t fail_at; /* the count from which on they fail, plus one; 0: none does */
+	bool refused;
+} account;
+
+/* Counts one allocation; true: it is to fail. */
+static inline bool refuse(void)
+{
+	uint64_t n = account.count++;
+	if (__builtin_expect(account.fail_at == 0, 1) || n < account.fail_at - 1)
+		return false;
+	account.refused = true;
+	return true;
+}
+
+void *mem_alloc(size_t size)
+{
+	return refuse() ? NULL : malloc(size == 0 ? 1 : size);
+}
+
+void *mem_zalloc(size_t count, size_t size)
+{
+	if (refuse())
+		return NULL;
+	return count == 0 || size == 0 ? calloc(1, 1) : calloc(count, size);
+}
+
+void *mem_realloc(void *at, size_t size)
+{
+	return refuse() ? NULL : realloc(at, size == 0 ? 1 : size);
+}
+
+void *mem_aligned(size_t align, size_t size)
+{
+	void *at;
+	if (refuse() || posix_memalign(&at, align, size == 0 ? 1 : size) != 0)
+		return NULL;
+	return at;
+}
+
+void mem_free(void *at)
+{
+	free(at);
+}
+
+char *mem_strdup(const char *text)
+{
+	return mem_memdup0(text, strlen(text));
+}
+
+char *mem_memdup0(const void *from, size_t len)
+{
+	if (len == SIZE_MAX)
+		return NULL;
+	char *copy = mem_alloc(len + 1);
+	if (copy == NULL)
+		return NULL;
+	if (len > 0)
+		memcpy(copy, from, len);
+	copy[len] = '\0';
+	return copy;
+}
+
+uint64_t mem_thread_count(void)
+{
+	return account.count;
+}
+
+void mem_fail_at(unsigned nth)
+{
+	account.refused = false;
+	account.fail_at = account.count + nth + 1;
+}
+
+bool mem_fail_off(void)
+{
+	account.fail_at = 0;
+	return account.refused;
+}
+
+void mem_hook_libraries(void)
+{
+	cJSON_Hooks hooks = { mem_alloc, mem_free };
+	cJSON_InitHooks(&hooks);
+}
