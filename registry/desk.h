@@ -22,6 +22,8 @@ struct desk_conf {
 	const char *warm_path;	       /* NULL: no warm copy (tests) */
 	void (*on_ready)(void *arg);   /* loaded, restored and published, from the loop */
 	void (*on_store_state)(void *arg, enum store_state state, const char *reason);
+	/* A row of the store that is not the registry's own (zone/...), while loading; NULL: ignored. */
+	void (*on_other_row)(void *arg, const struct store_entry *e);
 	void *arg;
 };
 

@@ -1,0 +1,341 @@
+/* server.c - start-up and shutdown in order.
+ *
+ * Happy path: lock > desk opened (store loads, warm copy restored; zones follow as a watcher) > on_ready: DNS and
+ * HTTP bound, ports.json written, ready said > a signal > not ready > HTTP drained > DNS stopped > prober and
+ * beats closed > desk closed (durable writes finished, warm copy flushed) > loop empty > lock released.
+ * An error while starting walks the same way down from where it stood. */
+#include "config.h"
+#include "musterd/server.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "musterd/port_holder.h"
+#include "musterd/ports.h"
+#include "store/lock.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+enum { TICK_MS = 100 };
+
+struct server {
+	const struct server_conf *conf;
+	uv_loop_t loop;
+	uv_signal_t term, interrupt;
+	uv_timer_t tick;
+	bool handles_open;
+	struct data_lock *lock;
+	struct desk *desk;
+	struct zone_set *zones;
+	struct dns_server *dns;
+	struct api *api;
+	struct beats *beats;
+	struct prober *prober;
+	_Atomic(const char *) missing; /* what is not there yet; NULL: ready */
+	bool stopping;
+	uint64_t started_ns;
+	int rc; /* of a start that failed */
+	struct error error;
+};
+
+static void tell_system(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+	sd_notify(0, state);
+#else
+	(void)state;
+#endif
+}
+
+static const char *server_missing(void *arg)
+{
+	struct server *s = arg;
+
+	return atomic_load(&s->missing);
+}
+
+/* ---- the way down, step by step; each begins the next */
+static void on_desk_closed(void *arg)
+{
+	struct server *s = arg;
+
+	s->desk = NULL;
+	uv_close((uv_handle_t *)&s->term, NULL);
+	uv_close((uv_handle_t *)&s->interrupt, NULL);
+	uv_close((uv_handle_t *)&s->tick, NULL);
+}
+
+static void on_beats_closed(void *arg)
+{
+	struct server *s = arg;
+
+	s->beats = NULL;
+	desk_close(s->desk, on_desk_closed, s);
+}
+
+static void on_api_stopped(void *arg)
+{
+	struct server *s = arg;
+
+	s->api = NULL;
+	if (s->dns != NULL)
+		dns_server_stop(s->dns);
+	s->dns = NULL;
+	if (s->prober != NULL)
+		prober_stop(s->prober);
+	s->prober = NULL;
+	if (s->beats != NULL)
+		beats_close(s->beats, on_beats_closed, s);
+	else
+		on_beats_closed(s);
+}
+
+static void server_stop(struct server *s, const char *why)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	atomic_store(&s->missing, "stopping");
+	log_info("server", "stopping: %s", why);
+	tell_system("STOPPING=1");
+	if (s->api != NULL)
+		api_stop(s->api, &s->loop, on_api_stopped, s);
+	else
+		on_api_stopped(s);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	server_stop(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+static void server_fail(struct server *s, int rc)
+{
+	s->rc = rc;
+	server_stop(s, s->error.text);
+}
+
+/* ---- the way up */
+static void on_tick(uv_timer_t *timer)
+{
+	struct server *s = timer->data;
+
+	zone_set_tick(s->zones, clock_wall_ms());
+}
+
+static int server_bind(struct server *s, struct bound_addresses *bound)
+{
+	struct dns_server_conf dns = s->conf->dns;
+	struct api_conf api = s->conf->api;
+	int rc;
+
+	dns.zones = s->zones;
+	rc = dns_server_start(&s->dns, &dns, &s->error);
+	if (rc < 0) {
+		for (size_t i = 0; i < dns.listen_count && i < 64; i++)
+			bound->dns[i] = dns.listens[i].addr;
+		return port_holder_explain(&s->error, rc, bound->dns, dns.listen_count);
+	}
+	bound->dns_count = dns_server_addresses(s->dns, bound->dns, 64);
+	api.not_ready = server_missing;
+	api.not_ready_arg = s;
+	rc = api_start(&s->api, s->desk, &api, &s->error);
+	if (rc < 0)
+		return port_holder_explain(&s->error, rc, api.listens, api.listen_count);
+	bound->http_count = api_addresses(s->api, bound->http, 16);
+	return ports_write(s->conf->data_dir, bound, &s->error);
+}
+
+static void say_ready(struct server *s, const struct bound_addresses *bound)
+{
+	char text[64];
+	struct registry_stats stats;
+
+	for (size_t i = 0; i < bound->dns_count; i++) {
+		address_format(text, sizeof(text), &bound->dns[i]);
+		log_info("server", "DNS on %s", text);
+	}
+	for (size_t i = 0; i < bound->http_count; i++) {
+		address_format(text, sizeof(text), &bound->http[i]);
+		log_info("server", "HTTP on %s", text);
+	}
+	registry_stats(desk_registry(s->desk), &stats);
+	log_info("server", "ready after %.0f ms: %llu services, %llu instances",
+		 (double)(clock_ns() - s->started_ns) / 1e6, (unsigned long long)stats.services,
+		 (unsigned long long)stats.instances);
+	tell_system("READY=1");
+}
+
+static void on_ready(void *arg)
+{
+	struct server *s = arg;
+	struct bound_addresses bound = { .dns_count = 0 };
+
+	if (s->stopping)
+		return;
+	zone_set_ready(s->zones);
+	int rc = server_bind(s, &bound);
+	if (rc < 0) {
+		server_fail(s, rc);
+		return;
+	}
+	atomic_store(&s->missing, NULL);
+	say_ready(s, &bound);
+}
+
+static void on_store_state(void *arg, enum store_state state, const char *reason)
+{
+	struct server *s = arg;
+
+	if (state == STORE_LIVE)
+		log_info("store", "durable writes are accepted");
+	else if (state == STORE_FULL)
+		log_error("store", "durable writes are refused: %s", reason);
+	else if (state == STORE_REFUSED && !s->stopping) {
+		s->rc = error_set(&s->error, E_IO, "store: %s", reason);
+		server_stop(s, s->error.text);
+	}
+}
+
+static int server_handles(struct server *s)
+{
+	uv_signal_init(&s->loop, &s->term);
+	uv_signal_init(&s->loop, &s->interrupt);
+	uv_timer_init(&s->loop, &s->tick);
+	s->term.data = s->interrupt.data = s->tick.data = s;
+	uv_signal_start(&s->term, on_signal, SIGTERM);
+	uv_signal_start(&s->interrupt, on_signal, SIGINT);
+	return uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+/* What follows the registry: names first, so that DNS has a change before anybody else hears of it. */
+static int server_watchers(struct server *s)
+{
+	struct registry_watcher watcher = zone_set_watcher(s->zones);
+	int rc = desk_watch(s->desk, &watcher);
+
+	if (rc < 0)
+		return rc;
+	rc = beats_start(&s->beats, &s->loop, s->desk, &s->conf->beats, &s->error);
+	if (rc < 0)
+		return rc;
+	watcher = beats_watcher(s->beats);
+	rc = desk_watch(s->desk, &watcher);
+	if (rc < 0)
+		return rc;
+	rc = prober_start(&s->prober, s->desk, &s->conf->prober, &s->error);
+	if (rc < 0)
+		return rc;
+	watcher = prober_watcher(s->prober);
+	return desk_watch(s->desk, &watcher);
+}
+
+static void on_serial(void *arg, const char *zone, uint32_t serial);
+
+static void on_other_row(void *arg, const struct store_entry *e)
+{
+	struct server *s = arg;
+	const char *at = e->key;
+	char segment[256];
+
+	/* muster/1/zone/<name>/serial */
+	for (int i = 0; i < 3; i++)
+		if (key_next(&at, segment, sizeof(segment)) < 0)
+			return;
+	if (strcmp(segment, "zone") != 0 || key_next(&at, segment, sizeof(segment)) < 0)
+		return;
+	zone_set_serial_restore(s->zones, segment, (uint32_t)strtoul(e->value, NULL, 10));
+}
+
+static int server_open(struct server *s)
+{
+	struct desk_conf desk = s->conf->desk;
+	struct zone_set_conf zones = s->conf->zones;
+	int rc;
+
+	desk.on_ready = on_ready;
+	desk.on_store_state = on_store_state;
+	desk.on_other_row = on_other_row;
+	desk.arg = s;
+	rc = desk_open(&s->desk, &s->loop, &desk, &s->error);
+	if (rc < 0)
+		return rc;
+	zones.on_serial = on_serial;
+	zones.arg = s;
+	rc = zone_set_new(&s->zones, &zones, desk_reaper(s->desk), &s->error);
+	if (rc < 0)
+		return rc;
+	return server_watchers(s);
+}
+
+static void on_serial_kept(void *arg, const struct store_reply *reply)
+{
+	(void)arg;
+	(void)reply; /* refused: the next serial starts from the clock, which is above it */
+}
+
+static void on_serial(void *arg, const char *zone, uint32_t serial)
+{
+	struct server *s = arg;
+	struct text key;
+	char value[16];
+	struct store_op op;
+
+	if (s->stopping)
+		return;
+	text_init(&key);
+	text_add(&key, "/muster/1/zone");
+	key_add(&key, zone);
+	key_add(&key, "serial");
+	snprintf(value, sizeof(value), "%u", serial);
+	op = (struct store_op){ key.at, value, strlen(value) };
+	if (!key.failed)
+		store_commit(desk_store(s->desk), &(struct store_batch){ .ops = &op, .op_count = 1 },
+			     on_serial_kept, NULL, NULL);
+	text_done(&key);
+}
+
+int server_run(const struct server_conf *conf, struct error *err)
+{
+	struct server s = { .conf = conf, .started_ns = clock_ns() };
+	int rc;
+
+	atomic_init(&s.missing, "loading the store");
+	rc = data_lock_take(&s.lock, conf->data_dir, err);
+	if (rc < 0)
+		return rc;
+	ports_remove(conf->data_dir);
+	uv_loop_init(&s.loop);
+	rcu_thread_start();
+	metrics_thread_start();
+	server_handles(&s);
+	rc = server_open(&s);
+	if (s.desk == NULL) {
+		on_desk_closed(&s);
+	} else if (rc < 0) {
+		server_fail(&s, rc);
+	}
+	uv_run(&s.loop, UV_RUN_DEFAULT);
+	if (s.zones != NULL)
+		zone_set_free(s.zones);
+	metrics_thread_stop();
+	rcu_thread_stop();
+	ports_remove(conf->data_dir);
+	data_lock_release(s.lock);
+	if (uv_loop_close(&s.loop) != 0)
+		log_warn("server", "a handle was left open");
+	if (rc < 0)
+		s.rc = rc;
+	if (s.rc < 0)
+		*err = s.error;
+	else
+		log_info("server", "stopped");
+	return s.rc;
+}

@@ -1,0 +1,26 @@
+/* server.h - the whole server in one process: what is started in which order, and stopped in the reverse one.
+ * Owns the control loop. Control thread. */
+#ifndef MUSTERD_SERVER_H
+#define MUSTERD_SERVER_H
+
+#include "api/api.h"
+#include "dnsd/dns_server.h"
+#include "health/beats.h"
+#include "health/prober.h"
+#include "registry/desk.h"
+#include "zones/zone_set.h"
+
+struct server_conf {
+	const char *data_dir;
+	struct desk_conf desk; /* its callbacks are filled in here */
+	struct zone_set_conf zones;
+	struct dns_server_conf dns;
+	struct api_conf api;
+	struct beats_conf beats;
+	struct prober_conf prober;
+};
+
+/* Runs until SIGTERM or SIGINT, then stops in order. 0, or the error that kept it from serving. */
+int server_run(const struct server_conf *conf, struct error *err);
+
+#endif
