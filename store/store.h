@@ -82,6 +82,7 @@ struct store_reply {
 	int code; /* E_OK: on disk. E_CONFLICT, E_FULL, E_IO, E_TIMEOUT: nothing was done */
 	const struct error *error;
 	int64_t number; /* E_OK: the change number, drawn now; publish and answer with it */
+	int64_t mod_revision; /* E_OK: what STORE_COND_REVISION compares with from now on */
 };
 typedef void store_commit_cb(void *arg, const struct store_reply *reply);
 /* @batch is copied. E_OK: @on_reply comes exactly once, later, from the loop, in order of the calls.
