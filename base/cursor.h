@@ -43,7 +43,9 @@ static inline uint8_t cursor_u8(struct cursor *c)
 static inline uint16_t cursor_u16(struct cursor *c) /* big-endian */
 {
 	const uint8_t *p = cursor_take(c, 2);
-	return p == NULL ? 0 : (uint16_t)(p[0] << 8 | p[1]);
+	if (p == NULL)
+		return 0;
+	return (uint16_t)((unsigned)p[0] << 8 | p[1]);
 }
 
 static inline uint32_t cursor_u32(struct cursor *c)
