@@ -11,11 +11,19 @@ struct beats;
 struct beats_conf {
 	unsigned floor_percent; /* 20 */
 	int64_t floor_hold_ms;	/* 60000 at most */
+	bool never_remove;	/* registry.expire_instances = off: unhealthy, but listed for ever */
 };
 
+/* @loop and @desk are borrowed until beats_free(). */
 int beats_start(struct beats **ret, uv_loop_t *loop, struct desk *desk, const struct beats_conf *conf,
 		struct error *err);
 struct registry_watcher beats_watcher(struct beats *b);
+/* What the timer does when it fires, now: for tests that move the fake clock. It may be called at any time
+ * from the loop's thread, but a fake clock moved by more than 2 s at once is a pause of ours to it. */
+void beats_tick(struct beats *b);
+/* Before desk_close: no deadline fires any more, and what is under way comes back; then @on_closed. The
+ * watcher stays callable (it does nothing) until beats_free(), which belongs behind the desk's closing. */
 void beats_close(struct beats *b, void (*on_closed)(void *arg), void *arg);
+void beats_free(struct beats *b); /* NULL is fine */
 
 #endif

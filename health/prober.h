@@ -13,9 +13,12 @@ struct prober_conf {
 	unsigned in_flight;	/* 4096 */
 };
 
-/* Starts the health thread with its loop. */
+/* Starts the health thread with its loop. @desk is borrowed until prober_free(). */
 int prober_start(struct prober **ret, struct desk *desk, const struct prober_conf *conf, struct error *err);
 struct registry_watcher prober_watcher(struct prober *p); /* called on the control thread */
-void prober_stop(struct prober *p); /* waits for the thread; call before desk_close */
+/* On the control thread: waits for the thread; call before desk_close. The watcher stays callable (it does
+ * nothing), and verdicts under way may still come back, until prober_free(). */
+void prober_stop(struct prober *p);
+void prober_free(struct prober *p); /* after the desk has closed; NULL is fine */
 
 #endif
