@@ -1,0 +1,76 @@
+"""Work amplification: what a query costs stays what its answer costs, whatever is asked and however large a service is."""
+import os
+import re
+import subprocess
+import tempfile
+import threading
+
+import pytest
+from conftest import VARIANT
+
+TOOLS = os.path.join(os.path.dirname(os.environ.get("MUSTERD", "")), "..", "tests", "bench")
+
+
+def cost(server, lines, seconds=1.0):
+    """Server CPU microseconds per query, and what was answered, under a closed loop of one generator."""
+    with tempfile.NamedTemporaryFile("w", suffix=".q") as questions:
+        questions.write("\n".join(lines) + "\n")
+        questions.flush()
+        line = subprocess.run([os.path.join(TOOLS, "dnsblast"), "127.0.0.1", str(server.dns[1]), questions.name, str(seconds), "128", "4", "1",
+                               str(server.process.pid)], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return {k: float(v) for k, v in re.findall(r"(\w+)=([\d.]+)", line)}
+
+
+@pytest.fixture(scope="module")
+def loaded(server):
+    server.put("/nacos/v1/ns/operator/switches", entry="check", value="false")
+    for i in range(4):
+        server.register("small", f"10.40.0.{i + 1}", 80)
+
+    def fill(part):
+        import http.client
+        connection = http.client.HTTPConnection(*server.http_address, timeout=60)
+        for i in range(part, 10000, 4):
+            connection.request("POST", f"/nacos/v1/ns/instance?serviceName=giant&ip=10.41.{i >> 8}.{i & 255}&port=80")
+            answer = connection.getresponse()
+            assert answer.read() == b"ok", answer.status
+
+    threads = [threading.Thread(target=fill, args=(p,)) for p in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(server.addresses("giant.svc.muster.internal")) == 16
+    return server
+
+
+def test_the_cost_of_a_query_is_that_of_its_answer(loaded):
+    base = cost(loaded, ["small.svc.muster.internal A"])
+    assert base["noerror"] == base["got"] and base["avg_answers"] == 4
+    kinds = {
+        "apex": ["muster.internal SOA", "muster.internal NS", "muster.internal A"],
+        "ANY": ["small.svc.muster.internal ANY", "giant.svc.muster.internal ANY", "muster.internal ANY"],
+        "absent": [f"absent{i}.svc.muster.internal A" for i in range(1000)],
+        "absent deep": [".".join(["a"] * 60) + f"{i}.svc.muster.internal A" for i in range(100)],
+        "giant A": ["giant.svc.muster.internal A"],
+        "giant AAAA": ["giant.svc.muster.internal AAAA"],
+        "giant SRV": ["giant.svc.muster.internal SRV", "_giant._tcp.svc.muster.internal SRV"],
+        "giant TXT": ["giant.svc.muster.internal TXT"],
+        "out of zone": ["www.example.com A"],
+    }
+    limit = 3.0
+    table, over = [], []
+    for kind, lines in kinds.items():
+        figures = min((cost(loaded, lines, 0.7) for _ in range(2)), key=lambda f: f["server_us_per_query"])
+        ratio = figures["server_us_per_query"] / base["server_us_per_query"]
+        table.append(f"{kind}: {figures['server_us_per_query']:.2f} us, {ratio:.2f} x of a plain A, {figures['avg_answers']:.1f} answers")
+        if ratio > limit and VARIANT == "plain":
+            over.append(kind)
+        assert figures["lost"] == 0 or figures["lost"] < figures["got"] / 100, (kind, figures)
+    print("\n".join(table))
+    assert not over, "\n".join(table)
+
+
+def test_a_giant_service_is_whole_over_tcp_and_truncated_over_udp(loaded):
+    over_udp = loaded.dig("giant.svc.muster.internal", "SRV")
+    assert over_udp.flags & 0x0200 and not over_udp.answer
