@@ -31,7 +31,7 @@ struct server {
 	uv_signal_t term, interrupt;
 	uv_timer_t tick;
 	bool handles_open;
-	struct data_lock *lock;
+	struct lock *lock;
 	struct desk *desk;
 	struct zone_set *zones;
 	struct dns_server *dns;
@@ -305,10 +305,12 @@ static void on_serial(void *arg, const char *zone, uint32_t serial)
 int server_run(const struct server_conf *conf, struct error *err)
 {
 	struct server s = { .conf = conf, .started_ns = clock_ns() };
+	char lock_path[4096];
 	int rc;
 
 	atomic_init(&s.missing, "loading the store");
-	rc = data_lock_take(&s.lock, conf->data_dir, err);
+	snprintf(lock_path, sizeof(lock_path), "%s/lock", conf->data_dir);
+	rc = lock_take(&s.lock, lock_path, err);
 	if (rc < 0)
 		return rc;
 	ports_remove(conf->data_dir);
@@ -328,7 +330,7 @@ int server_run(const struct server_conf *conf, struct error *err)
 	metrics_thread_stop();
 	rcu_thread_stop();
 	ports_remove(conf->data_dir);
-	data_lock_release(s.lock);
+	lock_release(s.lock);
 	if (uv_loop_close(&s.loop) != 0)
 		log_warn("server", "a handle was left open");
 	if (rc < 0)
