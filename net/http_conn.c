@@ -501,7 +501,7 @@ void http_conn_start(struct http_conn *c)
 	c->since_ms = http_now(c->server);
 	http_parser_init(&c->parser, HTTP_REQUEST);
 	c->parser.data = c;
-	stream_start(&c->stream, &http_conn_events, c->server->conf.out_max);
+	stream_start(&c->stream, &c->server->streams, &http_conn_events, c->server->conf.out_max);
 	stream_read_start(&c->stream);
 }
 

@@ -32,8 +32,10 @@ void stream_loop_done(struct stream_loop *sl)
 	sl->read_buffer = NULL;
 }
 
-void stream_start(struct stream *s, const struct stream_events *events, size_t queued_max)
+void stream_start(struct stream *s, struct stream_loop *shared,
+		  const struct stream_events *events, size_t queued_max)
 {
+	s->shared = shared;
 	s->events = events;
 	s->queued_max = queued_max;
 	uv_tcp_nodelay(&s->tcp, 1);

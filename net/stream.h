@@ -72,8 +72,9 @@ struct stream_part {
 	void *release_arg;
 };
 
-/* Between the listener's accept and the first use. @queued_max: bytes. */
-void stream_start(struct stream *s, const struct stream_events *events, size_t queued_max);
+/* Between the accept and the first use. @shared and @events are borrowed; @queued_max: bytes. */
+void stream_start(struct stream *s, struct stream_loop *shared,
+		  const struct stream_events *events, size_t queued_max);
 void stream_read_start(struct stream *s);
 void stream_read_stop(struct stream *s);
 /* Send all @count (at most STREAM_PARTS_MAX) parts, in order, in one system call if the kernel
