@@ -43,6 +43,7 @@ struct beats {
 	struct floor floor;
 	bool never_remove;
 	bool closing, timer_closed;
+	bool alarmed; /* the present hold has been told */
 	int64_t armed_ms; /* when the timer is to fire; INT64_MAX: it sleeps */
 	int64_t now_ms;	  /* of the turn under way */
 	struct expiry *free;
@@ -203,7 +204,8 @@ static void on_due(void *arg, struct wheel_node *node)
 		wheel_add(b->wheel, node, due);
 		return;
 	}
-	if (floor_holds(&b->floor, i, b->now_ms)) {
+	bool first = node->due_ms <= due; /* later looks are armed for later */
+	if (floor_holds(&b->floor, i, b->now_ms, first)) {
 		wheel_add(b->wheel, node, next_look_ms(b, i));
 		return;
 	}
@@ -226,19 +228,31 @@ static bool checks_are_on(struct beats *b)
 static void floor_turn(struct beats *b, int64_t now_ms)
 {
 	struct floor *f = &b->floor;
-	if (f->state == FLOOR_SETTLING && floor_decide(f, b->registry, now_ms)) {
-		metrics_add(b->floors_total, 1);
-		metrics_set(b->held, (double)f->held);
-		log_warn("health",
-			 "this process stood still for %lld ms; %llu ephemeral instances that would now expire "
-			 "are held for at most %lld s, until they beat again",
-			 (long long)f->paused_ms, (unsigned long long)f->held,
-			 (long long)(f->hold_ms / 1000));
-	} else if (f->state == FLOOR_HOLDING && now_ms >= f->until_ms) {
+	if (f->state == FLOOR_SETTLING)
+		floor_decide(f, b->registry, now_ms);
+	if (!floor_over(f, now_ms))
+		return;
+	if (b->alarmed)
 		log_warn("health", "held instances that have not beaten since now expire");
-		metrics_set(b->held, 0);
-		floor_end(f);
-	}
+	b->alarmed = false;
+	metrics_set(b->held, 0);
+	floor_end(f);
+}
+
+static void floor_alarm(struct beats *b)
+{
+	struct floor *f = &b->floor;
+	if (f->held == 0)
+		return;
+	metrics_set(b->held, (double)f->held);
+	if (b->alarmed)
+		return;
+	b->alarmed = true;
+	metrics_add(b->floors_total, 1);
+	log_warn("health",
+		 "this process stood still for %lld ms; %llu ephemeral instances that would now expire are held "
+		 "for at most %lld s, until they beat again",
+		 (long long)f->paused_ms, (unsigned long long)f->held, (long long)(f->hold_ms / 1000));
 }
 
 /* Returns when to come back. */
@@ -254,7 +268,9 @@ static int64_t turn(struct beats *b, int64_t now_ms)
 	unsigned room = EXPIRES_MAX - b->under_way;
 	unsigned max = room < TURN_MAX ? room : TURN_MAX;
 	b->now_ms = now_ms;
-	if (wheel_turn(b->wheel, now_ms, max, on_due, b) == max)
+	unsigned called = wheel_turn(b->wheel, now_ms, max, on_due, b);
+	floor_alarm(b);
+	if (called == max)
 		return now_ms; /* more wait: let others run, then go on */
 	int64_t next = wheel_next_ms(b->wheel);
 	return next > now_ms ? next : now_ms + WHEEL_TICK_MS;
@@ -268,6 +284,7 @@ void beats_tick(struct beats *b)
 	if (b->armed_ms != INT64_MAX && now - b->armed_ms > FLOOR_STALL_MS) {
 		metrics_add(b->pauses_total, 1);
 		metrics_set(b->held, 0);
+		b->alarmed = false;
 		floor_pause(&b->floor, now, now - b->armed_ms);
 	}
 	int64_t next = turn(b, now);

@@ -7,11 +7,12 @@
 struct floor_service {
 	uint64_t id;
 	uint32_t due, all;
+	bool held;
 };
 
 struct floor_count {
 	struct floor *f;
-	uint64_t due, all;
+	int64_t now_ms;
 	bool no_memory;
 };
 
@@ -60,11 +61,10 @@ bool floor_settling(const struct floor *f, int64_t now_ms)
 	return f->state == FLOOR_SETTLING && now_ms < f->until_ms;
 }
 
-/* Silent since the pause, and due within the interval after it. */
-static bool in_window(const struct floor *f, const struct instance *i)
+/* Silent since before the pause ended. */
+static bool silent(const struct floor *f, const struct instance *i)
 {
-	int64_t last = atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed);
-	return last <= f->resumed_ms && beat_deadline_ms(i) <= f->resumed_ms + FLOOR_WINDOW_MS;
+	return atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed) <= f->resumed_ms;
 }
 
 static struct floor_service *service_entry(struct floor *f, uint64_t id)
@@ -87,12 +87,13 @@ static struct floor_service *service_entry(struct floor *f, uint64_t id)
 static void count_one(void *arg, struct instance *i)
 {
 	struct floor_count *c = arg;
+	struct floor *f = c->f;
 	if ((i->flags & INSTANCE_EPHEMERAL) == 0)
 		return;
-	struct floor_service *s = service_entry(c->f, service_info(i->service)->id);
-	bool due = in_window(c->f, i);
-	c->all++;
-	c->due += due;
+	struct floor_service *s = service_entry(f, service_info(i->service)->id);
+	bool due = silent(f, i) && beat_deadline_ms(i) <= c->now_ms + i->beat_ms;
+	f->total++;
+	f->due += due;
 	if (s == NULL) {
 		c->no_memory = true;
 		return;
@@ -103,37 +104,57 @@ static void count_one(void *arg, struct instance *i)
 
 static bool too_many(const struct floor *f, uint64_t due, uint64_t all)
 {
-	return due * 100 > all * f->percent;
+	return due > 0 && due * 100 > all * f->percent;
 }
 
-bool floor_decide(struct floor *f, struct registry *r, int64_t now_ms)
+void floor_decide(struct floor *f, struct registry *r, int64_t now_ms)
 {
-	struct floor_count c = { .f = f };
+	struct floor_count c = { .f = f, .now_ms = now_ms };
 	registry_each_instance(r, count_one, &c);
-	f->all = c.due > 0 && (c.no_memory || too_many(f, c.due, c.all));
-	f->held = f->all ? c.due : 0;
+	f->all = c.no_memory || too_many(f, f->due, f->total);
+	f->held = f->all ? f->due : 0;
+	f->state = FLOOR_WATCHING;
+	f->until_ms = now_ms + f->hold_ms;
 	struct floor_service *s;
 	for (size_t i = 0; (s = map_next(&f->services, &i)) != NULL;) {
-		if (!f->all && too_many(f, s->due, s->all)) {
+		s->held = too_many(f, s->due, s->all);
+		if (s->held && !f->all)
 			f->held += s->due;
-			continue;
-		}
-		map_remove(&f->services, id_hash(s->id), &s->id);
-		mem_free(s);
 	}
-	f->state = f->held > 0 ? FLOOR_HOLDING : FLOOR_IDLE;
-	f->until_ms = now_ms + f->hold_ms;
-	return f->held > 0;
 }
 
-bool floor_holds(const struct floor *f, const struct instance *i, int64_t now_ms)
+/* A healthy one more is late; what was counted at the start is not counted twice. */
+static void count_late(struct floor *f, struct floor_service *s, const struct instance *i)
 {
-	if (f->state != FLOOR_HOLDING || now_ms >= f->until_ms || !in_window(f, i))
+	int64_t decided_ms = f->until_ms - f->hold_ms;
+	if ((i->flags & INSTANCE_HEALTHY) == 0 || beat_deadline_ms(i) <= decided_ms + i->beat_ms)
+		return;
+	f->due++;
+	s->due++;
+	f->all = f->all || too_many(f, f->due, f->total);
+	s->held = s->held || too_many(f, s->due, s->all);
+	if (f->all || s->held)
+		f->held++;
+}
+
+bool floor_holds(struct floor *f, const struct instance *i, int64_t now_ms, bool first)
+{
+	if (f->state != FLOOR_WATCHING || now_ms >= f->until_ms || !silent(f, i) ||
+	    beat_deadline_ms(i) > f->resumed_ms + FLOOR_WINDOW_MS)
 		return false;
-	if (f->all)
-		return true;
 	uint64_t id = service_info(i->service)->id;
-	return map_find(&f->services, id_hash(id), &id) != NULL;
+	struct floor_service *s = map_find(&f->services, id_hash(id), &id);
+	if (s != NULL && first)
+		count_late(f, s, i);
+	return f->all || (s != NULL && s->held);
+}
+
+bool floor_over(const struct floor *f, int64_t now_ms)
+{
+	if (f->state != FLOOR_WATCHING)
+		return false;
+	int64_t end = f->held > 0 ? f->until_ms : f->resumed_ms + FLOOR_WINDOW_MS;
+	return now_ms >= end;
 }
 
 void floor_end(struct floor *f)
@@ -141,5 +162,5 @@ void floor_end(struct floor *f)
 	services_clear(f);
 	f->state = FLOOR_IDLE;
 	f->all = false;
-	f->held = 0;
+	f->due = f->total = f->held = 0;
 }

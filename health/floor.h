@@ -14,7 +14,7 @@ enum {
 	FLOOR_WINDOW_MS = 15000, /* the interval: a silence that ends in it is partly ours */
 };
 
-enum floor_state { FLOOR_IDLE, FLOOR_SETTLING, FLOOR_HOLDING };
+enum floor_state { FLOOR_IDLE, FLOOR_SETTLING, FLOOR_WATCHING };
 
 struct floor {
 	unsigned percent;
@@ -22,10 +22,10 @@ struct floor {
 	enum floor_state state;
 	int64_t resumed_ms; /* when the pause ended */
 	int64_t paused_ms;  /* how long it was */
-	int64_t until_ms;   /* end of settling or holding */
+	int64_t until_ms;   /* end of settling; then the end of holding */
 	bool all;	    /* everything is held */
-	uint64_t held;	    /* instances that the count found held */
-	struct map services; /* struct floor_service, those held */
+	uint64_t due, total, held; /* instances: late or nearly so, ephemeral, held */
+	struct map services;	   /* struct floor_service, by id */
 };
 
 void floor_init(struct floor *f, unsigned percent, int64_t hold_ms);
@@ -34,11 +34,13 @@ void floor_done(struct floor *f);
 void floor_pause(struct floor *f, int64_t now_ms, int64_t paused_ms);
 /* While true nothing expires at all: beats that came meanwhile are being read. */
 bool floor_settling(const struct floor *f, int64_t now_ms);
-/* Settling is over: count and decide. True: something is held from now on. */
-bool floor_decide(struct floor *f, struct registry *r, int64_t now_ms);
-/* Whether this instance, whose deadline has passed, is held. */
-bool floor_holds(const struct floor *f, const struct instance *i, int64_t now_ms);
-/* The hold's time is over: back to idle. */
+/* Settling is over: counts what is late or will be unless its very next beat comes, and decides. */
+void floor_decide(struct floor *f, struct registry *r, int64_t now_ms);
+/* Whether this instance, whose deadline has passed, is held. @first: its deadline fires for the first
+ * time; late ones that trickle in are counted too, and those over the share are held. */
+bool floor_holds(struct floor *f, const struct instance *i, int64_t now_ms, bool first);
+/* True when the interval, and with held instances the hold, is over: the owner then calls floor_end(). */
+bool floor_over(const struct floor *f, int64_t now_ms);
 void floor_end(struct floor *f);
 
 /* When an instance's silence is too long: the last moment at which it is still well. */
