@@ -1,0 +1,162 @@
+/* counters.c - the cells and the tallies. */
+#include "dnsd/counters.h"
+#include "base/metrics.h"
+#include <stdio.h>
+#include <string.h>
+
+/* Types and RCODEs are classes: a client must not be able to make new cells. The last class is the rest. */
+static const char *const type_names[COUNTED_TYPES] = { "A", "AAAA", "SRV", "TXT", "PTR", "SOA", "other" };
+static const char *const zone_rcode_names[ZONE_RCODES] = { "NOERROR", "NXDOMAIN", "SERVFAIL", "other" };
+static const char *const error_rcode_names[ERROR_RCODES] = { "NOERROR", "FORMERR", "SERVFAIL", "NOTIMP", "REFUSED",
+							     "NOTAUTH", "BADVERS", "other" };
+static const char *const transport_names[TRANSPORTS] = { "udp", "tcp" };
+
+static unsigned type_class(uint16_t qtype)
+{
+	switch (qtype) {
+	case RR_A:
+		return 0;
+	case RR_AAAA:
+		return 1;
+	case RR_SRV:
+		return 2;
+	case RR_TXT:
+		return 3;
+	case RR_PTR:
+		return 4;
+	case RR_SOA:
+		return 5;
+	default:
+		return COUNTED_TYPES - 1;
+	}
+}
+
+static unsigned zone_rcode_class(uint16_t rcode)
+{
+	switch (rcode) {
+	case RCODE_NOERROR:
+		return 0;
+	case RCODE_NXDOMAIN:
+		return 1;
+	case RCODE_SERVFAIL:
+		return 2;
+	default:
+		return ZONE_RCODES - 1;
+	}
+}
+
+static unsigned error_rcode_class(uint16_t rcode)
+{
+	switch (rcode) {
+	case RCODE_NOERROR:
+		return 0;
+	case RCODE_FORMERR:
+		return 1;
+	case RCODE_SERVFAIL:
+		return 2;
+	case RCODE_NOTIMP:
+		return 3;
+	case RCODE_REFUSED:
+		return 4;
+	case RCODE_NOTAUTH:
+		return 5;
+	case RCODE_BADVERS:
+		return 6;
+	default:
+		return ERROR_RCODES - 1;
+	}
+}
+
+static unsigned query_declare(const char *zone, const char *type, const char *rcode, const char *transport)
+{
+	char labels[384]; /* a zone has at most 77 wire octets: 304 characters if all were escaped */
+	snprintf(labels, sizeof labels, "zone=\"%s\",type=\"%s\",rcode=\"%s\",transport=\"%s\"", zone, type, rcode,
+		 transport);
+	return metrics_counter("dns_queries_total", "DNS queries answered; zone and type are empty when no zone had a part.",
+			       labels);
+}
+
+static void queries_declare(struct dns_counters *c, const struct zone_set *zones, enum transport t)
+{
+	for (unsigned r = 0; r < ERROR_RCODES; r++)
+		c->queries[t][r] = query_declare("", "", error_rcode_names[r], transport_names[t]);
+	size_t zone_count = zone_set_zone_count(zones);
+	for (unsigned z = 0; z < COUNTED_ZONES && z < zone_count; z++) {
+		bool rest = z + 1 == COUNTED_ZONES && zone_count > COUNTED_ZONES;
+		const char *name = rest ? "other" : zone_set_zone_name(zones, (int)z);
+		for (unsigned i = 0; i < ZONE_CELLS; i++)
+			c->queries[t][ERROR_RCODES + z * ZONE_CELLS + i] =
+			    query_declare(name != NULL ? name : "", type_names[i / ZONE_RCODES],
+					  zone_rcode_names[i % ZONE_RCODES], transport_names[t]);
+	}
+}
+
+void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones)
+{
+	static const char *const drops[DROP_REASONS] = { "malformed", "oversize", "port", "loop", "send" };
+	static const char *const closes[CLOSE_REASONS] = { "peer", "idle", "slow", "length", "limit", "error" };
+	char labels[64];
+	memset(ret, 0, sizeof *ret);
+	for (int t = 0; t < TRANSPORTS; t++) {
+		queries_declare(ret, zones, (enum transport)t);
+		snprintf(labels, sizeof labels, "transport=\"%s\"", transport_names[t]);
+		ret->truncated[t] = metrics_counter("dns_truncated_total", "Answers sent with TC.", labels);
+		ret->received[t] = metrics_counter("dns_received_bytes_total", "Octets of DNS queries.", labels);
+		ret->sent[t] = metrics_counter("dns_sent_bytes_total", "Octets of DNS answers.", labels);
+	}
+	for (int i = 0; i < DROP_REASONS; i++) {
+		snprintf(labels, sizeof labels, "reason=\"%s\"", drops[i]);
+		ret->dropped[i] = metrics_counter("dns_dropped_total", "Datagrams that got no answer.", labels);
+	}
+	ret->opened = metrics_counter("dns_tcp_opened_total", "DNS connections accepted.", NULL);
+	for (int i = 0; i < CLOSE_REASONS; i++) {
+		snprintf(labels, sizeof labels, "reason=\"%s\"", closes[i]);
+		ret->closed[i] = metrics_counter("dns_tcp_closed_total", "DNS connections ended.", labels);
+	}
+}
+
+void tally_init(struct tally *t, const struct dns_counters *cells)
+{
+	memset(t, 0, sizeof *t);
+	t->cells = cells;
+}
+
+void tally_query(struct tally *t, enum transport transport, int zone, uint16_t qtype, uint16_t rcode)
+{
+	unsigned at;
+	if (zone < 0) {
+		at = error_rcode_class(rcode);
+	} else {
+		unsigned row = zone < COUNTED_ZONES ? (unsigned)zone : COUNTED_ZONES - 1;
+		at = ERROR_RCODES + row * ZONE_CELLS + type_class(qtype) * ZONE_RCODES + zone_rcode_class(rcode);
+	}
+	if (t->queries[transport][at]++ == 0)
+		t->touched[t->touched_count++] = (uint16_t)(transport * QUERY_CELLS + at);
+}
+
+static void add(unsigned cell, uint64_t n)
+{
+	if (n > 0)
+		metrics_add(cell, n);
+}
+
+void tally_flush(struct tally *t)
+{
+	for (unsigned i = 0; i < t->touched_count; i++) {
+		unsigned transport = t->touched[i] / QUERY_CELLS, at = t->touched[i] % QUERY_CELLS;
+		metrics_add(t->cells->queries[transport][at], t->queries[transport][at]);
+		t->queries[transport][at] = 0;
+	}
+	t->touched_count = 0;
+	for (int i = 0; i < TRANSPORTS; i++) {
+		add(t->cells->truncated[i], t->truncated[i]);
+		add(t->cells->received[i], t->received[i]);
+		add(t->cells->sent[i], t->sent[i]);
+		t->truncated[i] = 0;
+		t->received[i] = t->sent[i] = 0;
+	}
+	for (int i = 0; i < DROP_REASONS; i++) {
+		add(t->cells->dropped[i], t->dropped[i]);
+		t->dropped[i] = 0;
+	}
+}

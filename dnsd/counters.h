@@ -1,0 +1,51 @@
+/* counters.h - what the DNS front end counts. The cells are declared once, before the workers start, and then
+ * only read; each worker tallies a batch into its own array and adds the sums once. */
+#ifndef DNSD_COUNTERS_H
+#define DNSD_COUNTERS_H
+
+#include "zones/zone_set.h"
+
+enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORTS };
+enum drop_reason {
+	DROP_MALFORMED, /* no header, or an answer */
+	DROP_OVERSIZE,	/* a datagram that no query has the length of */
+	DROP_PORT,	/* source port 0 */
+	DROP_LOOP,	/* from our own address and port */
+	DROP_SEND,	/* the system did not take the answer */
+	DROP_REASONS,
+};
+enum close_reason { CLOSE_PEER, CLOSE_IDLE, CLOSE_SLOW, CLOSE_LENGTH, CLOSE_LIMIT, CLOSE_ERROR, CLOSE_REASONS };
+enum {
+	COUNTED_ZONES = 16, /* the rest share the row of the last */
+	COUNTED_TYPES = 7,
+	ZONE_RCODES = 4,
+	ERROR_RCODES = 8,
+	ZONE_CELLS = COUNTED_TYPES * ZONE_RCODES,
+	QUERY_CELLS = ERROR_RCODES + COUNTED_ZONES * ZONE_CELLS, /* per transport */
+};
+
+struct dns_counters {
+	unsigned queries[TRANSPORTS][QUERY_CELLS];
+	unsigned truncated[TRANSPORTS], received[TRANSPORTS], sent[TRANSPORTS];
+	unsigned dropped[DROP_REASONS];
+	unsigned opened, closed[CLOSE_REASONS];
+};
+
+void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones);
+
+/* One worker's counts since the last flush. */
+struct tally {
+	const struct dns_counters *cells;
+	uint32_t queries[TRANSPORTS][QUERY_CELLS];
+	uint16_t touched[TRANSPORTS * QUERY_CELLS]; /* indices into @queries that are not 0 */
+	unsigned touched_count;
+	uint32_t truncated[TRANSPORTS], dropped[DROP_REASONS];
+	uint64_t received[TRANSPORTS], sent[TRANSPORTS]; /* bytes of messages */
+};
+
+void tally_init(struct tally *t, const struct dns_counters *cells);
+/* @zone: of zone_set_answer, -1: none had a part in it. */
+void tally_query(struct tally *t, enum transport transport, int zone, uint16_t qtype, uint16_t rcode);
+void tally_flush(struct tally *t); /* adds to the metrics of this thread, and starts anew */
+
+#endif

@@ -1,0 +1,121 @@
+/* dns_server.c - all addresses bound for all workers, then the workers started; the other way round at the end. */
+#include "dnsd/dns_server.h"
+#include "base/mem.h"
+#include "dnsd/counters.h"
+#include "dnsd/sockets.h"
+#include "dnsd/worker.h"
+#include <string.h>
+
+enum { THREADS_MAX = 256, ADDRESSES_MAX = 64 };
+
+struct dns_server {
+	struct dns_server_conf conf; /* without the listens */
+	struct dns_counters counters;
+	struct worker **workers;
+	unsigned worker_count; /* started */
+	struct sockaddr_storage addrs[ADDRESSES_MAX];
+	size_t addr_count;
+};
+
+static void conf_fill(struct dns_server_conf *c)
+{
+	if (c->threads == 0)
+		c->threads = uv_available_parallelism();
+	if (c->threads > THREADS_MAX)
+		c->threads = THREADS_MAX;
+	c->udp_size = c->udp_size == 0 ? 1232 : c->udp_size;
+	c->tcp_idle_ms = c->tcp_idle_ms <= 0 ? 10000 : c->tcp_idle_ms;
+	c->tcp_message_ms = c->tcp_message_ms <= 0 ? 2000 : c->tcp_message_ms;
+	c->tcp_max = c->tcp_max == 0 ? 4096 : c->tcp_max;
+	c->tcp_per_prefix = c->tcp_per_prefix == 0 ? 64 : c->tcp_per_prefix;
+	c->listens = NULL;
+	c->listen_count = 0;
+}
+
+/* Binds every address: row a of @pairs (threads wide) is for address a. A host without IPv6 skips its wildcard. */
+static int bind_all(struct dns_server *s, const struct dns_server_conf *conf, struct socket_pair *pairs,
+		    struct error *err)
+{
+	unsigned threads = s->conf.threads;
+	for (size_t i = 0; i < conf->listen_count; i++) {
+		struct sockaddr_storage at = conf->listens[i].addr;
+		int rc = sockets_bind(pairs + s->addr_count * threads, threads, &at, err);
+		bool skip = rc == E_UNSUPPORTED && at.ss_family == AF_INET6 && address_is_wildcard(&at) &&
+			    conf->listen_count > 1;
+		if (skip)
+			continue;
+		if (rc < 0) {
+			sockets_close(pairs, s->addr_count * threads);
+			return rc;
+		}
+		s->addrs[s->addr_count++] = at;
+	}
+	return E_OK;
+}
+
+/* Each worker takes its column. On failure those not given to any worker are closed. */
+static int workers_start(struct dns_server *s, struct socket_pair *pairs, struct error *err)
+{
+	struct worker_socket sockets[ADDRESSES_MAX];
+	unsigned threads = s->conf.threads;
+	int rc = E_OK;
+	for (unsigned t = 0; t < threads; t++) {
+		for (size_t a = 0; a < s->addr_count; a++) {
+			sockets[a].addr = s->addrs[a];
+			sockets[a].pair = pairs[a * threads + t];
+			if (rc < 0)
+				sockets_close(&pairs[a * threads + t], 1);
+		}
+		if (rc == E_OK)
+			rc = worker_start(&s->workers[t], t, &s->conf, &s->counters, sockets, s->addr_count, err);
+		if (rc == E_OK)
+			s->worker_count++;
+	}
+	return rc;
+}
+
+int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf, struct error *err)
+{
+	if (conf->listen_count == 0 || conf->listen_count > ADDRESSES_MAX)
+		return error_set(err, E_RANGE, "%zu DNS addresses are outside 1..%d", conf->listen_count, ADDRESSES_MAX);
+	struct dns_server *s = mem_zalloc(1, sizeof *s);
+	if (s == NULL)
+		return error_set(err, E_NOMEM, "no memory for the DNS server");
+	s->conf = *conf;
+	conf_fill(&s->conf);
+	s->workers = mem_zalloc(s->conf.threads, sizeof *s->workers);
+	struct socket_pair *pairs = mem_zalloc(conf->listen_count * s->conf.threads, sizeof *pairs);
+	int rc = E_NOMEM;
+	if (s->workers == NULL || pairs == NULL)
+		error_set(err, E_NOMEM, "no memory for the DNS server");
+	else
+		rc = bind_all(s, conf, pairs, err);
+	if (rc == E_OK) {
+		dns_counters_declare(&s->counters, s->conf.zones);
+		rc = workers_start(s, pairs, err);
+	}
+	mem_free(pairs);
+	if (rc < 0) {
+		dns_server_stop(s);
+		return rc;
+	}
+	*ret = s;
+	return E_OK;
+}
+
+size_t dns_server_addresses(const struct dns_server *s, struct sockaddr_storage *ret, size_t max)
+{
+	for (size_t i = 0; i < s->addr_count && i < max; i++)
+		ret[i] = s->addrs[i];
+	return s->addr_count;
+}
+
+void dns_server_stop(struct dns_server *s)
+{
+	for (unsigned i = 0; i < s->worker_count; i++)
+		worker_stop(s->workers[i]);
+	for (unsigned i = 0; i < s->worker_count; i++)
+		worker_free(s->workers[i]);
+	mem_free(s->workers);
+	mem_free(s);
+}

@@ -1,0 +1,40 @@
+/* respond.h - from a received message to its answer: question, zones, reply, counts. The three stages are called for
+ * a whole batch one after the other, so that the memory each stage asked for has come when the next one needs it;
+ * respond_message() runs them in a row. Between rcu_begin() and rcu_end(), on the worker's thread; no heap. */
+#ifndef DNSD_RESPOND_H
+#define DNSD_RESPOND_H
+
+#include "base/random.h"
+#include "dnsd/counters.h"
+#include "dnsd/reply.h"
+#include <sys/socket.h>
+
+struct responder {
+	const struct zone_set *zones;
+	struct reply_limits limits;
+	struct rng rng;
+	struct tally tally;
+};
+
+/* One message on its way. */
+struct exchange {
+	struct question question;
+	enum question_fate fate;
+};
+
+void responder_init(struct responder *r, const struct zone_set *zones, const struct dns_counters *cells,
+		    uint16_t udp_size, int64_t keepalive_ms);
+/* The prefix of @peer (/24, /56), mixed: the same in every process, so that a restart moves nobody's subset. */
+uint64_t client_bucket(const struct sockaddr *peer);
+
+/* Stage 1: reads @len bytes at @msg, borrowed until the last stage. */
+void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream);
+/* Stage 2 */
+void respond_prepare(struct responder *r, struct exchange *x);
+/* Stage 3: the answer into @to, which may be the query's own buffer. Returns its length, 0: none is sent. */
+size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_t cap);
+
+size_t respond_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream,
+		       uint8_t *to, size_t cap);
+
+#endif

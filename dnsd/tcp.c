@@ -1,0 +1,477 @@
+/* tcp.c - connections of one worker. Happy path: on_connection > reading; bytes come into the worker's buffer, or
+ * behind the part of a message that the connection keeps > every whole message is answered into the worker's output
+ * buffer > one write > reading on. What the socket does not take at once is kept by the connection, and it is not read
+ * from until that is written: so a client that never reads costs one output buffer until its idle time is over. Ends:
+ * the peer closes (what it sent before is answered), idle, a slow message, a bad length, a limit, an error; all by
+ * conn_close(), and the close callback frees. */
+#include "dnsd/tcp.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/rcu.h"
+#include <assert.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	FRAME_HEAD = 2,
+	FRAME_MAX = FRAME_HEAD + DNS_MESSAGE_MAX,
+	READ_MAX = 65536,
+	OUT_MAX = 2 * FRAME_MAX,
+	KEPT_FIRST = 512,
+	BUCKETS = 1024, /* of client prefixes */
+	BACKLOG = 1024,
+	SWEEP_MS = 250,
+};
+
+struct conn_list { /* oldest first */
+	struct conn *first, *last;
+};
+
+struct conn {
+	uv_tcp_t tcp;
+	uv_write_t write;
+	struct tcp_front *front;
+	struct conn *next, *prev; /* in @list */
+	struct conn_list *list;	  /* idle or partial of the front; NULL: closing */
+	int64_t since_ms;	  /* idle: of its last question or progress; partial: of the message's first octet */
+	struct conn *prefix_next;
+	uint64_t prefix, client;
+	uint8_t *in; /* kept: the start of a message, or messages that wait behind a write */
+	uint32_t in_len, in_cap;
+	uint8_t *out; /* being written */
+	bool writing; /* and not read from meanwhile */
+};
+
+struct listening {
+	uv_tcp_t tcp;
+	struct listening *next;
+	bool starved; /* a peer waits, and there was no memory for it */
+};
+
+struct tcp_front {
+	uv_loop_t *loop;
+	struct tcp_conf conf;
+	struct responder *responder;
+	uv_timer_t sweep; /* runs while there is a connection */
+	struct listening *listenings;
+	struct conn_list idle, partial;
+	unsigned count;
+	bool closing;
+	struct conn *buckets[BUCKETS];
+	struct exchange exchange;
+	uint8_t in[READ_MAX];
+	uint8_t out[OUT_MAX];
+	size_t out_len;
+};
+
+/* Lists. */
+
+static void list_remove(struct conn *c)
+{
+	struct conn_list *l = c->list;
+	*(c->prev != NULL ? &c->prev->next : &l->first) = c->next;
+	*(c->next != NULL ? &c->next->prev : &l->last) = c->prev;
+	c->next = c->prev = NULL;
+	c->list = NULL;
+}
+
+static void list_append(struct conn_list *l, struct conn *c, int64_t now_ms)
+{
+	c->prev = l->last;
+	c->next = NULL;
+	*(l->last != NULL ? &l->last->next : &l->first) = c;
+	l->last = c;
+	c->list = l;
+	c->since_ms = now_ms;
+}
+
+static int64_t front_now(const struct tcp_front *f)
+{
+	return (int64_t)uv_now(f->loop);
+}
+
+/* After a change: waits for a question, or for the rest of one. @fresh: something was completed meanwhile. */
+static void conn_rank(struct conn *c, bool fresh)
+{
+	struct tcp_front *f = c->front;
+	struct conn_list *l = c->in_len > 0 && !c->writing ? &f->partial : &f->idle;
+	if (c->list == l && l == &f->partial && !fresh)
+		return; /* the clock of a message started runs on */
+	list_remove(c);
+	list_append(l, c, front_now(f));
+}
+
+/* Ends. */
+
+static struct conn **bucket_of(struct tcp_front *f, uint64_t prefix)
+{
+	return &f->buckets[prefix % BUCKETS];
+}
+
+static void on_conn_closed(uv_handle_t *handle)
+{
+	struct conn *c = handle->data;
+	mem_free(c->in);
+	mem_free(c->out);
+	mem_free(c);
+}
+
+static void conn_close(struct conn *c, enum close_reason why)
+{
+	struct tcp_front *f = c->front;
+	if (c->list == NULL)
+		return;
+	list_remove(c);
+	struct conn **at = bucket_of(f, c->prefix);
+	while (*at != c)
+		at = &(*at)->prefix_next;
+	*at = c->prefix_next;
+	f->count--;
+	metrics_add(f->responder->tally.cells->closed[why], 1);
+	uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
+}
+
+static int64_t idle_limit(const struct tcp_front *f)
+{
+	return f->count > f->conf.max - f->conf.max / 4 ? f->conf.idle_ms / 5 : f->conf.idle_ms;
+}
+
+static void accept_one(struct tcp_front *f, struct listening *l);
+
+static void on_sweep(uv_timer_t *timer)
+{
+	struct tcp_front *f = timer->data;
+	int64_t now = front_now(f), idle = idle_limit(f);
+	while (f->idle.first != NULL && now - f->idle.first->since_ms >= idle)
+		conn_close(f->idle.first, CLOSE_IDLE);
+	while (f->partial.first != NULL && now - f->partial.first->since_ms >= f->conf.message_ms)
+		conn_close(f->partial.first, CLOSE_SLOW);
+	if (f->count == 0)
+		uv_timer_stop(timer); /* an idle worker sleeps */
+	for (struct listening *l = f->listenings; l != NULL; l = l->next)
+		if (l->starved)
+			accept_one(f, l);
+}
+
+static void sweep_start(struct tcp_front *f)
+{
+	if (uv_is_active((uv_handle_t *)&f->sweep))
+		return;
+	int64_t least = f->conf.message_ms < f->conf.idle_ms / 5 ? f->conf.message_ms : f->conf.idle_ms / 5;
+	uint64_t every = least / 8 < SWEEP_MS ? (uint64_t)(least / 8 + 1) : SWEEP_MS;
+	uv_timer_start(&f->sweep, on_sweep, every, every);
+}
+
+/* Answers. */
+
+/* Answers whole messages of @c at @at into the output buffer, while a largest answer still fits. Returns the
+ * octets used up; @bad: a length that no message has. */
+static size_t answer_some(struct conn *c, const uint8_t *at, size_t len, bool *bad)
+{
+	struct tcp_front *f = c->front;
+	struct dns_query *q = &f->exchange.question.query;
+	size_t used = 0;
+	q->client = c->client;
+	q->now_ms = clock_wall_ms();
+	rcu_begin();
+	while (len - used >= FRAME_HEAD && OUT_MAX - f->out_len >= FRAME_MAX) {
+		const uint8_t *frame = at + used;
+		size_t msg_len = (size_t)frame[0] << 8 | frame[1];
+		if (msg_len < DNS_HEADER_LEN) {
+			*bad = true;
+			break;
+		}
+		if (len - used - FRAME_HEAD < msg_len)
+			break;
+		uint8_t *to = f->out + f->out_len;
+		size_t n = respond_message(f->responder, &f->exchange, frame + FRAME_HEAD, msg_len, true,
+					   to + FRAME_HEAD, DNS_MESSAGE_MAX);
+		used += FRAME_HEAD + msg_len;
+		if (n == 0)
+			continue;
+		to[0] = (uint8_t)(n >> 8);
+		to[1] = (uint8_t)n;
+		f->out_len += FRAME_HEAD + n;
+	}
+	rcu_end();
+	tally_flush(&f->responder->tally);
+	return used;
+}
+
+static void conn_go_on(struct conn *c);
+
+static void on_written(uv_write_t *write, int status)
+{
+	struct conn *c = write->data;
+	mem_free(c->out);
+	c->out = NULL;
+	c->writing = false;
+	if (c->list == NULL)
+		return; /* closing: status says so */
+	if (status < 0)
+		conn_close(c, CLOSE_ERROR);
+	else
+		conn_go_on(c);
+}
+
+/* Writes the output buffer: at once, and what is left by the loop. false: closed. */
+static bool conn_write(struct conn *c)
+{
+	struct tcp_front *f = c->front;
+	size_t len = f->out_len;
+	uv_buf_t buf = uv_buf_init((char *)f->out, (unsigned)len);
+	f->out_len = 0;
+	if (len == 0)
+		return true;
+	int n = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
+	if (n < 0 && n != UV_EAGAIN)
+		return conn_close(c, CLOSE_ERROR), false;
+	size_t sent = n > 0 ? (size_t)n : 0;
+	if (sent == len)
+		return true;
+	c->out = mem_alloc(len - sent);
+	if (c->out == NULL)
+		return conn_close(c, CLOSE_ERROR), false;
+	memcpy(c->out, f->out + sent, len - sent);
+	buf = uv_buf_init((char *)c->out, (unsigned)(len - sent));
+	c->write.data = c;
+	if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) < 0)
+		return conn_close(c, CLOSE_ERROR), false;
+	c->writing = true;
+	return true;
+}
+
+/* Room for @cap octets in the kept part. */
+static bool conn_reserve(struct conn *c, size_t cap)
+{
+	if (cap <= c->in_cap)
+		return true;
+	uint8_t *in = mem_realloc(c->in, cap);
+	if (in == NULL)
+		return false;
+	c->in = in;
+	c->in_cap = (uint32_t)cap;
+	return true;
+}
+
+/* Keeps what was not used up; @rest may lie in the kept part itself. false: no memory. */
+static bool conn_keep(struct conn *c, const uint8_t *rest, size_t len)
+{
+	if (len == 0) {
+		mem_free(c->in);
+		c->in = NULL;
+		c->in_len = c->in_cap = 0;
+		return true;
+	}
+	if (c->in_len == 0 && !conn_reserve(c, len > KEPT_FIRST ? len : KEPT_FIRST))
+		return false;
+	memmove(c->in, rest, len);
+	c->in_len = (uint32_t)len;
+	return true;
+}
+
+/* Answers all it can of @len octets at @at, which are the kept part or else follow nothing kept. */
+static void conn_feed(struct conn *c, const uint8_t *at, size_t len)
+{
+	bool bad = false, any = false;
+	while (!c->writing && !bad) {
+		size_t used = answer_some(c, at, len, &bad);
+		at += used;
+		len -= used;
+		if (!conn_write(c))
+			return;
+		if (used == 0)
+			break;
+		any = true;
+	}
+	if (bad && !c->writing)
+		return conn_close(c, CLOSE_LENGTH);
+	if (!conn_keep(c, at, len))
+		return conn_close(c, CLOSE_ERROR);
+	conn_rank(c, any || c->writing);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+	struct conn *c = handle->data;
+	struct tcp_front *f = c->front;
+	(void)suggested;
+	*buf = uv_buf_init((char *)f->in, sizeof f->in);
+	if (c->in_len == 0)
+		return;
+	/* Grown with what has come, not with the length that the message claims. */
+	size_t cap = c->in_len < c->in_cap ? c->in_cap : 2 * (size_t)c->in_cap;
+	if (cap > FRAME_MAX)
+		cap = FRAME_MAX;
+	if (!conn_reserve(c, cap) || c->in_len == c->in_cap)
+		*buf = uv_buf_init(NULL, 0); /* reported as UV_ENOBUFS */
+	else
+		*buf = uv_buf_init((char *)c->in + c->in_len, (unsigned)(c->in_cap - c->in_len));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct conn *c = stream->data;
+	if (n < 0)
+		return conn_close(c, n == UV_EOF ? CLOSE_PEER : CLOSE_ERROR);
+	if (n == 0)
+		return;
+	if (c->in_len > 0) {
+		c->in_len += (uint32_t)n;
+		conn_feed(c, c->in, c->in_len);
+	} else {
+		conn_feed(c, (const uint8_t *)buf->base, (size_t)n);
+	}
+	if (c->list != NULL && c->writing)
+		uv_read_stop(stream);
+}
+
+/* Its write is done: first what waited behind it, then reading. */
+static void conn_go_on(struct conn *c)
+{
+	conn_feed(c, c->in, c->in_len);
+	if (c->list != NULL && !c->writing)
+		uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+}
+
+/* Beginnings. */
+
+static struct conn *oldest(const struct tcp_front *f)
+{
+	return f->idle.first != NULL ? f->idle.first : f->partial.first;
+}
+
+/* The limits, before @fresh is counted: whoever was idle longest makes room. */
+static void make_room(struct tcp_front *f, uint64_t prefix)
+{
+	unsigned same = 0;
+	struct conn *longest = NULL;
+	for (struct conn *c = *bucket_of(f, prefix); c != NULL; c = c->prefix_next) {
+		if (c->prefix != prefix)
+			continue;
+		same++;
+		if (longest == NULL || c->since_ms < longest->since_ms)
+			longest = c;
+	}
+	if (longest != NULL && same >= f->conf.per_prefix)
+		conn_close(longest, CLOSE_LIMIT);
+	if (f->count >= f->conf.max && oldest(f) != NULL)
+		conn_close(oldest(f), CLOSE_LIMIT);
+}
+
+/* The /32 or /64 of the peer. */
+static uint64_t prefix_of(const struct sockaddr_storage *peer)
+{
+	uint64_t prefix = 0;
+	if (peer->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr;
+	memcpy(&prefix, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, sizeof prefix);
+	return prefix;
+}
+
+static void on_refused_closed(uv_handle_t *handle)
+{
+	mem_free(handle->data);
+}
+
+static void accept_one(struct tcp_front *f, struct listening *l)
+{
+	struct conn *c = mem_zalloc(1, sizeof *c);
+	l->starved = c == NULL;
+	if (c == NULL) { /* libuv holds the peer until it is accepted: the sweep tries again */
+		sweep_start(f);
+		return;
+	}
+	struct sockaddr_storage peer = { 0 };
+	int peer_len = sizeof peer;
+	uv_tcp_init(f->loop, &c->tcp);
+	c->tcp.data = c;
+	c->front = f;
+	if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&c->tcp) < 0 ||
+	    uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &peer_len) < 0) {
+		uv_close((uv_handle_t *)&c->tcp, on_refused_closed);
+		return;
+	}
+	c->prefix = prefix_of(&peer);
+	c->client = client_bucket((const struct sockaddr *)&peer);
+	make_room(f, c->prefix);
+	struct conn **bucket = bucket_of(f, c->prefix);
+	c->prefix_next = *bucket;
+	*bucket = c;
+	list_append(&f->idle, c, front_now(f));
+	f->count++;
+	sweep_start(f);
+	metrics_add(f->responder->tally.cells->opened, 1);
+	uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+}
+
+static void on_connection(uv_stream_t *server, int status)
+{
+	struct listening *l = (struct listening *)server;
+	if (status == 0)
+		accept_one(server->data, l);
+}
+
+int tcp_front_open(struct tcp_front **ret, uv_loop_t *loop, const struct tcp_conf *conf, struct responder *responder,
+		   struct error *err)
+{
+	struct tcp_front *f = mem_zalloc(1, sizeof *f);
+	if (f == NULL)
+		return error_set(err, E_NOMEM, "no memory for DNS connections");
+	f->loop = loop;
+	f->conf = *conf;
+	f->responder = responder;
+	uv_timer_init(loop, &f->sweep);
+	f->sweep.data = f;
+	*ret = f;
+	return E_OK;
+}
+
+static void on_listening_closed(uv_handle_t *handle)
+{
+	mem_free(handle); /* its first member */
+}
+
+int tcp_front_listen(struct tcp_front *f, int fd, struct error *err)
+{
+	struct listening *l = mem_zalloc(1, sizeof *l);
+	if (l == NULL) {
+		close(fd);
+		return error_set(err, E_NOMEM, "no memory for a DNS listener");
+	}
+	uv_tcp_init(f->loop, &l->tcp);
+	l->tcp.data = f;
+	int rc = uv_tcp_open(&l->tcp, fd);
+	if (rc < 0) {
+		close(fd);
+		uv_close((uv_handle_t *)&l->tcp, on_listening_closed);
+		return error_set(err, E_IO, "watch a DNS listener: %s", uv_strerror(rc));
+	}
+	l->next = f->listenings;
+	f->listenings = l;
+	rc = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
+	if (rc < 0)
+		return error_set(err, E_IO, "listen for DNS over TCP: %s", uv_strerror(rc));
+	return E_OK;
+}
+
+void tcp_front_close(struct tcp_front *f)
+{
+	assert(!f->closing);
+	f->closing = true;
+	while (oldest(f) != NULL)
+		conn_close(oldest(f), CLOSE_PEER);
+	for (struct listening *l = f->listenings, *next; l != NULL; l = next) {
+		next = l->next;
+		uv_close((uv_handle_t *)&l->tcp, on_listening_closed);
+	}
+	f->listenings = NULL;
+	uv_close((uv_handle_t *)&f->sweep, NULL);
+}
+
+void tcp_front_free(struct tcp_front *f)
+{
+	mem_free(f);
+}

@@ -1,0 +1,254 @@
+/* udp.c - one turn: recvmmsg > three passes over the batch inside one RCU section > sendmmsg. While batches come
+ * full the next one is received at once, without asking the poller. Each query is answered in the buffer it came
+ * in: header and question are there already. */
+#include "dnsd/udp.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rcu.h"
+#include "dnsd/sockets.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	BATCH = 32,
+	TURNS_MAX = 16,	     /* full batches before the loop's other descriptors have their turn */
+	RECEIVE_MAX = 2048,  /* a longer query is never legitimate */
+	SEND_MAX = 4096,
+	SLOT_STRIDE = SEND_MAX + 5 * 64, /* not a power of two: the heads of all slots would share one cache set */
+	CONTROL_MAX = 64,
+	SEND_WAIT_MS = 5,
+};
+
+union peer {
+	struct sockaddr any;
+	struct sockaddr_in in4;
+	struct sockaddr_in6 in6;
+};
+
+struct slot {
+	_Alignas(64) uint8_t bytes[SLOT_STRIDE];
+};
+
+struct udp_batch {
+	struct slot slots[BATCH];
+	struct exchange exchanges[BATCH];
+	struct mmsghdr in[BATCH], out[BATCH];
+	struct iovec iov[BATCH];
+	union peer peers[BATCH];
+	_Alignas(16) uint8_t control[BATCH][CONTROL_MAX];
+};
+
+struct udp_batch *udp_batch_new(void)
+{
+	struct udp_batch *b = mem_aligned(64, sizeof *b);
+	if (b == NULL)
+		return NULL;
+	memset(b, 0, sizeof *b);
+	for (int i = 0; i < BATCH; i++) {
+		b->iov[i].iov_base = b->slots[i].bytes;
+		b->in[i].msg_hdr.msg_iov = b->out[i].msg_hdr.msg_iov = &b->iov[i];
+		b->in[i].msg_hdr.msg_iovlen = b->out[i].msg_hdr.msg_iovlen = 1;
+		b->in[i].msg_hdr.msg_name = &b->peers[i];
+	}
+	return b;
+}
+
+void udp_batch_free(struct udp_batch *b)
+{
+	mem_free(b);
+}
+
+static int receive(struct udp_socket *s)
+{
+	struct udp_batch *b = s->batch;
+	for (int i = 0; i < BATCH; i++) {
+		struct msghdr *h = &b->in[i].msg_hdr;
+		b->iov[i].iov_len = RECEIVE_MAX;
+		h->msg_namelen = sizeof b->peers[i];
+		h->msg_control = s->wildcard ? b->control[i] : NULL;
+		h->msg_controllen = s->wildcard ? CONTROL_MAX : 0;
+	}
+	int n;
+	do {
+		n = recvmmsg(s->fd, b->in, BATCH, MSG_DONTWAIT, NULL);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* Makes the control message of a query that of its answer: from the address asked, by whichever interface the
+ * route says. Leaves the address asked in @local. false: there is none. */
+static bool control_turn(struct msghdr *h, union peer *local)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo *p = (struct in_pktinfo *)(void *)CMSG_DATA(c);
+			p->ipi_ifindex = 0;
+			local->in4.sin_addr = p->ipi_addr;
+			return true;
+		}
+		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo *p = (struct in6_pktinfo *)(void *)CMSG_DATA(c);
+			p->ipi6_ifindex = 0;
+			local->in6.sin6_addr = p->ipi6_addr;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool same_host(const union peer *a, const union peer *b)
+{
+	if (a->any.sa_family == AF_INET)
+		return a->in4.sin_addr.s_addr == b->in4.sin_addr.s_addr;
+	return memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof a->in6.sin6_addr) == 0;
+}
+
+/* May this datagram be looked at? Counts why not. */
+static bool admit(struct udp_socket *s, struct mmsghdr *m, const union peer *peer)
+{
+	uint32_t *dropped = s->responder->tally.dropped;
+	if (m->msg_hdr.msg_flags & MSG_TRUNC)
+		return dropped[DROP_OVERSIZE]++, false;
+	if (m->msg_len == 0)
+		return dropped[DROP_MALFORMED]++, false;
+	in_port_t port = peer->any.sa_family == AF_INET ? peer->in4.sin_port : peer->in6.sin6_port;
+	if (port == 0)
+		return dropped[DROP_PORT]++, false;
+	union peer local;
+	memcpy(&local, &s->addr, sizeof local);
+	if (s->wildcard && !control_turn(&m->msg_hdr, &local))
+		m->msg_hdr.msg_controllen = 0;
+	if (port == local.in4.sin_port && same_host(peer, &local)) /* the port lies at one place in both families */
+		return dropped[DROP_LOOP]++, false;
+	return true;
+}
+
+static void read_all(struct udp_socket *s, int n)
+{
+	struct udp_batch *b = s->batch;
+	int64_t now_ms = clock_wall_ms();
+	for (int i = 0; i < n; i++) {
+		struct exchange *x = &b->exchanges[i];
+		if (!admit(s, &b->in[i], &b->peers[i])) {
+			x->fate = QUESTION_DROP;
+			b->in[i].msg_len = 0; /* write_all: counted already */
+			continue;
+		}
+		x->question.query.client = client_bucket(&b->peers[i].any);
+		x->question.query.now_ms = now_ms;
+		respond_read(s->responder, x, b->slots[i].bytes, b->in[i].msg_len, false);
+	}
+}
+
+/* Returns how many answers stand in @out. */
+static int write_all(struct udp_socket *s, int n)
+{
+	struct udp_batch *b = s->batch;
+	int out = 0;
+	for (int i = 0; i < n; i++) {
+		if (b->in[i].msg_len == 0)
+			continue;
+		size_t len = respond_write(s->responder, &b->exchanges[i], b->slots[i].bytes, SEND_MAX);
+		if (len == 0)
+			continue;
+		b->iov[i].iov_len = len;
+		const struct msghdr *from = &b->in[i].msg_hdr;
+		struct msghdr *to = &b->out[out++].msg_hdr;
+		to->msg_name = from->msg_name;
+		to->msg_namelen = from->msg_namelen;
+		to->msg_iov = from->msg_iov;
+		to->msg_control = from->msg_control;
+		to->msg_controllen = s->wildcard ? from->msg_controllen : 0;
+	}
+	return out;
+}
+
+/* All that the system takes. A full socket is waited for a moment once a batch; an answer that is refused for
+ * itself (no route, a firewall) is skipped. */
+static void send_all(struct udp_socket *s, int n)
+{
+	struct udp_batch *b = s->batch;
+	bool waited = false;
+	for (int sent = 0; sent < n;) {
+		int k = sendmmsg(s->fd, b->out + sent, (unsigned)(n - sent), MSG_DONTWAIT);
+		if (k > 0) {
+			sent += k;
+		} else if (errno == EAGAIN && !waited) {
+			struct pollfd p = { .fd = s->fd, .events = POLLOUT };
+			waited = true;
+			poll(&p, 1, SEND_WAIT_MS);
+		} else if (errno == EAGAIN) {
+			s->responder->tally.dropped[DROP_SEND] += (uint32_t)(n - sent);
+			return;
+		} else if (errno != EINTR) {
+			s->responder->tally.dropped[DROP_SEND]++;
+			sent++;
+		}
+	}
+}
+
+static int turn(struct udp_socket *s)
+{
+	int n = receive(s);
+	if (n <= 0)
+		return 0;
+	rcu_begin();
+	read_all(s, n);
+	for (int i = 0; i < n; i++)
+		respond_prepare(s->responder, &s->batch->exchanges[i]);
+	int out = write_all(s, n);
+	rcu_end();
+	send_all(s, out);
+	tally_flush(&s->responder->tally);
+	return n;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct udp_socket *s = poll->data;
+	(void)events;
+	if (status < 0) { /* libuv has stopped watching: fetch the socket's error and go on */
+		int error;
+		socklen_t len = sizeof error;
+		getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+		uv_poll_start(poll, UV_READABLE, on_readable);
+	}
+	for (int i = 0; i < TURNS_MAX; i++)
+		if (turn(s) < BATCH)
+			break;
+}
+
+int udp_socket_open(struct udp_socket *s, uv_loop_t *loop, int fd, const struct sockaddr_storage *addr,
+		    struct udp_batch *batch, struct responder *responder, struct error *err)
+{
+	int rc = uv_poll_init(loop, &s->poll, fd);
+	if (rc < 0) {
+		close(fd);
+		s->fd = -1;
+		return error_set(err, E_IO, "watch a DNS socket: %s", uv_strerror(rc));
+	}
+	s->poll.data = s;
+	s->fd = fd;
+	s->addr = *addr;
+	s->wildcard = address_is_wildcard(addr);
+	s->batch = batch;
+	s->responder = responder;
+	uv_poll_start(&s->poll, UV_READABLE, on_readable);
+	return E_OK;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct udp_socket *s = handle->data;
+	close(s->fd);
+	s->fd = -1;
+}
+
+void udp_socket_close(struct udp_socket *s)
+{
+	if (s->fd >= 0 && !uv_is_closing((uv_handle_t *)&s->poll))
+		uv_close((uv_handle_t *)&s->poll, on_closed);
+}
