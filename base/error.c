@@ -38,19 +38,21 @@ int error_set_what(struct error *err, int code, int what, const char *format, ..
 /* Too long a sentence is cut at its end: the place, which comes first, is what a reader needs. */
 int error_wrap(struct error *err, int code, const char *format, ...)
 {
-	char old[ERROR_TEXT_MAX];
+	char where[ERROR_TEXT_MAX]; /* aside first: the caller may quote err->text itself */
 	if (err == NULL)
 		return code;
-	memcpy(old, err->text, sizeof(old));
-	old[sizeof(old) - 1] = '\0';
-
 	va_list args;
 	va_start(args, format);
-	int n = vsnprintf(err->text, sizeof(err->text), format, args);
+	int n = vsnprintf(where, sizeof(where), format, args);
 	va_end(args);
 	size_t at = n < 0 ? 0 : (size_t)n;
-	if (at < sizeof(err->text))
-		snprintf(err->text + at, sizeof(err->text) - at, ": %s", old);
+	if (at > sizeof(where) - 3)
+		at = sizeof(where) - 3;
+	err->text[sizeof(err->text) - 1] = '\0';
+	memmove(err->text + at + 2, err->text, sizeof(err->text) - at - 3);
+	memcpy(err->text, where, at);
+	memcpy(err->text + at, ": ", 2);
+	err->text[sizeof(err->text) - 1] = '\0';
 	if (err->code == E_OK)
 		err->code = code;
 	return code;

@@ -28,7 +28,7 @@ void *mem_alloc(size_t size)
 
 void *mem_zalloc(size_t count, size_t size)
 {
-	if (refuse())
+	if (refuse() || (size > 0 && count > SIZE_MAX / size))
 		return NULL;
 	return count == 0 || size == 0 ? calloc(1, 1) : calloc(count, size);
 }

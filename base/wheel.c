@@ -171,7 +171,7 @@ static void advance(struct wheel *w, int64_t last)
 		int d = next_slot(w, level, (unsigned)(at + 1) & (SLOTS - 1));
 		if (d < 0)
 			continue;
-		int64_t start = (at + 1 + d) << (SLOT_BITS * level);
+		int64_t start = (at + 1 + d) * ((int64_t)1 << (SLOT_BITS * level));
 		if (start < to)
 			to = start;
 	}
@@ -246,7 +246,7 @@ int64_t wheel_next_ms(const struct wheel *w)
 		d = next_slot(w, level, (unsigned)(at + 1) & (SLOTS - 1));
 		if (d < 0)
 			continue;
-		int64_t ms = ((at + 1 + d) << (SLOT_BITS * level)) * TICK_MS;
+		int64_t ms = (at + 1 + d) * ((int64_t)TICK_MS << (SLOT_BITS * level));
 		if (ms < least)
 			least = ms;
 	}
