@@ -49,15 +49,16 @@ void http_call_free(struct call *call)
 /* Where the path of a request target begins: behind "http://host" of the absolute form. */
 static const char *target_path(const char *at, const char *end)
 {
-	const char *slashes;
+	const char *host = at;
 	if (at == end || *at == '/' || *at == '*')
 		return at;
-	slashes = memmem(at, (size_t)(end - at), "://", 3);
-	if (slashes == NULL)
+	while (end - host > 3 && memcmp(host, "://", 3) != 0)
+		host++;
+	if (end - host <= 3)
 		return at;
-	for (at = slashes + 3; at < end && *at != '/' && *at != '?' && *at != '#';)
-		at++;
-	return at;
+	for (host += 3; host < end && *host != '/' && *host != '?' && *host != '#';)
+		host++;
+	return host;
 }
 
 void http_call_fill(struct call *call, const char *base)
