@@ -48,8 +48,10 @@ struct rcu_reaper {
 };
 
 #ifdef RCU_IS_A_LOCK
-/* Readers may nest: glibc's default prefers readers, so a waiting writer does not block them. */
-static pthread_rwlock_t readers = PTHREAD_RWLOCK_INITIALIZER; /* a base singleton */
+/* A base singleton. It prefers the writer, whom readers that follow each other closely would starve;
+ * so that sections may nest, only the outermost one locks. */
+static pthread_rwlock_t readers = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+static _Thread_local unsigned depth;
 
 void rcu_thread_start(void)
 {
@@ -61,12 +63,14 @@ void rcu_thread_stop(void)
 
 void rcu_begin(void)
 {
-	pthread_rwlock_rdlock(&readers);
+	if (depth++ == 0)
+		pthread_rwlock_rdlock(&readers);
 }
 
 void rcu_end(void)
 {
-	pthread_rwlock_unlock(&readers);
+	if (--depth == 0)
+		pthread_rwlock_unlock(&readers);
 }
 
 static void wait_for_grace(struct rcu_reaper *r)

@@ -40,7 +40,7 @@ static void on_due(void *arg, struct wheel_node *node)
 	struct timer *t = (struct timer *)node;
 	if (!t->on || node->due_ms != t->due_ms || t->due_ms > f->now_ms || node->next != NULL)
 		fail_msg("called for a node that is not due");
-	int64_t tick = t->late ? f->last_tick : t->due_ms / 10;
+	int64_t tick = t->late ? f->last_tick : (t->due_ms + 1000000) / 10; /* never below 0 */
 	if (!f->replaying && tick < f->last_tick)
 		fail_msg("a later tick was called before an earlier one");
 	f->last_tick = tick;
