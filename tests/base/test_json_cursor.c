@@ -161,8 +161,8 @@ static void what_reads_here_reads_elsewhere(void **state)
 			text[rng_below(&rng, sizeof(row) - 1)] = "\"\\{}[],:0e-.ntf u"[rng_below(&rng, 17)];
 		if (!reads(text, sizeof(row) - 1))
 			continue;
-		if (strstr(text, "\\ud8") != NULL || strstr(text, "\\ude") != NULL)
-			continue; /* cJSON refuses lone surrogates */
+		if (strstr(text, "\\ud") != NULL)
+			continue; /* lone surrogates are refused there */
 		cJSON *tree = cJSON_ParseWithLength(text, sizeof(row) - 1);
 		if (tree == NULL)
 			fail_msg("cJSON refuses: %s", text);
