@@ -1,0 +1,46 @@
+/* encodings.h - encoded bodies by (service, clusters, healthy only, shape), newest view only, least recently
+ * used ones dropped over a limit of bytes. One I/O thread's. A body that is on its way out stays until it is
+ * released, even when it was dropped here meanwhile. */
+#ifndef API_ENCODINGS_H
+#define API_ENCODINGS_H
+
+#include "base/map.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct encoding_key {
+	uint64_t service_id; /* service_info.id */
+	uint64_t number;     /* view.number: another one is stale */
+	uint32_t settings;   /* what else the body depends on (switches) */
+	uint16_t shape;	     /* enum list_shape and healthy only */
+	uint16_t clusters_len;
+	const char *clusters;
+};
+
+struct encoding {
+	struct encoding *newer, *older;
+	struct encodings *home; /* NULL: dropped */
+	uint64_t hash;
+	struct encoding_key key; /* clusters: behind the struct, then the body */
+	unsigned refs;
+	size_t bytes, len; /* of all; of the body */
+	const char *body;
+};
+
+struct encodings {
+	struct map map;
+	struct encoding *newest, *oldest;
+	size_t bytes, limit, count;
+};
+
+void encodings_init(struct encodings *e, size_t limit);
+void encodings_done(struct encodings *e); /* bodies on their way out live on until released */
+/* The body, or NULL. A stale one is dropped. The caller gets a reference. */
+struct encoding *encodings_find(struct encodings *e, const struct encoding_key *key);
+/* Copies @body and returns the encoding with a reference; NULL: no memory. A body over the limit is not kept
+ * beyond its references. */
+struct encoding *encodings_add(struct encodings *e, const struct encoding_key *key, const void *body,
+			       size_t len);
+void encoding_release(void *encoding); /* drops a reference */
+
+#endif

@@ -1,0 +1,502 @@
+/* io.c - the I/O threads: calls come in, are matched, decoded and answered from views or become commands;
+ * the commands of one loop turn leave as one list, right after the poll that read them, and come back by the
+ * inbox. A command that is under way keeps its call, so a server is closed only when all have come back. */
+#include "api/io.h"
+
+#include "api/failure_map.h"
+#include "api/handlers.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "config.h"
+#include "net/form.h"
+#include <assert.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	UNKNOWN_BODY = 1 << 16,	   /* bytes read of a request that gets a 404 */
+	SCRATCH_KEPT = 1 << 20,	   /* a larger scratch text is given back */
+	DRAIN_MS = 5000,
+};
+
+const char *api_not_ready(const struct api *a)
+{
+	return a->conf.not_ready == NULL ? NULL : a->conf.not_ready(a->conf.not_ready_arg);
+}
+
+int64_t io_now_ms(struct io *io)
+{
+	if (io->now_ms == 0)
+		io->now_ms = clock_ms();
+	return io->now_ms;
+}
+
+/* ---- what comes in */
+
+static unsigned method_of(const struct http_call *call)
+{
+	switch (call->method) {
+	case HTTP_GET:
+	case HTTP_HEAD:
+		return M_GET;
+	case HTTP_POST:
+		return M_POST;
+	case HTTP_PUT:
+		return M_PUT;
+	case HTTP_DELETE:
+		return M_DELETE;
+	case HTTP_PATCH:
+		return M_PATCH;
+	default:
+		return 0;
+	}
+}
+
+/* @buf: ROUTE_PATH_MAX + 1 bytes, used when the path is percent-encoded. */
+static const struct route *match(const struct io *io, const struct http_call *call, char *buf, unsigned *allowed)
+{
+	const char *path = call->path.at;
+	size_t len = call->path.len;
+	*allowed = 0;
+	if (len > ROUTE_PATH_MAX)
+		return NULL;
+	if (memchr(path, '%', len) != NULL) {
+		len = url_decode(buf, path, len, 0);
+		path = buf;
+	}
+	return route_match(io->api->routes, method_of(call), path, len, allowed);
+}
+
+static uint64_t body_limit(void *arg, const struct http_call *call)
+{
+	char buf[ROUTE_PATH_MAX + 1];
+	unsigned allowed;
+	struct io *io = arg;
+	const struct route *row = match(io, call, buf, &allowed);
+	uint64_t most = row != NULL ? row->body_max : UNKNOWN_BODY;
+	return io->api->conf.max_body > 0 && most > io->api->conf.max_body ? io->api->conf.max_body : most;
+}
+
+static void answer_unknown(struct request *r)
+{
+	const struct route *near[5];
+	struct text *t = &r->out;
+	size_t count = route_near(r->call->path.at, r->call->path.len, near, 5);
+	char path[160];
+	shown(path, r->call->path.at, r->call->path.len < 48 ? r->call->path.len : 48);
+	json_open(t, '{');
+	json_kv_i64(t, "status", 404);
+	json_kv_str(t, "error", "Not Found");
+	json_key(t, "message");
+	char message[256];
+	snprintf(message, sizeof(message), "no such api:%s:%s", http_method_str(r->call->method), path);
+	json_str(t, message);
+	json_key(t, "path");
+	json_strn(t, r->call->path.at, r->call->path.len < 512 ? r->call->path.len : 512);
+	json_key(t, "near");
+	json_open(t, '[');
+	for (size_t i = 0; i < count; i++) {
+		snprintf(message, sizeof(message), "/nacos%s", near[i]->path);
+		json_str(t, near[i]->face == FACE_NATIVE ? near[i]->path : message);
+	}
+	json_close(t, ']');
+	json_close(t, '}');
+	reply_json(r, 404, t);
+}
+
+static void answer_wrong_method(struct request *r, unsigned allowed)
+{
+	static const unsigned methods[] = { M_GET, M_POST, M_PUT, M_DELETE, M_PATCH };
+	char header[96] = "Allow: ", message[160];
+	size_t at = strlen(header);
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (allowed & methods[i])
+			at += (size_t)snprintf(header + at, sizeof(header) - at, "%s%s", at > 7 ? ", " : "",
+					       route_method_name(methods[i]));
+	snprintf(message, sizeof(message), "Request method '%s' is not supported here, only %s",
+		 http_method_str(r->call->method), header + 7);
+	snprintf(header + at, sizeof(header) - at, "\r\n");
+	reply_framework(r, 405, message, header);
+}
+
+void route_not_built(struct request *r)
+{
+	char message[256];
+	snprintf(message, sizeof(message),
+		 "not built in this release of Muster: %s /nacos%s is an API of Nacos that " PACKAGE_STRING
+		 " does not have yet",
+		 http_method_str(r->call->method), r->route->path);
+	reply_framework(r, 501, message, NULL);
+}
+
+/* Naming answers nothing before the registry is whole (an empty list would be a lie), or while an operator
+ * holds it down. Operator and state routes always answer. */
+static bool gate_passes(struct request *r)
+{
+	enum route_class c = r->route->class;
+	if (c != CLASS_INSTANCE && c != CLASS_LIST && c != CLASS_BEAT && c != CLASS_SERVICE && c != CLASS_HEALTH &&
+	    c != CLASS_NAMESPACE)
+		return true;
+	const char *missing = api_not_ready(r->io->api);
+	char status[16] = "", text[320];
+	bool reads = r->call->method == HTTP_GET || r->call->method == HTTP_HEAD;
+	if (missing == NULL) {
+		rcu_begin();
+		const struct switches *s = registry_switches(request_registry(r));
+		if (s->status[0] != '\0')
+			memcpy(status, s->status, sizeof(status));
+		rcu_end();
+		status[sizeof(status) - 1] = '\0';
+		if (status[0] == '\0' || strcmp(status, "UP") == 0 || (strcmp(status, "READ_ONLY") == 0 && reads) ||
+		    (strcmp(status, "WRITE_ONLY") == 0 && !reads))
+			return true;
+		missing = "overridden by the operator";
+	}
+	snprintf(text, sizeof(text), "server is %snow, detailed error message: %s",
+		 status[0] != '\0' ? status : "STARTING", missing);
+	reply_text(r, 503, text);
+	return false;
+}
+
+static bool decode_params(struct request *r)
+{
+	struct http_call *call = r->call;
+	/* The trimming of v1 naming (nacos-naming 2.1); elsewhere values are taken as they are. */
+	params_init(&r->params, &call->arena, request_is_v1(r));
+	return params_add(&r->params, call->query.at, call->query.len, &r->err) == E_OK &&
+	       params_add(&r->params, call->body.at, call->body.len, &r->err) == E_OK;
+}
+
+static void on_request(void *arg, struct http_call *call)
+{
+	struct io *io = arg;
+	char buf[ROUTE_PATH_MAX + 1];
+	unsigned allowed;
+	struct request *r = arena_alloc(&call->arena, sizeof(*r));
+	if (r == NULL) {
+		http_reply_text(call, 503, "no memory for the request");
+		return;
+	}
+	r->call = call;
+	r->io = io;
+	r->started_ns = clock_ns();
+	r->more = NULL;
+	r->takes_failure = false;
+	r->err.code = r->err.what = 0;
+	text_init(&r->out);
+	r->route = match(io, call, buf, &allowed);
+	if (r->route == NULL) {
+		if (allowed == 0)
+			answer_unknown(r);
+		else
+			answer_wrong_method(r, allowed);
+	} else if (gate_passes(r)) {
+		if (decode_params(r))
+			r->route->run(r);
+		else
+			reply_failure(r);
+	}
+}
+
+/* ---- commands: out after each poll, back by the inbox */
+
+static void on_check(uv_check_t *check)
+{
+	struct io *io = check->data;
+	io->now_ms = 0;
+	if (io->first != NULL) {
+		struct inbox_message *first = io->first, *last = io->last;
+		io->first = io->last = NULL;
+		metrics_set(io->cell_in_flight, io->in_flight);
+		desk_submit_list(io->api->desk, (struct command *)first, (struct command *)last);
+	}
+	if (io->scratch.cap > SCRATCH_KEPT)
+		text_done(&io->scratch);
+}
+
+static void on_command(struct request *r)
+{
+	if (r->cmd.code < 0 && !r->takes_failure) {
+		r->err = r->cmd.error;
+		reply_failure(r);
+	} else if (r->finish != NULL) {
+		r->finish(r);
+	} else {
+		reply_ok(r);
+	}
+}
+
+static void on_server_closed(void *arg)
+{
+	struct io *io = arg;
+	assert(io->first == NULL);
+	uv_close((uv_handle_t *)&io->check, NULL);
+	inbox_close(io->inbox, NULL, NULL);
+	io->inbox = NULL;
+}
+
+static void on_drained(void *arg)
+{
+	struct io *io = arg;
+	http_server_close(io->server, on_server_closed, io);
+}
+
+static void begin_stop(struct io *io)
+{
+	if (io->draining)
+		return;
+	io->draining = true;
+	http_server_drain(io->server, DRAIN_MS, on_drained, io);
+}
+
+static void on_inbox(void *arg, struct inbox_message *first, unsigned count)
+{
+	struct io *io = arg;
+	bool stop = false;
+	unsigned commands = 0;
+	(void)count;
+	for (struct inbox_message *m = first, *next; m != NULL; m = next) {
+		next = m->next;
+		if (m == &io->stop) {
+			stop = true;
+			continue;
+		}
+		struct command *cmd = (struct command *)m;
+		commands++;
+		on_command(cmd->owner);
+	}
+	io->in_flight -= commands;
+	metrics_set(io->cell_in_flight, io->in_flight);
+	if (stop)
+		begin_stop(io);
+}
+
+/* ---- the thread */
+
+static void io_run(void *arg)
+{
+	struct io *io = arg;
+	rcu_thread_start();
+	metrics_thread_start();
+	uv_run(&io->loop, UV_RUN_DEFAULT);
+	encodings_done(&io->encodings);
+	text_done(&io->scratch);
+	metrics_thread_stop();
+	rcu_thread_stop();
+	atomic_fetch_sub(&io->api->running, 1);
+	uv_async_send(&io->api->stopped); /* it is closed only after every thread was joined */
+}
+
+static void declare_metrics(struct io *io)
+{
+	char labels[96];
+	for (unsigned c = 0; c < ROUTE_CLASSES; c++) {
+		for (unsigned s = 1; s < STATUS_CLASSES; s++) {
+			snprintf(labels, sizeof(labels), "class=\"%s\",status=\"%uxx\"",
+				 route_class_name((enum route_class)c), s);
+			io->requests[c][s] =
+			    metrics_counter("http_requests_total", "HTTP requests answered, by class of route.", labels);
+		}
+		io->requests[c][0] = io->requests[c][5];
+		snprintf(labels, sizeof(labels), "class=\"%s\"", route_class_name((enum route_class)c));
+		io->durations[c] = metrics_histogram("http_request_duration_seconds",
+						     "From the whole request to its answer, by class of route.", labels);
+	}
+	io->cell_hits = metrics_counter("http_encodings_total", "Lists answered, by whether they were encoded already.",
+					"found=\"yes\"");
+	io->cell_misses = metrics_counter("http_encodings_total",
+					  "Lists answered, by whether they were encoded already.", "found=\"no\"");
+	snprintf(labels, sizeof(labels), "thread=\"%u\"", io->number);
+	io->cell_in_flight = metrics_gauge("http_commands_in_flight",
+					   "Commands of HTTP requests that wait for the registry.", labels);
+}
+
+static int open_server(struct io *io, struct error *err)
+{
+	const struct api_conf *c = &io->api->conf;
+	struct http_server_conf conf = {
+		.head_max = c->max_header,
+		.url_max = c->max_header,
+		.body_max = c->max_body,
+		.idle_ms = (uint32_t)c->idle_ms,
+		.head_ms = (uint32_t)c->header_ms,
+		.conns_max = c->connections,
+		.server_name = NULL,
+		.on_request = on_request,
+		.on_body_limit = body_limit,
+		.arg = io,
+	};
+	return http_server_open(&io->server, &io->loop, &conf, err);
+}
+
+/* With several threads each has its own socket at the address; the first one settles a port 0. */
+static int listen_all(struct io *io, struct error *err)
+{
+	struct api *a = io->api;
+	struct listener_conf conf = {
+		.conns_per_peer = a->conf.connections_per_address,
+		.reuse_port = a->io_count > 1,
+		.allow = a->conf.allowed,
+		.allow_arg = a->conf.allowed_arg,
+	};
+	for (size_t i = 0; i < a->address_count; i++) {
+		struct listener *l;
+		int rc = http_server_listen(io->server, (const struct sockaddr *)&a->addresses[i], &conf, (int)i, &l, err);
+		if (rc < 0)
+			return rc == E_EXISTS ? err->code = E_CONFLICT : rc;
+		const struct sockaddr *at = listener_address(l);
+		memcpy(&a->addresses[i], at,
+		       at->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+	}
+	return E_OK;
+}
+
+/* Everything of one thread but the thread. On failure what is open is left to close_unstarted(). */
+static int io_open(struct io *io, struct api *a, unsigned number, struct error *err)
+{
+	io->api = a;
+	io->number = number;
+	text_init(&io->scratch);
+	encodings_init(&io->encodings, a->conf.encoding_cache / a->io_count);
+	if (uv_loop_init(&io->loop) < 0) {
+		io->api = NULL;
+		return error_set(err, E_NOMEM, "no event loop for HTTP");
+	}
+	uv_check_init(&io->loop, &io->check);
+	io->check.data = io;
+	uv_check_start(&io->check, on_check);
+	uv_unref((uv_handle_t *)&io->check);
+	int rc = inbox_open(&io->inbox, &io->loop, on_inbox, io);
+	if (rc < 0)
+		return error_set(err, rc, "no inbox for HTTP");
+	declare_metrics(io);
+	rc = open_server(io, err);
+	return rc < 0 ? rc : listen_all(io, err);
+}
+
+/* On the caller's thread, before io->thread ever ran. */
+static void close_unstarted(struct io *io)
+{
+	if (io->api == NULL)
+		return;
+	if (io->server != NULL)
+		http_server_close(io->server, NULL, NULL);
+	if (io->inbox != NULL)
+		inbox_close(io->inbox, NULL, NULL);
+	uv_close((uv_handle_t *)&io->check, NULL);
+	uv_run(&io->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&io->loop);
+	encodings_done(&io->encodings);
+	text_done(&io->scratch);
+}
+
+static void api_free(struct api *a)
+{
+	route_map_free(a->routes);
+	mem_free(a->addresses);
+	mem_free(a->ios);
+	mem_free(a);
+}
+
+static int api_new(struct api **ret, struct desk *desk, const struct api_conf *conf, struct error *err)
+{
+	struct api *a = mem_zalloc(1, sizeof(*a));
+	if (a == NULL)
+		return error_set(err, E_NOMEM, "no memory for HTTP");
+	a->desk = desk;
+	a->registry = desk_registry(desk);
+	a->conf = *conf;
+	a->conf.listens = NULL;
+	a->io_count = conf->io_threads > 0 ? conf->io_threads : 1;
+	a->ios = mem_zalloc(a->io_count, sizeof(*a->ios));
+	a->addresses = mem_zalloc(conf->listen_count + 1, sizeof(*a->addresses));
+	if (a->ios == NULL || a->addresses == NULL) {
+		api_free(a);
+		return error_set(err, E_NOMEM, "no memory for HTTP");
+	}
+	if (conf->listen_count > 0)
+		memcpy(a->addresses, conf->listens, conf->listen_count * sizeof(*a->addresses));
+	a->address_count = conf->listen_count;
+	int rc = route_map_new(&a->routes);
+	if (rc < 0) {
+		api_free(a);
+		return error_set(err, rc, "the table of routes cannot be indexed");
+	}
+	*ret = a;
+	return E_OK;
+}
+
+int api_start(struct api **ret, struct desk *desk, const struct api_conf *conf, struct error *err)
+{
+	struct api *a = NULL;
+	int rc = api_new(&a, desk, conf, err);
+	if (rc < 0)
+		return rc;
+	unsigned opened = 0;
+	while (rc == E_OK && opened < a->io_count)
+		rc = io_open(&a->ios[opened], a, opened, err), opened++;
+	if (rc < 0) {
+		while (opened > 0)
+			close_unstarted(&a->ios[--opened]);
+		api_free(a);
+		return rc;
+	}
+	for (unsigned i = 0; i < a->io_count; i++) {
+		atomic_fetch_add(&a->running, 1);
+		if (uv_thread_create(&a->ios[i].thread, io_run, &a->ios[i]) < 0)
+			atomic_fetch_sub(&a->running, 1); /* its sockets serve nobody; the others do */
+		else
+			a->ios[i].thread_started = true;
+	}
+	*ret = a;
+	return E_OK;
+}
+
+size_t api_addresses(const struct api *a, struct sockaddr_storage *ret, size_t max)
+{
+	size_t n = a->address_count < max ? a->address_count : max;
+	memcpy(ret, a->addresses, n * sizeof(*ret));
+	return n;
+}
+
+/* ---- the end, on the control thread */
+
+static void on_async_closed(uv_handle_t *handle)
+{
+	struct api *a = handle->data;
+	void (*on_stopped)(void *) = a->on_stopped;
+	void *arg = a->stopped_arg;
+	for (unsigned i = 0; i < a->io_count; i++)
+		uv_loop_close(&a->ios[i].loop);
+	api_free(a);
+	on_stopped(arg);
+}
+
+static void on_thread_ended(uv_async_t *async)
+{
+	struct api *a = async->data;
+	if (atomic_load(&a->running) > 0 || a->on_stopped == NULL || uv_is_closing((uv_handle_t *)async))
+		return;
+	for (unsigned i = 0; i < a->io_count; i++)
+		if (a->ios[i].thread_started)
+			uv_thread_join(&a->ios[i].thread); /* it has nothing left to do */
+	uv_close((uv_handle_t *)async, on_async_closed);
+}
+
+void api_stop(struct api *a, uv_loop_t *control, void (*on_stopped)(void *arg), void *arg)
+{
+	a->on_stopped = on_stopped;
+	a->stopped_arg = arg;
+	uv_async_init(control, &a->stopped, on_thread_ended);
+	a->stopped.data = a;
+	for (unsigned i = 0; i < a->io_count; i++) {
+		struct io *io = &a->ios[i];
+		if (io->thread_started)
+			inbox_post(io->inbox, &io->stop);
+		else
+			close_unstarted(io);
+	}
+	uv_async_send(&a->stopped);
+}

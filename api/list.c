@@ -1,0 +1,102 @@
+/* list.c - lists of instances, from the published view, encoded once per view (nacos-naming 1.13, 2.2, 4.2). */
+#include "api/handlers.h"
+#include "api/io.h"
+#include "api/shapes.h"
+#include "base/metrics.h"
+#include <string.h>
+
+enum list_shape { LIST_V1, LIST_V2, LIST_V3 };
+
+static void write_list(struct request *r, struct text *t, const struct service_key *key,
+		       const struct service_view *v, const struct list_query *q, enum list_shape shape)
+{
+	bool protected_;
+	if (shape != LIST_V3) {
+		shape_service_info(t, key, v, q);
+		return;
+	}
+	(void)r;
+	if (v != NULL)
+		shape_hosts(t, v, q, &protected_);
+	else
+		json_raw(t, "[]", 2);
+}
+
+static void list(struct request *r, const struct service_key *key, struct list_query *q, enum list_shape shape)
+{
+	struct io *io = r->io;
+	struct registry *reg = request_registry(r);
+	struct encoding *c = NULL;
+	rcu_begin();
+	const struct service_view *v = registry_view(reg, key);
+	q->cache_ms = registry_switches(reg)->push_cache_ms;
+	struct encoding_key at = {
+		.service_id = v != NULL ? v->info->id : 0,
+		.number = v != NULL ? v->number : 0,
+		.settings = (uint32_t)q->cache_ms,
+		.shape = (uint16_t)(shape * 2 + q->healthy_only),
+		.clusters = q->clusters,
+		.clusters_len = (uint16_t)strlen(q->clusters),
+	};
+	if (v != NULL)
+		c = encodings_find(&io->encodings, &at);
+	if (c == NULL) {
+		struct text *t = answer_begin(r);
+		write_list(r, t, key, v, q, shape);
+		if (r->route->face != FACE_V1)
+			json_close(t, '}');
+		if (v != NULL && !t->failed)
+			c = encodings_add(&io->encodings, &at, t->at, t->len);
+		metrics_add(io->cell_misses, 1);
+	} else {
+		metrics_add(io->cell_hits, 1);
+	}
+	rcu_end();
+	if (c != NULL)
+		reply_shared(r, TYPE_JSON, c->body, c->len, encoding_release, c);
+	else
+		answer_end_bare(r);
+}
+
+/* Each name of the comma list is held against layer A; an absurd list is refused before it is a cache key. */
+static int check_clusters(struct request *r, enum param id, const char *clusters)
+{
+	const struct param_value *v = &r->params.values[id];
+	if (v->at == NULL)
+		return E_OK;
+	for (const char *at = clusters; *at != '\0';) {
+		size_t n = strcspn(at, ",");
+		int rc = n == 0 ? E_OK : name_check_cluster(at, n, &r->err);
+		if (rc < 0)
+			return rc;
+		at += n + (at[n] == ',');
+	}
+	return E_OK;
+}
+
+void instance_list(struct request *r)
+{
+	enum param id = request_is_v1(r) ? P_CLUSTERS : P_CLUSTER_NAME;
+	struct service_key key;
+	struct list_query q = {
+		.clusters = param_or(&r->params, id, ""),
+		.healthy_only = param_flag(&r->params, P_HEALTHY_ONLY, false),
+	};
+	if (request_key(r, &key) < 0 || check_clusters(r, id, q.clusters) < 0) {
+		reply_failure(r);
+		return;
+	}
+	list(r, &key, &q, request_is_v1(r) ? LIST_V1 : LIST_V2);
+}
+
+/* As the original: no cluster means DEFAULT, and healthyOnly is taken and not looked at. */
+void instance_v3_list(struct request *r)
+{
+	struct service_key key;
+	struct list_query q = { .clusters = param_or(&r->params, P_CLUSTER_NAME, "DEFAULT") };
+	if (request_key(r, &key) < 0 || check_clusters(r, P_CLUSTER_NAME, q.clusters) < 0) {
+		reply_failure(r);
+		return;
+	}
+	list(r, &key, &q, LIST_V3);
+}

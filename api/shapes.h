@@ -1,0 +1,37 @@
+/* shapes.h - the JSON of the reference, out of views and infos, inside an RCU section. Values only: whoever
+ * calls has written the key before. */
+#ifndef API_SHAPES_H
+#define API_SHAPES_H
+
+#include "base/text.h"
+#include "registry/registry.h"
+
+/* "group@@name" */
+void shape_grouped(struct text *t, const struct service_key *key);
+void shape_metadata(struct text *t, struct packed metadata);
+void shape_instance_id(struct text *t, const struct service_info *info, const struct instance *i);
+/* nacos-naming 1.4; @shown_healthy: under the protect rule a copy differs from the record. */
+void shape_instance(struct text *t, const struct service_info *info, const struct instance *i, bool shown_healthy);
+void shape_checker(struct text *t, const struct checker *c);
+
+struct list_query {
+	const char *clusters; /* comma list, "" all; echoed */
+	bool healthy_only;
+	int64_t cache_ms;
+};
+
+/* Hosts of a list: an array. false in *@protected: the rule did not reach. */
+void shape_hosts(struct text *t, const struct service_view *v, const struct list_query *q, bool *protected_);
+/* ServiceInfo with a grouped name (1.13); @v NULL: the service is missing, no hosts. */
+void shape_service_info(struct text *t, const struct service_key *key, const struct service_view *v,
+			const struct list_query *q);
+
+/* v1 GET service; v2 GET service. */
+void shape_service_v1(struct text *t, const struct service_info *info);
+void shape_service_v2(struct text *t, const struct service_info *info);
+/* v1 and v2 GET instance. */
+void shape_instance_detail(struct text *t, const struct service_info *info, const struct instance *i, bool v1);
+/* One namespace; @reserved_id: what the reserved one is called. */
+void shape_namespace(struct text *t, const struct namespace_row *row, const char *reserved_id);
+
+#endif
