@@ -2,16 +2,14 @@
 
 int64_t numbers_first(const struct numbers_mark *mark, int64_t wall_ms)
 {
-	if (mark->closed || wall_ms <= mark->reserved_ms)
-		return mark->end;
-	int64_t reached = mark->at + (wall_ms - mark->reserved_ms); /* 1,000 a second: one a ms */
-	return reached > mark->end ? reached : mark->end;
+	int64_t elapsed_ms = wall_ms - mark->reserved_ms;
+	return mark->end + (elapsed_ms > 0 ? elapsed_ms : 0); /* 1,000 a second: one a millisecond */
 }
 
 struct numbers_mark numbers_reserve(const struct numbers *n, int64_t wall_ms)
 {
 	int64_t from = n->next > n->end ? n->next : n->end;
-	return (struct numbers_mark){ from + NUMBERS_BLOCK, n->next, wall_ms, false };
+	return (struct numbers_mark){ from + NUMBERS_BLOCK, wall_ms };
 }
 
 bool numbers_due(const struct numbers *n, int64_t mono_ms)

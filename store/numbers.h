@@ -9,12 +9,11 @@
 
 enum { NUMBERS_BLOCK = 50000, NUMBERS_RETRY_MS = 1000 };
 
-/* What the disk says about the last reservation. */
+/* What the disk says: at @reserved_ms (wall clock) all numbers below @end were given away. An orderly
+ * stop gives back what it did not use. */
 struct numbers_mark {
-	int64_t end;	     /* numbers below it may have been used */
-	int64_t at;	     /* the number that was next when the block was reserved */
-	int64_t reserved_ms; /* wall clock then */
-	bool closed;	     /* an orderly stop: nothing from @end on was used */
+	int64_t end;
+	int64_t reserved_ms;
 };
 
 struct numbers {
@@ -23,8 +22,9 @@ struct numbers {
 	bool asked;
 };
 
-/* The first number that nobody can have seen. After a stop that was not orderly, numbers may have
- * gone on in memory behind @end (the disk refused): then time bounds them, 1,000 a second. */
+/* The first number that nobody can have seen. Since the mark was written the disk may have refused,
+ * and numbers gone on in memory behind its end: time bounds them, 1,000 a second. The numbers'
+ * distance to the wall clock grows by no more than the block (lastRefTime stays below it). */
 int64_t numbers_first(const struct numbers_mark *mark, int64_t wall_ms);
 /* The mark to write for a fresh block. */
 struct numbers_mark numbers_reserve(const struct numbers *n, int64_t wall_ms);

@@ -256,7 +256,7 @@ static void on_inbox_closed(void *arg)
 /* All that was handed over is answered, so all numbers are drawn. */
 static void close_last(struct sqlite_store *s)
 {
-	s->last.mark = (struct numbers_mark){ s->numbers.next, s->numbers.next, clock_wall_ms(), true };
+	s->last.mark = (struct numbers_mark){ s->numbers.next, clock_wall_ms() };
 	s->last.m.kind = SQLITE_CLOSE;
 	s->last.code = E_OK;
 	gather(s, &s->last);

@@ -143,8 +143,8 @@ static int schema_create(struct sqlite_file *f, struct error *err)
 		 "PRAGMA application_id=%d; PRAGMA user_version=%d;"
 		 "INSERT INTO kv VALUES('" META_SCHEMA "','{\"v\":1,\"layout\":1,\"cluster_uuid\":\"%s\","
 		 "\"t0_ms\":%lld,\"rev0\":1,\"number_base\":0}',1);"
-		 "INSERT INTO kv VALUES('" META_NUMBERS "','{\"v\":1,\"end\":1,\"at\":1,"
-		 "\"reserved_ms\":%lld,\"closed\":true}',1); COMMIT",
+		 "INSERT INTO kv VALUES('" META_NUMBERS "','{\"v\":1,\"end\":1,"
+		 "\"reserved_ms\":%lld}',1); COMMIT",
 		 SQLITE_APPLICATION_ID, SQLITE_SCHEMA_VERSION, uuid, (long long)now, (long long)now);
 	int rc = exec(f, "BEGIN IMMEDIATE", "create", err);
 	if (rc == E_OK)
@@ -191,16 +191,13 @@ static int mark_read(struct sqlite_file *f, struct numbers_mark *ret, struct err
 	sqlite3_stmt *s = NULL;
 	int rc = sqlite3_prepare_v2(
 		f->db,
-		"SELECT json_extract(value,'$.end'), json_extract(value,'$.at'),"
-		" json_extract(value,'$.reserved_ms'), json_extract(value,'$.closed')"
+		"SELECT json_extract(value,'$.end'), json_extract(value,'$.reserved_ms')"
 		" FROM kv WHERE key='" META_NUMBERS "'",
 		-1, &s, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(s);
 	if (rc == SQLITE_ROW && sqlite3_column_type(s, 0) == SQLITE_INTEGER) {
-		*ret = (struct numbers_mark){ sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1),
-					      sqlite3_column_int64(s, 2),
-					      sqlite3_column_int(s, 3) != 0 };
+		*ret = (struct numbers_mark){ sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1) };
 		sqlite3_finalize(s);
 		return E_OK;
 	}
@@ -213,19 +210,17 @@ static int mark_read(struct sqlite_file *f, struct numbers_mark *ret, struct err
 
 int sqlite_mark_write(struct sqlite_file *f, const struct numbers_mark *mark)
 {
-	char value[160];
-	int len = snprintf(value, sizeof(value),
-			   "{\"v\":1,\"end\":%lld,\"at\":%lld,\"reserved_ms\":%lld,\"closed\":%s}",
-			   (long long)mark->end, (long long)mark->at, (long long)mark->reserved_ms,
-			   mark->closed ? "true" : "false");
+	char value[100];
+	int len = snprintf(value, sizeof(value), "{\"v\":1,\"end\":%lld,\"reserved_ms\":%lld}",
+			   (long long)mark->end, (long long)mark->reserved_ms);
 	sqlite3_bind_text(f->mark, 1, value, len, SQLITE_STATIC);
 	int rc = sqlite_run(f->mark);
 	sqlite3_clear_bindings(f->mark);
 	return rc;
 }
 
-/* The first block. A disk that refuses does not stop the start: numbers then run in memory, and
- * the mark on disk stays "not closed", so that the next start jumps past them. */
+/* The first block. A disk that refuses does not stop the start: numbers then run in memory, and the
+ * next start leaps over as many as time allowed. */
 static int block_first(struct sqlite_file *f, struct sqlite_start *start, struct error *err)
 {
 	struct numbers_mark mark;
@@ -263,7 +258,8 @@ static int prepare_all(struct sqlite_file *f, struct error *err)
 		{ &f->del, "DELETE FROM kv WHERE key=?1" },
 		{ &f->revision, "SELECT mod_revision FROM kv WHERE key=?1" },
 		{ &f->mark, "UPDATE kv SET value=?1 WHERE key='" META_NUMBERS "'" },
-		{ &f->touch, "UPDATE kv SET mod_revision=1 WHERE key='" META_NUMBERS "'" },
+		/* SQLite leaves a page alone that an update would not change. */
+		{ &f->touch, "UPDATE kv SET mod_revision=mod_revision+1 WHERE key='" META_NUMBERS "'" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		int rc = sqlite3_prepare_v3(f->db, rows[i].sql, -1, SQLITE_PREPARE_PERSISTENT,

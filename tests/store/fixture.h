@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS_MAX = 4096, REPLIES_MAX = 8192, FIXTURE_TEXT = 400 };
+enum { ROWS_MAX = 16384, REPLIES_MAX = 8192, FIXTURE_TEXT = 400 };
 
 struct row {
 	char *key, *value;
