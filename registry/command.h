@@ -27,6 +27,8 @@ enum command_kind {
 	CMD_NAMESPACE_DELETE,
 	CMD_SWITCH_SET,
 	CMD_CALL, /* reads control's own state: @call runs on the control thread */
+	CMD_SWEEP_OVERLAY, /* the desk's own: an overlay whose instance has gone */
+	CMD_SWEEP_SERVICE, /* the desk's own: an empty service */
 };
 
 enum command_cause { CAUSE_API, CAUSE_BEAT, CAUSE_BEAT_EXPIRED, CAUSE_CONNECTION, CAUSE_PROBE, CAUSE_OPERATOR, CAUSE_RESTORE };
