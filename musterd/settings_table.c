@@ -1,0 +1,127 @@
+/* settings_table.c - every key of the settings. Order is the order in which they are printed. */
+#include "musterd/settings_table.h"
+
+#define SECOND 1000
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define KIB ((uint64_t)1024)
+#define MIB (1024 * KIB)
+#define AT(field) offsetof(struct settings, field)
+#define ZONE_AT(field) offsetof(struct zone_conf, field)
+
+/* In the order of the enums they set. */
+static const char *const modes[] = { "auto", "all", "one", "shuffle", "subset", NULL };
+static const char *const protects[] = { "nacos", "always", "off", NULL };
+static const char *const unhealthies[] = { "empty", "open", "servfail", NULL };
+static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
+static const char *const formats[] = { "text", "json", NULL };
+static const char *const layouts[] = { "full", "bound", NULL };
+
+const struct setting settings_table[] = {
+	{ "server", "data_dir", SETTING_TEXT, AT(server.data_dir), "/var/lib/muster", 0, 0, NULL,
+	  "Directory of the store, the warm copy, the lock and ports.json." },
+	{ "server", "io_threads", SETTING_COUNT, AT(server.io_threads), "1", 1, 64, NULL,
+	  "Threads that serve HTTP." },
+
+	{ "dns", "listen", SETTING_ADDRESSES, AT(dns.listen), "0.0.0.0:53, [::]:53", 1, 0, NULL,
+	  "Addresses of the DNS server, UDP and TCP; port 0 takes a free one, ports.json says which." },
+	{ "dns", "threads", SETTING_COUNT, AT(dns.threads), "0", 0, 256, NULL,
+	  "Threads that answer DNS; 0: one per core." },
+	{ "dns", "udp_size", SETTING_COUNT, AT(dns.udp_size), "1232", 512, 4096, NULL,
+	  "Largest answer over UDP, in octets." },
+	{ "dns", "ttl", SETTING_SECONDS, AT(dns.ttl), "5s", 0, 86400, NULL, "TTL of service data." },
+	{ "dns", "ttl_host", SETTING_SECONDS, AT(dns.ttl_host), "60s", 0, 86400, NULL,
+	  "TTL of the host names that SRV points at." },
+	{ "dns", "ttl_negative", SETTING_SECONDS, AT(dns.ttl_negative), "5s", 0, 3600, NULL,
+	  "How long an answer \"not there\" may be kept." },
+	{ "dns", "mode", SETTING_CHOICE, AT(dns.mode), "auto", 0, 0, modes,
+	  "How addresses are chosen: the whole set with a weighted first one as long as it fits dns.cap, a stable "
+	  "weighted subset otherwise (auto); all; one; shuffle; subset." },
+	{ "dns", "cap", SETTING_COUNT, AT(dns.cap), "16", 1, 1000, NULL, "Most addresses in one answer." },
+	{ "dns", "subset_rotate", SETTING_DURATION, AT(dns.subset_rotate_ms), "30s", 0, 24 * (uint64_t)HOUR, NULL,
+	  "How often a subset is drawn anew; 0s: never." },
+	{ "dns", "protect", SETTING_CHOICE, AT(dns.protect), "nacos", 0, 0, protects,
+	  "When unhealthy instances are answered too: as the service's protect threshold says (nacos), whenever none "
+	  "is healthy (always), never (off)." },
+	{ "dns", "all_unhealthy", SETTING_CHOICE, AT(dns.all_unhealthy), "empty", 0, 0, unhealthies,
+	  "The answer when no instance is healthy: no address (empty), all of them (open), an error (servfail)." },
+	{ "dns", "raw_alias", SETTING_SWITCH, AT(dns.raw_alias), "on", 0, 0, NULL,
+	  "Registry names in lower case resolve as they are, besides their coded form." },
+	{ "dns", "loopback_addresses", SETTING_SWITCH, AT(dns.loopback_addresses), "on", 0, 0, NULL,
+	  "Instances registered with a loopback address are answered." },
+	{ "dns", "metadata_keys", SETTING_WORDS, AT(dns.metadata_keys), "name, cluster, version", 0, 0, NULL,
+	  "Metadata shown in TXT answers." },
+	{ "dns", "tcp_idle", SETTING_DURATION, AT(dns.tcp_idle_ms), "10s", 100, HOUR, NULL,
+	  "A TCP connection without a query is closed after this time." },
+	{ "dns", "tcp_max", SETTING_COUNT, AT(dns.tcp_max), "4096", 1, 1000000, NULL,
+	  "TCP connections of one DNS thread." },
+	{ "dns", "tcp_per_prefix", SETTING_COUNT, AT(dns.tcp_per_prefix), "64", 1, 1000000, NULL,
+	  "TCP connections of one DNS thread from one IPv4 address or IPv6 /64." },
+	{ "dns", "mname", SETTING_TEXT, AT(dns.mname), "", 0, 0, NULL,
+	  "Primary server named in the SOA; empty: ns1 in the zone." },
+	{ "dns", "rname", SETTING_TEXT, AT(dns.rname), "", 0, 0, NULL,
+	  "Mailbox named in the SOA; empty: hostmaster in the zone." },
+
+	{ "http", "listen", SETTING_ADDRESSES, AT(http.listen), "127.0.0.1:8848", 1, 0, NULL,
+	  "Addresses of the HTTP server; any but loopback needs http.allow." },
+	{ "http", "allow", SETTING_CIDRS, AT(http.allow), "", 0, 0, NULL,
+	  "Address ranges whose peers may use HTTP; empty: everybody who reaches a loopback listener." },
+	{ "http", "max_header", SETTING_SIZE, AT(http.max_header), "64KiB", 1 * KIB, 64 * KIB, NULL,
+	  "Request line and headers of one request." },
+	{ "http", "max_body", SETTING_SIZE, AT(http.max_body), "1MiB", 1 * KIB, 64 * MIB, NULL,
+	  "Body of one request; routes have smaller bounds of their own." },
+	{ "http", "idle_timeout", SETTING_DURATION, AT(http.idle_timeout_ms), "60s", 100, HOUR, NULL,
+	  "A connection without a request is closed after this time." },
+	{ "http", "header_timeout", SETTING_DURATION, AT(http.header_timeout_ms), "10s", 100, HOUR, NULL,
+	  "A request's head must be there within this time." },
+	{ "http", "connections", SETTING_COUNT, AT(http.connections), "20000", 1, 1000000, NULL,
+	  "Open HTTP connections." },
+	{ "http", "connections_per_address", SETTING_COUNT, AT(http.connections_per_address), "20000", 1, 1000000, NULL,
+	  "Open HTTP connections of one peer address." },
+
+	{ "health", "probe_rate", SETTING_COUNT, AT(health.probe_rate), "20000", 1, 1000000, NULL,
+	  "Active checks a second; above it intervals stretch." },
+	{ "health", "probes_in_flight", SETTING_COUNT, AT(health.probes_in_flight), "4096", 1, 60000, NULL,
+	  "Active checks under way at a time." },
+
+	{ "registry", "floor_percent", SETTING_COUNT, AT(registry.floor_percent), "20", 0, 100, NULL,
+	  "A mass expiry of more than this share after a pause of our own is held back and verified." },
+	{ "registry", "clean_empty", SETTING_DURATION, AT(registry.clean_empty_ms), "60s", SECOND, 24 * (uint64_t)HOUR,
+	  NULL, "A service without instances and settings is removed after this time." },
+	{ "registry", "expire_instances", SETTING_SWITCH, AT(registry.expire_instances), "on", 0, 0, NULL,
+	  "Instances whose heartbeats ended are removed; off: they stay, unhealthy." },
+
+	{ "store", "url", SETTING_TEXT, AT(store.url), "sqlite:", 0, 0, NULL,
+	  "Where durable data lies: sqlite: (muster.db in server.data_dir) or memory: (nothing is kept)." },
+
+	{ "log", "level", SETTING_CHOICE, AT(log.level), "info", 0, 0, levels, "Least level that is written." },
+	{ "log", "format", SETTING_CHOICE, AT(log.format), "text", 0, 0, formats, "Lines of text or of JSON." },
+
+	{ "limits", "instances", SETTING_COUNT, AT(limits.instances), "2000000", 1, 100000000, NULL,
+	  "Instances of all services." },
+	{ "limits", "services", SETTING_COUNT, AT(limits.services), "500000", 1, 10000000, NULL, "Services." },
+	{ "limits", "instances_per_service", SETTING_COUNT, AT(limits.instances_per_service), "20000", 1, 1000000, NULL,
+	  "Instances of one service." },
+	{ "limits", "namespaces", SETTING_COUNT, AT(limits.namespaces), "10000", 1, 1000000, NULL, "Namespaces." },
+	{ "limits", "metadata_bytes", SETTING_COUNT, AT(limits.metadata_bytes), "1024", 0, 65536, NULL,
+	  "Keys and values of one metadata map, together." },
+	{ "limits", "encoding_cache", SETTING_SIZE, AT(limits.encoding_cache), "64MiB", 0, 65536 * MIB, NULL,
+	  "Memory for encoded service lists." },
+	{ "limits", "inbox", SETTING_COUNT, AT(limits.inbox), "100000", 100, 10000000, NULL,
+	  "Commands that wait for the control thread; above it requests are refused for a moment." },
+};
+const size_t settings_table_len = sizeof(settings_table) / sizeof(settings_table[0]);
+_Static_assert(sizeof(settings_table) / sizeof(settings_table[0]) <= SETTINGS_KEYS_MAX, "origins[] is too short");
+
+const struct setting zone_table[] = {
+	{ "zone", "layout", SETTING_CHOICE, ZONE_AT(layout), "full", 0, 0, layouts,
+	  "Which names the zone has: every service (full), or those of one namespace and group (bound)." },
+	{ "zone", "namespace", SETTING_TEXT, ZONE_AT(ns), "", 0, 0, NULL,
+	  "The namespace of a bound zone; empty: public." },
+	{ "zone", "group", SETTING_TEXT, ZONE_AT(group), "", 0, 0, NULL,
+	  "The group of a bound zone; empty: DEFAULT_GROUP." },
+	{ "zone", "mname", SETTING_TEXT, ZONE_AT(mname), "", 0, 0, NULL, "As dns.mname, for this zone." },
+	{ "zone", "rname", SETTING_TEXT, ZONE_AT(rname), "", 0, 0, NULL, "As dns.rname, for this zone." },
+};
+const size_t zone_table_len = sizeof(zone_table) / sizeof(zone_table[0]);
+_Static_assert(sizeof(zone_table) / sizeof(zone_table[0]) <= ZONE_KEYS_MAX, "a zone's origins[] is too short");
