@@ -1,5 +1,123 @@
-/* main.c - musterd: settings, start-up and shutdown in order. */
-int main(void)
+/* main.c - musterd: reads the settings, does what the flags ask, runs the server.
+ * Exit status: 0 stopped in order, 1 could not serve, 2 wrong settings. */
+#include "config.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "musterd/wiring.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { EXIT_SERVED = 0, EXIT_FAILED = 1, EXIT_SETTINGS = 2 };
+
+static int print(void (*fill)(struct text *to))
 {
-	return 0;
+	struct text t;
+
+	text_init(&t);
+	fill(&t);
+	fwrite(t.at, 1, t.len, stdout);
+	text_done(&t);
+	return EXIT_SERVED;
+}
+
+static int print_settings(const struct settings *s)
+{
+	struct text t;
+
+	text_init(&t);
+	settings_print(s, &t);
+	fwrite(t.at, 1, t.len, stdout);
+	text_done(&t);
+	return EXIT_SERVED;
+}
+
+/* As many descriptors as the system grants: each connection is one. */
+static void raise_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int make_data_dir(const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (mkdir(path, 0750) < 0 && errno != EEXIST)
+		return error_set_errno(err, errno, "server.data_dir %s", path);
+	if (stat(path, &st) < 0)
+		return error_set_errno(err, errno, "server.data_dir %s", path);
+	if (!S_ISDIR(st.st_mode))
+		return error_set(err, E_INVALID, "server.data_dir %s is no directory", path);
+	return E_OK;
+}
+
+static int serve(const struct settings *s)
+{
+	struct wiring wiring;
+	struct error err = { .code = E_OK };
+
+	log_setup(s->log.level, s->log.format, STDERR_FILENO);
+	signal(SIGPIPE, SIG_IGN);
+	raise_files();
+	int rc = make_data_dir(s->server.data_dir, &err);
+	if (rc == E_OK)
+		rc = wiring_make(&wiring, s, &err);
+	if (rc == E_OK) {
+		rc = server_run(&wiring.conf, &err);
+		wiring_done(&wiring);
+	}
+	if (rc < 0)
+		log_error("server", "%s", err.text);
+	return rc < 0 ? EXIT_FAILED : EXIT_SERVED;
+}
+
+static int run_task(const struct settings *s)
+{
+	switch (s->task) {
+	case SETTINGS_CHECK:
+		printf("%s: the settings are in order\n", s->file == NULL ? "musterd" : s->file);
+		return EXIT_SERVED;
+	case SETTINGS_PRINT:
+		return print_settings(s);
+	case SETTINGS_HELP:
+		return print(settings_usage);
+	case SETTINGS_VERSION:
+		puts("musterd " PACKAGE_VERSION);
+		return EXIT_SERVED;
+	case SETTINGS_SERVE:
+		break;
+	}
+	return serve(s);
+}
+
+int main(int argc, char **argv)
+{
+	struct settings settings;
+	struct settings_errors errors;
+	int status;
+
+	mem_hook_libraries();
+	int rc = settings_load(&settings, argc, argv, environ, &errors);
+	if (rc < 0) {
+		fputs(rc == E_NOMEM ? "musterd: no memory\n" : errors.lines.at, stderr);
+		status = EXIT_SETTINGS;
+	} else {
+		status = run_task(&settings);
+	}
+	settings_errors_done(&errors);
+	settings_done(&settings);
+	return status;
 }

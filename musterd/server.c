@@ -12,12 +12,13 @@
 #include "base/metrics.h"
 #include "musterd/port_holder.h"
 #include "musterd/ports.h"
+#include "store/key.h"
 #include "store/lock.h"
 
-#include <assert.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -67,6 +68,7 @@ static void on_desk_closed(void *arg)
 	struct server *s = arg;
 
 	s->desk = NULL;
+	prober_free(s->prober);
 	uv_close((uv_handle_t *)&s->term, NULL);
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
 	uv_close((uv_handle_t *)&s->tick, NULL);
@@ -89,8 +91,7 @@ static void on_api_stopped(void *arg)
 		dns_server_stop(s->dns);
 	s->dns = NULL;
 	if (s->prober != NULL)
-		prober_stop(s->prober);
-	s->prober = NULL;
+		prober_stop(s->prober); /* freed behind the desk: verdicts may be under way */
 	if (s->beats != NULL)
 		beats_close(s->beats, on_beats_closed, s);
 	else

@@ -1,0 +1,115 @@
+/* wiring.c - see wiring.h. */
+#include "musterd/wiring.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert(sizeof(struct dns_listen) == sizeof(struct sockaddr_storage),
+	       "an address list serves DNS and HTTP");
+
+enum { TTL_APEX_SEC = 3600, TTL_VERSION_SEC = 28800, FLOOR_HOLD_MS = 60000, TCP_MESSAGE_MS = 2000 };
+
+static bool peer_allowed(void *arg, const struct sockaddr *peer)
+{
+	return settings_allows(arg, peer);
+}
+
+static void wire_desk(struct desk_conf *to, const struct settings *s, const char *warm_path)
+{
+	to->registry.namespaces_max = s->limits.namespaces;
+	to->registry.services_max = s->limits.services;
+	to->registry.instances_max = s->limits.instances;
+	to->registry.instances_per_service_max = s->limits.instances_per_service;
+	to->registry.metadata_max = s->limits.metadata_bytes;
+	to->registry.clean_empty_ms = s->registry.clean_empty_ms;
+	to->registry.expire_instances = s->registry.expire_instances;
+	to->store.url = s->store.url;
+	to->store.data_dir = s->server.data_dir;
+	to->warm_path = warm_path;
+}
+
+static void wire_zones(struct zone_set_conf *to, const struct settings *s, const struct zone_conf *zones)
+{
+	to->zones = zones;
+	to->zone_count = s->zone_count;
+	to->ttl = s->dns.ttl;
+	to->ttl_host = s->dns.ttl_host;
+	to->ttl_negative = s->dns.ttl_negative;
+	to->ttl_apex = TTL_APEX_SEC;
+	to->ttl_version = TTL_VERSION_SEC;
+	to->mode = s->dns.mode;
+	to->protect = s->dns.protect;
+	to->all_unhealthy = s->dns.all_unhealthy;
+	to->cap = s->dns.cap;
+	to->subset_rotate_ms = s->dns.subset_rotate_ms;
+	to->raw_alias = s->dns.raw_alias;
+	to->loopback_addresses = s->dns.loopback_addresses;
+	to->metadata_keys = (const char *const *)s->dns.metadata_keys.at;
+	to->metadata_key_count = s->dns.metadata_keys.count;
+}
+
+static void wire_dns(struct dns_server_conf *to, const struct settings *s)
+{
+	to->listens = s->dns.listen.at;
+	to->listen_count = s->dns.listen.count;
+	to->threads = s->dns.threads;
+	to->udp_size = (uint16_t)s->dns.udp_size;
+	to->tcp_idle_ms = s->dns.tcp_idle_ms;
+	to->tcp_message_ms = TCP_MESSAGE_MS;
+	to->tcp_max = s->dns.tcp_max;
+	to->tcp_per_prefix = s->dns.tcp_per_prefix;
+}
+
+static void wire_api(struct api_conf *to, const struct settings *s)
+{
+	to->listens = (const struct sockaddr_storage *)s->http.listen.at;
+	to->listen_count = s->http.listen.count;
+	to->io_threads = s->server.io_threads;
+	to->allowed = peer_allowed;
+	to->allowed_arg = (void *)(uintptr_t)s;
+	to->max_header = (uint32_t)s->http.max_header;
+	to->max_body = (uint32_t)s->http.max_body;
+	to->idle_ms = s->http.idle_timeout_ms;
+	to->header_ms = s->http.header_timeout_ms;
+	to->connections = s->http.connections;
+	to->connections_per_address = s->http.connections_per_address;
+	to->encoding_cache = s->limits.encoding_cache;
+}
+
+int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
+{
+	static const char warm[] = "/warm.db";
+	size_t dir_len = strlen(s->server.data_dir);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->zones = mem_zalloc(s->zone_count, sizeof(*ret->zones));
+	ret->warm_path = mem_alloc(dir_len + sizeof(warm));
+	if (ret->zones == NULL || ret->warm_path == NULL) {
+		wiring_done(ret);
+		return error_set(err, E_NOMEM, "settings: no memory");
+	}
+	memcpy(ret->warm_path, s->server.data_dir, dir_len);
+	memcpy(ret->warm_path + dir_len, warm, sizeof(warm));
+	for (size_t i = 0; i < s->zone_count; i++)
+		ret->zones[i] = s->zones[i].conf;
+	ret->conf.data_dir = s->server.data_dir;
+	wire_desk(&ret->conf.desk, s, ret->warm_path);
+	wire_zones(&ret->conf.zones, s, ret->zones);
+	wire_dns(&ret->conf.dns, s);
+	wire_api(&ret->conf.api, s);
+	ret->conf.beats.floor_percent = s->registry.floor_percent;
+	ret->conf.beats.floor_hold_ms = FLOOR_HOLD_MS;
+	ret->conf.prober.probe_rate = s->health.probe_rate;
+	ret->conf.prober.in_flight = s->health.probes_in_flight;
+	return E_OK;
+}
+
+void wiring_done(struct wiring *w)
+{
+	mem_free(w->zones);
+	mem_free(w->warm_path);
+	w->zones = NULL;
+	w->warm_path = NULL;
+}

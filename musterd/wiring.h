@@ -1,0 +1,18 @@
+/* wiring.h - from what the operator set to what each part of the server is told. Main thread, before others start. */
+#ifndef MUSTERD_WIRING_H
+#define MUSTERD_WIRING_H
+
+#include "musterd/server.h"
+#include "musterd/settings.h"
+
+struct wiring {
+	struct server_conf conf;
+	struct zone_conf *zones; /* heap; the rest is borrowed from the settings */
+	char *warm_path;
+};
+
+/* @settings are borrowed until wiring_done(). E_NOMEM. */
+int wiring_make(struct wiring *ret, const struct settings *settings, struct error *err);
+void wiring_done(struct wiring *w);
+
+#endif
