@@ -46,7 +46,7 @@ static unsigned long bound_inode(const char *table, unsigned port, unsigned stat
 
 static bool has_socket(const char *pid, unsigned long inode)
 {
-	char path[300], want[64], link[64];
+	char path[400], want[64], link[64];
 	bool found = false;
 	struct dirent *e;
 	DIR *d;
@@ -74,7 +74,7 @@ static bool find_owner(unsigned long inode, struct holder *ret)
 	DIR *d = opendir("/proc");
 
 	while (!found && d != NULL && (e = readdir(d)) != NULL) {
-		char path[300];
+		char path[400];
 		FILE *f;
 		if (!isdigit((unsigned char)e->d_name[0]) || !has_socket(e->d_name, inode))
 			continue;
