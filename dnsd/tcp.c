@@ -352,7 +352,7 @@ static void make_room(struct tcp_front *f, uint64_t prefix)
 		if (c->prefix != prefix)
 			continue;
 		same++;
-		if (longest == NULL || c->since_ms < longest->since_ms)
+		if (longest == NULL || c->since_ms <= longest->since_ms) /* newest come first */
 			longest = c;
 	}
 	if (longest != NULL && same >= f->conf.per_prefix)
