@@ -59,6 +59,8 @@ void zone_set_ready(struct zone_set *zs);
 /* DNS workers, inside one RCU section, for each query of a batch: first all _prefetch, then all _prepare, then
  * each _answer. A single query (TCP) may call just these three in a row. */
 void zone_set_prefetch(const struct zone_set *zs, struct dns_query *q); /* zone, hash, prefetch of index slot */
+/* Optional, between the two, for batches over many names: prefetch of the node. */
+void zone_set_locate(const struct zone_set *zs, struct dns_query *q);
 void zone_set_prepare(const struct zone_set *zs, struct dns_query *q); /* node, prefetch of the blob */
 /* Writes answer, authority and additional sections (dns.md 2.1-2.8, 2.11; table rows 11-20 of 2.5), never a
  * partial RRset: too big for @a->w is tc with nothing in it. Sets rcode, aa, tc, counts, ede. Class ANY

@@ -1,0 +1,51 @@
+/* answer.h - writing one answer: the pieces that several kinds of answers share. Private to zones/; DNS workers. */
+#ifndef ZONES_ANSWER_H
+#define ZONES_ANSWER_H
+
+#include "zones/zone.h"
+
+struct reply { /* one answer under way */
+	const struct zone_set *zs;
+	const struct zone *zone;
+	const struct dns_query *q;
+	struct dns_answer *a;
+	struct rng *rng;
+};
+
+enum { OWNER_QNAME = 0xc000 | DNS_HEADER_LEN, RR_FIXED = 12, POINTER_END = 0x4000 };
+
+static inline uint8_t *put16(uint8_t *to, unsigned v)
+{
+	to[0] = (uint8_t)(v >> 8);
+	to[1] = (uint8_t)v;
+	return to + 2;
+}
+
+static inline uint8_t *put32(uint8_t *to, uint32_t v)
+{
+	v = __builtin_bswap32(v);
+	memcpy(to, &v, 4);
+	return to + 4;
+}
+
+static inline uint8_t *put_rr(uint8_t *to, unsigned owner, unsigned type, uint32_t ttl, unsigned rdlength)
+{
+	to = put16(put16(put16(to, owner), type), 1 /* IN */);
+	return put16(put32(to, ttl), rdlength);
+}
+
+static inline size_t reply_room(const struct reply *r)
+{
+	return r->a->w.full ? 0 : (size_t)(r->a->w.end - r->a->w.at);
+}
+
+void reply_truncate(struct reply *r); /* TC with nothing in it */
+void reply_nodata(struct reply *r);   /* with the SOA, or TC */
+void reply_servfail(struct reply *r, int ede);
+
+/* answer_set.c: of a service, a cluster, its ports, its hosts. */
+void reply_addresses(struct reply *r, struct blob *b, int family);
+void reply_srv(struct reply *r, const struct blob *b, const struct blob_group *g); /* NULL: every port */
+void reply_srv_of_host(struct reply *r, const struct blob *b, uint32_t host);
+
+#endif

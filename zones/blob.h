@@ -1,0 +1,157 @@
+/* blob.h - the compiled answers of one set of instances (a service, or one of its clusters): one immutable run of
+ * bytes, 64-byte aligned, that readers find under RCU and the control thread builds and retires. What a query of a
+ * small service needs lies in its first lines. Only the subset caches are filled later, by readers. */
+#ifndef ZONES_BLOB_H
+#define ZONES_BLOB_H
+
+#include "base/rcu.h"
+#include "registry/view.h"
+#include "zones/alias.h"
+#include "zones/zone_set.h"
+
+enum blob_flags {
+	BLOB_SERVFAIL = 1,	  /* instances, but none to answer with, and the policy says servfail */
+	BLOB_PRIORITIES = 2,	  /* SRV priorities differ */
+	BLOB_INSTANCES = 4,	  /* at least one is registered */
+	BLOB_ADDRESSES = 8,	  /* at least one with an address */
+	BLOB_UDP = 16,		  /* some port is a udp one */
+	BLOB_DEFAULT_CLUSTER = 32, /* the one cluster is DEFAULT and answers what the service answers */
+};
+
+enum {
+	BLOB_GROUPS_MAX = 64,	/* port names of one set */
+	BLOB_CAP_MAX = 256,	/* addresses of a subset */
+	BLOB_BUCKETS = 64,	/* clients of a subset */
+	GROUP_DEFAULT_TCP = 0, GROUP_DEFAULT_UDP = 1, /* always there, named "default" */
+	PORT_NAME_MAX = 15,
+	TXT_MAX = 1300,
+};
+
+struct blob_v4 {
+	uint8_t addr[4];
+	struct alias pick;
+	float weight;
+};
+
+struct blob_v6 {
+	uint8_t addr[16];
+	struct alias pick;
+	float weight;
+};
+
+struct blob_srv { /* sorted by host, port, priority */
+	uint16_t priority, weight, port, spare;
+	uint32_t host; /* index into v4, or n4 + index into v6 */
+};
+
+struct blob_group { /* the ports of one name and protocol */
+	uint8_t name[PORT_NAME_MAX + 1]; /* length first */
+	bool udp, registered, whole;	 /* whole: every SRV entry, no list */
+	uint32_t count, first;		 /* entries of the member list */
+	uint32_t label_bytes;		 /* of the targets' address labels with their length octets */
+};
+
+enum txt_class { TXT_V4, TXT_V6, TXT_IDLE4, TXT_IDLE6 };
+struct blob_txt { /* sorted by host; one host may have several */
+	uint32_t host; /* enum txt_class << 30 | index there */
+	uint32_t at;   /* offset of u16 length and rdata */
+};
+
+struct blob_cluster { /* sorted by label */
+	uint8_t label[64]; /* wire form, zero-padded; a raw alias has an entry of its own */
+	struct blob *blob; /* NULL: no instance; the service's own when it has only this cluster */
+	uint32_t order;	   /* age: index in service_info.clusters */
+	uint32_t index;	   /* the same; UINT32_MAX: an alias, whose blob another entry holds */
+};
+
+struct subset_cache;
+
+struct blob {
+	uint32_t ttl;
+	uint32_t n4, n6, nsrv;
+	uint16_t cap;
+	uint8_t mode, flags;
+	uint32_t label_bytes; /* as in blob_group, of all entries */
+	uint32_t at_v6, at_srv, at_cold, size; /* offsets from the start; v4 stands right behind */
+	_Atomic(struct subset_cache *) subset[2];
+	uint32_t spare[2];
+	struct blob_v4 v4[];
+};
+
+struct blob_cold {
+	struct rcu_head reap;
+	uint32_t refs; /* control's: cluster blobs live on in the next service blob */
+	int scale;     /* SRV weight = weight * 2^scale */
+	uint32_t idle4, idle6; /* addresses registered, but not in v4 and v6 */
+	uint32_t at_idle4, at_idle6;
+	uint32_t groups, at_groups, at_members;
+	uint32_t txt, txts, at_txts, txt_all; /* the set's own; of hosts; one for every host */
+	uint32_t clusters, at_clusters;
+	uint32_t dropped; /* instances without a usable address */
+	uint32_t at_self; /* own offset in the blob */
+};
+
+static inline const void *blob_at(const struct blob *b, uint32_t offset)
+{
+	return (const char *)b + offset;
+}
+static inline const struct blob_v6 *blob_v6(const struct blob *b)
+{
+	return blob_at(b, b->at_v6);
+}
+static inline const struct blob_srv *blob_srv(const struct blob *b)
+{
+	return blob_at(b, b->at_srv);
+}
+static inline const struct blob_cold *blob_cold(const struct blob *b)
+{
+	return blob_at(b, b->at_cold);
+}
+static inline const struct blob_group *blob_groups(const struct blob *b)
+{
+	return blob_at(b, blob_cold(b)->at_groups);
+}
+static inline const struct blob_cluster *blob_clusters(const struct blob *b)
+{
+	return blob_at(b, blob_cold(b)->at_clusters);
+}
+
+/* Readers. NULL: no such name here. */
+const struct blob_group *blob_group_find(const struct blob *b, const uint8_t *name, size_t len, bool udp);
+const struct blob_cluster *blob_cluster_find(const struct blob *b, const uint8_t *label);
+/* Is the address registered here? @*eligible: its host number when it is answered, else UINT32_MAX; @*txt_key: for
+ * blob_txt_find(). */
+bool blob_address_find(const struct blob *b, int family, const uint8_t *addr, uint32_t *eligible,
+		       uint32_t *txt_key);
+/* The SRV entries of a host: count, the first in @*first. */
+uint32_t blob_srv_of_host(const struct blob *b, uint32_t host, uint32_t *first);
+/* Offsets of the host's TXT records (u16 length, rdata), at most @max. */
+uint32_t blob_txt_find(const struct blob *b, uint32_t txt_key, uint32_t *ret, uint32_t max);
+
+/* The control thread's: compiling. Scratch memory is kept between calls. */
+struct blob_builder;
+struct blob_builder *blob_builder_new(const struct zone_set_conf *conf); /* @conf borrowed; NULL: no memory */
+void blob_builder_free(struct blob_builder *bb);
+/* Answers of the service of @view. @old (compiled from @old_view, or both NULL) lends the blobs of clusters in which
+ * nothing changed. NULL: no memory, and nothing has changed. */
+struct blob *blob_compile(struct blob_builder *bb, const struct service_view *view, struct blob *old,
+			  const struct service_view *old_view);
+/* Only a TXT record name=@name: for a hashed group or namespace. */
+struct blob *blob_compile_name(struct blob_builder *bb, const char *name);
+bool blob_same(const struct blob *a, const struct blob *b); /* false when in doubt */
+void blob_release(struct blob *b);		      /* never published */
+void blob_retire(struct blob *b, struct rcu_reaper *reaper); /* was published; frees its clusters too */
+/* The raw alias of @s in wire form, zero-padded (dns.md 1.5); false: it has none. */
+bool raw_label(uint8_t ret[64], const char *s, size_t len);
+size_t blob_bytes(const struct blob *b);	      /* with its clusters' */
+
+/* Each address registered here, answered or not: sorted, v4 before v6. For (struct address_walk w = {0};
+ * address_next(b, &w);) */
+struct address_walk {
+	int family;
+	const uint8_t *addr;
+	uint32_t at, idle; /* its own */
+};
+bool address_next(const struct blob *b, struct address_walk *w);
+
+#endif

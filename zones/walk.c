@@ -1,0 +1,246 @@
+/* walk.c - from a question's labels to what stands there (dns.md 1.3, 2.5). DNS workers, inside RCU sections. The
+ * right-hand labels decide by position what a label means, so no name is guessed. */
+#include "zones/address.h"
+#include "zones/zone.h"
+
+/* Labels of a question, counted from the apex leftwards: 0 is the one next to the zone's name. */
+struct path {
+	const struct dns_query *q;
+	unsigned count;
+};
+
+static inline const uint8_t *path_label(const struct path *p, unsigned i)
+{
+	return p->q->name + p->q->label_at[p->count - 1 - i];
+}
+
+static inline bool label_is(const uint8_t *label, const char *text, size_t len)
+{
+	return label[0] == len && memcmp(label + 1, text, len) == 0;
+}
+#define LABEL_IS(label, text) label_is(label, text, sizeof(text) - 1)
+
+static inline bool is_proto(const uint8_t *label)
+{
+	return LABEL_IS(label, "_tcp") || LABEL_IS(label, "_udp");
+}
+
+static inline bool is_udp(const uint8_t *label)
+{
+	return label[1] == '_' && label[2] == 'u';
+}
+
+static void target_set(struct target *t, enum target_kind kind, struct blob *blob)
+{
+	t->kind = kind;
+	t->blob = blob;
+}
+
+/* [_port.]_proto.<set>: @rest labels from the protocol on. */
+static void walk_ports(const struct path *p, unsigned at, struct blob *b, struct target *t)
+{
+	const uint8_t *proto = path_label(p, at);
+	unsigned rest = p->count - at;
+	bool udp = is_udp(proto);
+	if ((b->flags & (udp ? BLOB_UDP : BLOB_INSTANCES)) == 0)
+		return;
+	if (rest == 1) {
+		target_set(t, TARGET_EMPTY, NULL);
+		return;
+	}
+	const uint8_t *port = path_label(p, at + 1);
+	if (rest != 2 || port[0] < 2 || port[1] != '_')
+		return;
+	t->group = blob_group_find(b, port + 2, (size_t)port[0] - 1, udp);
+	if (t->group != NULL)
+		target_set(t, TARGET_PORTS, b);
+}
+
+static void walk_address(const struct path *p, unsigned at, struct blob *b, struct target *t)
+{
+	unsigned rest = p->count - at;
+	if ((b->flags & BLOB_ADDRESSES) == 0 || rest > 2)
+		return;
+	if (rest == 1) {
+		target_set(t, TARGET_EMPTY, NULL);
+		return;
+	}
+	const uint8_t *label = path_label(p, at + 1);
+	t->family = address_parse(t->addr, label + 1, label[0]);
+	if (t->family != 0 && blob_address_find(b, t->family, t->addr, &t->host, &t->txt_key))
+		target_set(t, TARGET_ADDRESS, b);
+}
+
+static void walk_cluster(const struct path *p, unsigned at, struct blob *b, struct target *t)
+{
+	unsigned rest = p->count - at;
+	bool whole = (b->flags & BLOB_DEFAULT_CLUSTER) != 0;
+	if (!whole && blob_cold(b)->clusters == 0)
+		return;
+	if (rest == 1) {
+		target_set(t, TARGET_EMPTY, NULL);
+		return;
+	}
+	const uint8_t *label = path_label(p, at + 1);
+	struct blob *cluster = NULL;
+	if (whole) {
+		cluster = LABEL_IS(label, "default") ? b : NULL;
+	} else {
+		const struct blob_cluster *c = blob_cluster_find(b, label);
+		cluster = c == NULL ? NULL : c->blob;
+	}
+	if (cluster == NULL)
+		return;
+	if (rest == 2)
+		target_set(t, TARGET_SET, cluster);
+	else if (is_proto(path_label(p, at + 2)))
+		walk_ports(p, at + 2, cluster, t);
+}
+
+/* Labels from @at on stand left of the service of @b. */
+static void walk_selector(const struct path *p, unsigned at, struct blob *b, struct target *t)
+{
+	const uint8_t *label = path_label(p, at);
+	if (LABEL_IS(label, "c"))
+		walk_cluster(p, at, b, t);
+	else if (LABEL_IS(label, "i"))
+		walk_address(p, at, b, t);
+	else if (is_proto(label))
+		walk_ports(p, at, b, t);
+}
+
+/* _<service>._proto.<scope>: RFC 2782 by the service's name. @at: the protocol's label. */
+static void walk_scope_ports(const struct zone_set *zs, const struct path *p, unsigned at, uint32_t parent,
+			     struct target *t)
+{
+	uint8_t service[LABEL_WORDS * 8 + 8] = { 0 };
+	unsigned rest = p->count - at;
+	if (rest == 1) {
+		target_set(t, TARGET_EMPTY, NULL);
+		return;
+	}
+	const uint8_t *label = path_label(p, at + 1);
+	if (rest != 2 || label[0] < 2 || label[1] != '_' || label[2] == '_')
+		return;
+	service[0] = (uint8_t)(label[0] - 1);
+	memcpy(service + 1, label + 2, service[0]);
+	const struct node *n = name_lookup(&zs->index, parent, service);
+	struct blob *b = n == NULL ? NULL : rcu_read(&((struct node *)n)->blob);
+	bool udp = is_udp(path_label(p, at));
+	if (b == NULL || (udp && (b->flags & BLOB_UDP) == 0))
+		return;
+	t->group = &blob_groups(b)[udp ? GROUP_DEFAULT_UDP : GROUP_DEFAULT_TCP];
+	if (!udp || t->group->registered)
+		target_set(t, TARGET_PORTS, b);
+}
+
+/* Labels from @at on stand left of the scope whose services have parent number @parent. */
+static void walk_scope(const struct zone_set *zs, const struct path *p, unsigned at, uint32_t parent,
+		       struct target *t)
+{
+	const uint8_t *label = path_label(p, at);
+	if (label[1] == '_') {
+		if (is_proto(label))
+			walk_scope_ports(zs, p, at, parent, t);
+		return;
+	}
+	const struct node *n = service_node(zs, p->q, parent, label);
+	struct blob *b = n == NULL ? NULL : rcu_read(&((struct node *)n)->blob);
+	if (b == NULL)
+		return;
+	if (p->count == at + 1)
+		target_set(t, TARGET_SET, b);
+	else
+		walk_selector(p, at + 1, b, t);
+}
+
+/* <group>.<ns>.ns.Z, with what stands left of it. */
+static void walk_namespaces(const struct zone_set *zs, const struct path *p, struct target *t)
+{
+	uint32_t parent = PARENT_ROOT;
+	target_set(t, TARGET_EMPTY, NULL);
+	for (unsigned at = 1; at < 3 && at < p->count; at++) {
+		const struct node *n = name_lookup(&zs->index, parent, path_label(p, at));
+		if (n == NULL) {
+			target_set(t, TARGET_ABSENT, NULL);
+			return;
+		}
+		parent = atomic_load_explicit(&((struct node *)n)->child, memory_order_relaxed);
+		t->blob = rcu_read(&((struct node *)n)->blob);
+	}
+	if (p->count > 3) {
+		target_set(t, TARGET_ABSENT, NULL);
+		walk_scope(zs, p, 3, parent, t);
+	}
+}
+
+/* [<addr>.]i.Z */
+static void walk_hosts(const struct zone *z, const struct path *p, struct target *t)
+{
+	if (p->count == 1)
+		target_set(t, TARGET_EMPTY, NULL);
+	if (p->count != 2)
+		return;
+	const uint8_t *label = path_label(p, 1);
+	t->family = address_parse(t->addr, label + 1, label[0]);
+	if (t->family != 0 && host_table_has(z->hosts, t->family, t->addr))
+		t->kind = TARGET_HOST;
+}
+
+static bool walk_fixed(const struct zone *z, const struct path *p, struct target *t)
+{
+	const uint8_t *label = path_label(p, 0);
+	if (LABEL_IS(label, "i")) {
+		walk_hosts(z, p, t);
+		return true;
+	}
+	if (LABEL_IS(label, "dns-version")) {
+		t->kind = p->count == 1 ? TARGET_VERSION : TARGET_ABSENT;
+		return true;
+	}
+	if (z->mname_child && memcmp(label, z->mname, z->mname_len) == 0) {
+		t->kind = p->count == 1 ? TARGET_NS : TARGET_ABSENT;
+		return true;
+	}
+	return false;
+}
+
+/* Is the question's name above (or at) another of our zones? Then it exists. */
+static bool above_zone(const struct zone_set *zs, const struct dns_query *q)
+{
+	for (size_t i = 0; i < zs->zone_count; i++) {
+		const struct zone *z = &zs->zones[i];
+		size_t at = 0;
+		for (unsigned skip = z->labels; skip > q->labels; skip--)
+			at += 1u + z->name[at];
+		if (z->labels >= q->labels && z->len - at == q->qname_len &&
+		    memcmp(z->name + at, q->name, q->qname_len) == 0)
+			return true;
+	}
+	return false;
+}
+
+void walk(const struct zone_set *zs, const struct dns_query *q, struct target *t)
+{
+	const struct zone *z = q->zone;
+	struct path p = { q, (unsigned)(q->labels - z->labels) };
+	t->kind = TARGET_ABSENT;
+	t->blob = NULL;
+	if (p.count == 0) {
+		t->kind = TARGET_APEX;
+		return;
+	}
+	const uint8_t *last = path_label(&p, 0);
+	if (z->layout == LAYOUT_FULL && LABEL_IS(last, "svc")) {
+		if (p.count == 1)
+			t->kind = TARGET_EMPTY;
+		else
+			walk_scope(zs, &p, 1, z->scope, t);
+	} else if (z->layout == LAYOUT_FULL && LABEL_IS(last, "ns")) {
+		walk_namespaces(zs, &p, t);
+	} else if (!walk_fixed(z, &p, t) && z->layout == LAYOUT_BOUND) {
+		walk_scope(zs, &p, 0, z->scope, t);
+	}
+	if (t->kind == TARGET_ABSENT && z->below && above_zone(zs, q))
+		t->kind = TARGET_EMPTY;
+}

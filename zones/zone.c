@@ -1,0 +1,95 @@
+/* zone.c - one zone's settings in wire form, and serial arithmetic. Control thread. */
+#include "zones/zone.h"
+#include "base/mem.h"
+#include <stdio.h>
+
+bool serial_after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+uint32_t serial_next(uint32_t last, int64_t wall_ms)
+{
+	uint32_t now = (uint32_t)(wall_ms / 1000);
+	return serial_after(now, last + 1) ? now : last + 1;
+}
+
+int wire_parse(uint8_t *ret, size_t cap, const char *text)
+{
+	size_t at = 0;
+	while (*text != '\0') {
+		size_t n = strcspn(text, ".");
+		if (n < 1 || n > 63 || at + n + 2 > cap)
+			return E_RANGE;
+		ret[at++] = (uint8_t)n;
+		for (size_t i = 0; i < n; i++) {
+			uint8_t c = (uint8_t)text[i];
+			if (c <= ' ' || c == '\\' || c >= 0x7f)
+				return E_RANGE;
+			ret[at++] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
+		}
+		text += n;
+		text += *text == '.';
+	}
+	if (at == 0)
+		return E_RANGE; /* the root */
+	ret[at++] = 0;
+	return (int)at;
+}
+
+/* A name of the SOA; what lies inside the zone is kept without the zone's part. */
+static int soa_name(const struct zone *z, const char *given, const char *label, uint8_t *ret, uint8_t *ret_len,
+		    bool *inside, struct error *err)
+{
+	char text[DNS_NAME_MAX + 32];
+	snprintf(text, sizeof(text), "%s.%s", label, z->text);
+	int len = wire_parse(ret, DNS_NAME_MAX, given != NULL ? given : text);
+	if (len < 0)
+		return error_set(err, E_RANGE, "zone %s: \"%s\" is no name", z->text, given);
+	*inside = false;
+	for (size_t at = 0; ret[at] != 0 && !*inside; at += 1u + ret[at]) {
+		if ((size_t)len - at == z->len && memcmp(ret + at, z->name, z->len) == 0) {
+			len = (int)at;
+			*inside = true;
+			break;
+		}
+	}
+	*ret_len = (uint8_t)len;
+	return E_OK;
+}
+
+static char *text_of(const char *name)
+{
+	size_t n = strlen(name);
+	return mem_memdup0(name, n > 1 && name[n - 1] == '.' ? n - 1 : n);
+}
+
+int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err)
+{
+	uint8_t wire[DNS_NAME_MAX];
+	int len = wire_parse(wire, sizeof(wire), conf->name);
+	if (len < 0)
+		return error_set(err, E_RANGE, "zone \"%s\" is no name", conf->name);
+	if (len > ZONE_WIRE_MAX)
+		return error_set(err, E_RANGE, "zone %s takes %d octets on the wire; %d is the most",
+				 conf->name, len, ZONE_WIRE_MAX);
+	memcpy(z->name, wire, (size_t)len);
+	z->len = (uint8_t)len;
+	for (int at = 0; wire[at] != 0; at += 1 + wire[at])
+		z->labels++;
+	z->layout = conf->layout;
+	z->text = text_of(conf->name);
+	if (z->text == NULL)
+		return error_set(err, E_NOMEM, "zone %s: no memory", conf->name);
+	int rc = soa_name(z, conf->mname, "ns1", z->mname, &z->mname_len, &z->mname_inside, err);
+	if (rc < 0)
+		return rc;
+	/* one label in front of the zone: that name is ours, with our addresses */
+	z->mname_child = z->mname_inside && z->mname_len > 0 && z->mname_len == z->mname[0] + 1;
+	return soa_name(z, conf->rname, "hostmaster", z->rname, &z->rname_len, &z->rname_inside, err);
+}
+
+void zone_done(struct zone *z)
+{
+	mem_free(z->text);
+}

@@ -1,0 +1,136 @@
+/* zone.h - the inside of a zone set: the zones, the scopes they show, the services behind the names. The readers'
+ * part (struct zone, the index, host tables) is read by DNS workers inside RCU sections; the rest is the control
+ * thread's. Private to zones/. */
+#ifndef ZONES_ZONE_H
+#define ZONES_ZONE_H
+
+#include "base/map.h"
+#include "zones/blob.h"
+#include "zones/host_table.h"
+#include "zones/name_index.h"
+#include "zones/zone_set.h"
+
+enum {
+	ZONE_WIRE_MAX = 77,
+	PARENT_ROOT = 1,    /* parent number of namespaces */
+	PARENT_SCOPES = 2,  /* first number of the reserved scopes; the default one is this */
+	LOST_MAX = 256,
+};
+
+/* A group that is reached directly: the default one, and those that zones are bound to. */
+struct scope {
+	char *ns, *group;
+	struct host_table *hosts; /* of zones bound to it; NULL: none is */
+};
+
+struct zone { /* immutable but for the serial */
+	uint8_t name[ZONE_WIRE_MAX + 11]; /* wire, folded, zero-padded */
+	uint8_t len, labels;
+	bool below;		  /* another zone of ours lies below this one */
+	enum zone_layout layout;
+	uint32_t scope;		  /* parent number of services directly below svc (full) or the apex (bound) */
+	struct host_table *hosts; /* whose addresses exist as <addr>.i.Z */
+	uint8_t mname[DNS_NAME_MAX], rname[DNS_NAME_MAX]; /* wire; without the zone's part when inside it */
+	uint8_t mname_len, rname_len;
+	bool mname_inside, rname_inside;
+	bool mname_child; /* mname is one label below the apex: it has our addresses */
+	_Atomic uint32_t serial;
+	int number;
+	const struct zone_set *set;
+	char *text; /* presentation form, without the last dot */
+	/* control's */
+	bool dirty;
+	int64_t published_ms; /* 0: never */
+};
+
+struct ns_addresses {
+	struct rcu_head reap;
+	uint32_t n4, n6;
+	uint8_t (*v6)[16];
+	uint8_t v4[][4]; /* then the v6 ones */
+};
+
+/* One registry object with its names: the canonical label, the raw alias, the short form for overlong names. */
+struct names {
+	struct claim canonical, raw, brief;
+};
+
+struct folder { /* a namespace or a group */
+	struct folder *parent; /* NULL: a namespace */
+	struct names names;
+	struct blob *blob; /* TXT of a hashed label; NULL: none */
+	uint32_t number;   /* as a parent */
+	uint32_t children;
+	char name[];
+};
+
+struct site { /* a service */
+	struct folder *group;
+	const struct service_view *view; /* the newest we were told of */
+	const struct service_view *compiled; /* what @blob says; == view but after a refused allocation */
+	struct blob *blob;
+	struct names names;
+	struct host_table *bound_hosts; /* of its scope, NULL: none */
+	struct site *next_failed;
+	uint64_t id;
+	bool failed; /* waits for another try */
+};
+
+struct zone_set {
+	struct zone_set_conf conf; /* strings are ours */
+	struct zone *zones;	   /* most labels first */
+	size_t zone_count;
+	struct name_index index;
+	struct host_table *hosts; /* of full zones; NULL: there is none */
+	_Atomic(struct ns_addresses *) ns;
+	_Atomic bool ready;
+	/* control's */
+	struct scope *scopes;
+	size_t scope_count;
+	struct rcu_reaper *reaper;
+	struct blob_builder *builder;
+	struct map sites, namespaces, groups;
+	struct site *failed;
+	const struct service_view *lost[LOST_MAX]; /* services there was no memory for, to be tried again */
+	unsigned lost_count;
+	uint32_t next_number; /* of folders */
+	size_t longest_zone;  /* wire octets */
+	int64_t wall_ms;
+	char **keys; /* conf.metadata_keys */
+	_Atomic uint64_t stat_blobs, stat_bytes, stat_dropped, stat_rebuilds, stat_rebuild_ns, stat_nodes,
+	    stat_hosts, stat_conflicts;
+};
+
+/* zone.c: parsing of settings, serials, addresses of the name server. */
+int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err);
+void zone_done(struct zone *z);
+int wire_parse(uint8_t *ret, size_t cap, const char *text); /* folded; length with the root, or E_RANGE */
+bool serial_after(uint32_t a, uint32_t b); /* RFC 1982: a > b */
+uint32_t serial_next(uint32_t last, int64_t wall_ms);
+
+/* site.c: services and folders come, change and go. */
+void site_on_view(struct zone_set *zs, const struct service_view *fresh, uint64_t gone_id);
+void sites_retry(struct zone_set *zs);
+void sites_free(struct zone_set *zs);
+void zones_touch(struct zone_set *zs); /* something transferable changed */
+
+/* A query after the walk. */
+enum target_kind {
+	TARGET_NONE, TARGET_ABSENT, TARGET_EMPTY, /* NXDOMAIN; NODATA */
+	TARGET_APEX, TARGET_SET, TARGET_PORTS, TARGET_ADDRESS, TARGET_HOST, TARGET_VERSION, TARGET_NS,
+};
+struct target {
+	enum target_kind kind;
+	struct blob *blob;	       /* SET, PORTS, ADDRESS; maybe EMPTY: TXT only */
+	const struct blob_group *group; /* PORTS */
+	int family;		       /* ADDRESS, HOST */
+	uint32_t host, txt_key;	       /* ADDRESS */
+	uint8_t addr[16];
+};
+/* walk.c */
+void walk(const struct zone_set *zs, const struct dns_query *q, struct target *ret);
+/* The service's node where the first label left of the scope is @label; NULL: none. */
+const struct node *service_node(const struct zone_set *zs, const struct dns_query *q, uint32_t parent,
+				const uint8_t *label);
+
+#endif

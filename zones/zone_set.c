@@ -1,0 +1,451 @@
+/* zone_set.c - a set of zones from its settings to its end, its watcher, its serials; and the first stages of a
+ * query, which find the zone and bring the memory near. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "zones/zone.h"
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+enum { SERIAL_INTERVAL_MS = 1000 };
+
+/* Stages of dns_query.scratch: [0] how far, [1] hash, [2] node, [3] parent number, [4] offset of the label. */
+enum { AT_STAGE, AT_HASH, AT_NODE, AT_PARENT, AT_LABEL };
+enum { STAGE_NONE, STAGE_HASHED, STAGE_GUESSED, STAGE_FOUND };
+
+bool folder_equal(const void *value, const void *key);
+bool site_equal(const void *value, const void *key);
+
+/* ---- making */
+
+static int compare_zones(const void *a, const void *b)
+{
+	const struct zone *x = a, *y = b;
+	return x->labels != y->labels ? (int)y->labels - x->labels : x->number - y->number;
+}
+
+static int zones_check(struct zone_set *zs, struct error *err)
+{
+	for (size_t i = 0; i < zs->zone_count; i++)
+		for (size_t j = 0; j < zs->zone_count; j++) {
+			struct zone *z = &zs->zones[i], *w = &zs->zones[j];
+			if (i == j || w->len < z->len)
+				continue;
+			size_t at = 0;
+			for (int skip = w->labels - z->labels; skip > 0; skip--)
+				at += 1u + w->name[at];
+			if (w->len - at != z->len || memcmp(w->name + at, z->name, z->len) != 0)
+				continue;
+			if (at == 0)
+				return error_set(err, E_EXISTS, "zone %s is set twice", z->text);
+			z->below = true;
+		}
+	return E_OK;
+}
+
+static struct host_table *hosts_new(struct rcu_reaper *reaper)
+{
+	struct host_table *t = mem_zalloc(1, sizeof(*t));
+	if (t != NULL && host_table_init(t, reaper) < 0) {
+		mem_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+static void hosts_free(struct host_table *t)
+{
+	if (t != NULL)
+		host_table_done(t);
+	mem_free(t);
+}
+
+/* The scope of a group, made if it is new. NULL: no memory. */
+static struct scope *scope_get(struct zone_set *zs, const char *ns, const char *group)
+{
+	for (size_t i = 0; i < zs->scope_count; i++)
+		if (strcmp(zs->scopes[i].ns, ns) == 0 && strcmp(zs->scopes[i].group, group) == 0)
+			return &zs->scopes[i];
+	struct scope *s = &zs->scopes[zs->scope_count]; /* there is room for one per zone and one more */
+	s->ns = mem_strdup(ns);
+	s->group = mem_strdup(group);
+	if (s->ns == NULL || s->group == NULL) {
+		mem_free(s->ns);
+		mem_free(s->group);
+		return NULL;
+	}
+	zs->scope_count++;
+	return s;
+}
+
+static int zone_place(struct zone_set *zs, struct zone *z, const struct zone_conf *conf)
+{
+	struct scope *s = &zs->scopes[0];
+	struct host_table **hosts = &zs->hosts;
+	if (conf->layout == LAYOUT_BOUND) {
+		s = scope_get(zs, conf->ns != NULL && *conf->ns != '\0' ? conf->ns : "public",
+			      conf->group != NULL && *conf->group != '\0' ? conf->group : "DEFAULT_GROUP");
+		if (s == NULL)
+			return E_NOMEM;
+		hosts = &s->hosts;
+	}
+	if (*hosts == NULL && (*hosts = hosts_new(zs->reaper)) == NULL)
+		return E_NOMEM;
+	z->hosts = *hosts;
+	z->scope = PARENT_SCOPES + (uint32_t)(s - zs->scopes);
+	return E_OK;
+}
+
+static int zones_make(struct zone_set *zs, const struct zone_set_conf *conf, struct error *err)
+{
+	zs->zones = mem_zalloc(conf->zone_count + 1, sizeof(*zs->zones));
+	zs->scopes = mem_zalloc(conf->zone_count + 1, sizeof(*zs->scopes));
+	if (zs->zones == NULL || zs->scopes == NULL || scope_get(zs, "public", "DEFAULT_GROUP") == NULL)
+		return error_set(err, E_NOMEM, "zones: no memory");
+	for (size_t i = 0; i < conf->zone_count; i++) {
+		struct zone *z = &zs->zones[i];
+		zs->zone_count++;
+		int rc = zone_init(z, &conf->zones[i], err);
+		if (rc < 0)
+			return rc;
+		if (zone_place(zs, z, &conf->zones[i]) < 0)
+			return error_set(err, E_NOMEM, "zone %s: no memory", z->text);
+		z->set = zs;
+		z->number = (int)i;
+		z->dirty = true;
+		atomic_init(&z->serial, serial_next(0, clock_wall_ms()));
+		if (z->len > zs->longest_zone)
+			zs->longest_zone = z->len;
+	}
+	qsort(zs->zones, zs->zone_count, sizeof(*zs->zones), compare_zones);
+	return zones_check(zs, err);
+}
+
+static int conf_copy(struct zone_set *zs, const struct zone_set_conf *conf)
+{
+	zs->conf = *conf;
+	zs->conf.zones = NULL;
+	zs->keys = mem_zalloc(conf->metadata_key_count + 1, sizeof(*zs->keys));
+	if (zs->keys == NULL)
+		return E_NOMEM;
+	for (size_t i = 0; i < conf->metadata_key_count; i++)
+		if ((zs->keys[i] = mem_strdup(conf->metadata_keys[i])) == NULL)
+			return E_NOMEM;
+	zs->conf.metadata_keys = (const char *const *)zs->keys;
+	return E_OK;
+}
+
+int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct rcu_reaper *reaper,
+		 struct error *err)
+{
+	struct zone_set *zs = mem_zalloc(1, sizeof(*zs));
+	if (zs == NULL)
+		return error_set(err, E_NOMEM, "zones: no memory");
+	zs->reaper = reaper;
+	map_init(&zs->sites, site_equal);
+	map_init(&zs->namespaces, folder_equal);
+	map_init(&zs->groups, folder_equal);
+	int rc = conf_copy(zs, conf);
+	if (rc == E_OK)
+		rc = name_index_init(&zs->index, reaper);
+	if (rc == E_OK && (zs->builder = blob_builder_new(&zs->conf)) == NULL)
+		rc = E_NOMEM;
+	if (rc < 0)
+		error_set(err, rc, "zones: no memory");
+	else
+		rc = zones_make(zs, conf, err);
+	zs->next_number = PARENT_SCOPES + (uint32_t)zs->scope_count;
+	if (rc == E_OK)
+		rc = zone_set_ns_addresses(zs, NULL, 0, err);
+	if (rc < 0) {
+		zone_set_free(zs);
+		return rc;
+	}
+	zs->wall_ms = clock_wall_ms();
+	*ret = zs;
+	return E_OK;
+}
+
+void zone_set_free(struct zone_set *zs)
+{
+	if (zs == NULL)
+		return;
+	sites_free(zs);
+	map_done(&zs->sites);
+	map_done(&zs->namespaces);
+	map_done(&zs->groups);
+	blob_builder_free(zs->builder);
+	name_index_done(&zs->index);
+	for (size_t i = 0; i < zs->zone_count; i++)
+		zone_done(&zs->zones[i]);
+	for (size_t i = 0; i < zs->scope_count; i++) {
+		hosts_free(zs->scopes[i].hosts);
+		mem_free(zs->scopes[i].ns);
+		mem_free(zs->scopes[i].group);
+	}
+	hosts_free(zs->hosts);
+	for (size_t i = 0; zs->keys != NULL && zs->keys[i] != NULL; i++)
+		mem_free(zs->keys[i]);
+	mem_free(zs->keys);
+	mem_free(atomic_load(&zs->ns));
+	mem_free(zs->scopes);
+	mem_free(zs->zones);
+	mem_free(zs);
+}
+
+/* ---- the name server's own addresses */
+
+static void ns_free(void *arg, struct rcu_head *head)
+{
+	(void)arg;
+	mem_free((char *)head - offsetof(struct ns_addresses, reap));
+}
+
+int zone_set_ns_addresses(struct zone_set *zs, const char *const *addresses, size_t n, struct error *err)
+{
+	static const char *const loopback[] = { "127.0.0.1" };
+	uint8_t addr[16];
+	if (n == 0) {
+		addresses = loopback;
+		n = 1;
+	}
+	struct ns_addresses *ns = mem_zalloc(1, sizeof(*ns) + n * 20);
+	if (ns == NULL)
+		return error_set(err, E_NOMEM, "addresses of the name server: no memory");
+	ns->v6 = (uint8_t(*)[16])(void *)((char *)ns->v4 + n * 4);
+	for (size_t i = 0; i < n; i++) {
+		if (inet_pton(AF_INET, addresses[i], addr) == 1) {
+			memcpy(ns->v4[ns->n4++], addr, 4);
+		} else if (inet_pton(AF_INET6, addresses[i], addr) == 1) {
+			memcpy(ns->v6[ns->n6++], addr, 16);
+		} else {
+			mem_free(ns);
+			return error_set(err, E_INVALID, "\"%s\" is no address", addresses[i]);
+		}
+	}
+	struct ns_addresses *old = atomic_load_explicit(&zs->ns, memory_order_relaxed);
+	rcu_publish(&zs->ns, ns);
+	if (old != NULL)
+		rcu_reaper_add(zs->reaper, &old->reap, ns_free);
+	zones_touch(zs);
+	return E_OK;
+}
+
+/* ---- watcher, serials */
+
+static void serials_publish(struct zone_set *zs)
+{
+	for (size_t i = 0; i < zs->zone_count; i++) {
+		struct zone *z = &zs->zones[i];
+		if (!z->dirty || (z->published_ms != 0 && zs->wall_ms >= z->published_ms &&
+				  zs->wall_ms - z->published_ms < SERIAL_INTERVAL_MS))
+			continue;
+		uint32_t last = atomic_load_explicit(&z->serial, memory_order_relaxed);
+		uint32_t serial = serial_next(last, zs->wall_ms);
+		atomic_store_explicit(&z->serial, serial, memory_order_relaxed);
+		z->dirty = false;
+		z->published_ms = zs->wall_ms;
+		if (zs->conf.on_serial != NULL)
+			zs->conf.on_serial(zs->conf.arg, z->text, serial);
+	}
+}
+
+void zone_set_serial_restore(struct zone_set *zs, const char *zone, uint32_t last)
+{
+	uint8_t wire[DNS_NAME_MAX];
+	int len = wire_parse(wire, sizeof(wire), zone);
+	for (size_t i = 0; len > 0 && i < zs->zone_count; i++) {
+		struct zone *z = &zs->zones[i];
+		if (z->len == len && memcmp(z->name, wire, z->len) == 0) {
+			atomic_store_explicit(&z->serial, serial_next(last, zs->wall_ms),
+					      memory_order_relaxed);
+			z->dirty = true;
+		}
+	}
+}
+
+static void stats_keep(struct zone_set *zs)
+{
+	uint64_t hosts = zs->hosts == NULL ? 0 : zs->hosts->live[0] + zs->hosts->live[1];
+	for (size_t i = 0; i < zs->scope_count; i++)
+		if (zs->scopes[i].hosts != NULL)
+			hosts += zs->scopes[i].hosts->live[0] + zs->scopes[i].hosts->live[1];
+	atomic_store_explicit(&zs->stat_hosts, hosts, memory_order_relaxed);
+	atomic_store_explicit(&zs->stat_nodes, zs->index.nodes, memory_order_relaxed);
+	atomic_store_explicit(&zs->stat_conflicts, zs->index.conflicts, memory_order_relaxed);
+}
+
+static void on_view(void *arg, const struct service_view *old, const struct service_view *fresh)
+{
+	site_on_view(arg, fresh, old != NULL ? old->info->id : 0);
+}
+
+static void on_turn(void *arg, uint64_t number)
+{
+	struct zone_set *zs = arg;
+	(void)number;
+	zs->wall_ms = clock_wall_ms();
+	serials_publish(zs);
+	stats_keep(zs);
+}
+
+struct registry_watcher zone_set_watcher(struct zone_set *zs)
+{
+	return (struct registry_watcher){ .on_view = on_view, .on_turn = on_turn, .arg = zs };
+}
+
+void zone_set_tick(struct zone_set *zs, int64_t wall_ms)
+{
+	zs->wall_ms = wall_ms;
+	if (zs->failed != NULL || zs->lost_count > 0)
+		sites_retry(zs);
+	serials_publish(zs);
+	stats_keep(zs);
+}
+
+void zone_set_ready(struct zone_set *zs)
+{
+	atomic_store_explicit(&zs->ready, true, memory_order_release);
+}
+
+const char *zone_set_zone_name(const struct zone_set *zs, int zone)
+{
+	for (size_t i = 0; i < zs->zone_count; i++)
+		if (zs->zones[i].number == zone)
+			return zs->zones[i].text;
+	return NULL;
+}
+
+size_t zone_set_zone_count(const struct zone_set *zs)
+{
+	return zs->zone_count;
+}
+
+static uint64_t stat_read(const _Atomic uint64_t *stat)
+{
+	return atomic_load_explicit((_Atomic uint64_t *)stat, memory_order_relaxed);
+}
+
+void zone_set_stats(const struct zone_set *zs, struct zone_set_stats *ret)
+{
+	*ret = (struct zone_set_stats){
+		.nodes = stat_read(&zs->stat_nodes),
+		.blobs = stat_read(&zs->stat_blobs),
+		.hosts = stat_read(&zs->stat_hosts),
+		.alias_conflicts = stat_read(&zs->stat_conflicts),
+		.dropped_addresses = stat_read(&zs->stat_dropped),
+		.rebuilds = stat_read(&zs->stat_rebuilds),
+		.rebuild_ns = stat_read(&zs->stat_rebuild_ns),
+		.bytes = stat_read(&zs->stat_bytes),
+	};
+}
+
+/* ---- the stages of a query */
+
+static inline bool zone_matches(const struct zone *z, const uint8_t *name)
+{
+	uint64_t a, b;
+	size_t at = 0;
+	for (; at + 8 <= z->len; at += 8) {
+		memcpy(&a, z->name + at, 8);
+		memcpy(&b, name + at, 8);
+		if (a != b)
+			return false;
+	}
+	return memcmp(z->name + at, name + at, z->len - at) == 0;
+}
+
+static const struct zone *zone_find(const struct zone_set *zs, const struct dns_query *q)
+{
+	const struct zone *lower = NULL;
+	for (size_t i = 0; i < zs->zone_count; i++) {
+		const struct zone *z = &zs->zones[i];
+		if (q->labels < z->labels)
+			continue;
+		size_t at = q->label_at[q->labels - z->labels];
+		if (q->qname_len - at != z->len || !zone_matches(z, q->name + at))
+			continue;
+		/* the DS of an apex is the upper zone's, if that is ours too */
+		if (q->qtype != RR_DS || q->labels != z->labels || lower != NULL)
+			return z;
+		lower = z;
+	}
+	return lower;
+}
+
+/* The first label to be looked up, and where. 0: none (answered without the index, or in the full form). */
+static inline unsigned first_lookup(const struct zone *z, const struct dns_query *q, uint32_t *parent)
+{
+	unsigned count = (unsigned)(q->labels - z->labels);
+	if (z->layout == LAYOUT_BOUND) {
+		*parent = z->scope;
+		return count;
+	}
+	if (count < 2)
+		return 0;
+	const uint8_t *last = q->name + q->label_at[count - 1];
+	if (memcmp(last, "\003svc", 4) == 0)
+		*parent = z->scope;
+	else if (memcmp(last, "\002ns", 3) == 0)
+		*parent = PARENT_ROOT;
+	else
+		return 0;
+	return count - 1;
+}
+
+void zone_set_prefetch(const struct zone_set *zs, struct dns_query *q)
+{
+	struct label_key k;
+	uint32_t parent = 0;
+	q->zone = zone_find(zs, q);
+	q->scratch[AT_STAGE] = STAGE_NONE;
+	if (q->zone == NULL)
+		return;
+	unsigned label = first_lookup(q->zone, q, &parent);
+	if (label == 0)
+		return;
+	unsigned at = q->label_at[label - 1];
+	label_key_load(&k, q->name + at);
+	uint64_t hash = name_hash(&zs->index, parent, &k);
+	name_prefetch(&zs->index, hash);
+	q->scratch[AT_STAGE] = STAGE_HASHED;
+	q->scratch[AT_HASH] = hash;
+	q->scratch[AT_PARENT] = parent;
+	q->scratch[AT_LABEL] = at;
+}
+
+void zone_set_locate(const struct zone_set *zs, struct dns_query *q)
+{
+	if (q->scratch[AT_STAGE] != STAGE_HASHED)
+		return;
+	const struct node *n = name_guess(&zs->index, q->scratch[AT_HASH]);
+	if (n != NULL)
+		__builtin_prefetch(n);
+}
+
+void zone_set_prepare(const struct zone_set *zs, struct dns_query *q)
+{
+	struct label_key k;
+	if (q->scratch[AT_STAGE] != STAGE_HASHED)
+		return;
+	label_key_load(&k, q->name + q->scratch[AT_LABEL]);
+	const struct node *n = name_find(&zs->index, q->scratch[AT_HASH], (uint32_t)q->scratch[AT_PARENT], &k);
+	q->scratch[AT_STAGE] = STAGE_FOUND;
+	q->scratch[AT_NODE] = (uint64_t)(uintptr_t)n;
+	if (n == NULL)
+		return;
+	const struct blob *b = rcu_read(&((struct node *)n)->blob);
+	if (b == NULL)
+		return;
+	__builtin_prefetch(b);
+	__builtin_prefetch((const char *)b + 64);
+	__builtin_prefetch((const char *)b + 128);
+}
+
+const struct node *service_node(const struct zone_set *zs, const struct dns_query *q, uint32_t parent,
+				const uint8_t *label)
+{
+	if (q->scratch[AT_STAGE] == STAGE_FOUND && q->scratch[AT_PARENT] == parent &&
+	    q->name + q->scratch[AT_LABEL] == label)
+		return (const struct node *)(uintptr_t)q->scratch[AT_NODE];
+	return name_lookup(&zs->index, parent, label);
+}
