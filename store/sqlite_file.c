@@ -13,6 +13,7 @@
 
 int sqlite_run(sqlite3_stmt *s)
 {
+	errno = 0;
 	int rc = sqlite3_step(s);
 	sqlite3_reset(s);
 	return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
@@ -71,9 +72,24 @@ static const char *error_words(int rc)
 	}
 }
 
+/* The cause behind an I/O error. sqlite3_system_errno() does not learn of one in COMMIT (3.40). */
+static int system_errno(sqlite3 *db)
+{
+	sqlite3_vfs *vfs = NULL;
+	if (db == NULL)
+		return 0;
+	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_VFS_POINTER, &vfs) == SQLITE_OK &&
+	    vfs != NULL && vfs->xGetLastError != NULL) {
+		int errnum = vfs->xGetLastError(vfs, 0, NULL);
+		if (errnum != 0)
+			return errnum;
+	}
+	return sqlite3_system_errno(db);
+}
+
 int sqlite_file_error(const struct sqlite_file *f, int rc, const char *doing, struct error *err)
 {
-	int errnum = f->db == NULL ? 0 : sqlite3_system_errno(f->db);
+	int errnum = system_errno(f->db);
 	bool system = (rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN ||
 		      (rc & 0xff) == SQLITE_FULL;
 	int code = error_class(rc, system ? errnum : 0);

@@ -13,6 +13,11 @@
 
 /* ---- one batch inside a transaction */
 
+static const char *doing(const struct sqlite_commit *c)
+{
+	return c->m.kind == SQLITE_COMMIT ? "write" : "reserve numbers";
+}
+
 static int conds_check(struct sqlite_file *f, struct sqlite_commit *c)
 {
 	for (size_t i = 0; i < c->batch.cond_count; i++) {
@@ -67,8 +72,7 @@ static bool batch_apply(struct sqlite_file *f, struct sqlite_commit *c, bool sha
 {
 	if (c->m.kind != SQLITE_COMMIT) {
 		int rc = sqlite_mark_write(f, &c->mark);
-		c->code = rc == SQLITE_OK ? E_OK
-					  : sqlite_file_error(f, rc, "reserve numbers", &c->error);
+		c->code = rc == SQLITE_OK ? E_OK : sqlite_file_error(f, rc, doing(c), &c->error);
 		return rc == SQLITE_OK || batch_undo(f, false);
 	}
 	c->code = conds_check(f, c);
@@ -110,7 +114,7 @@ static void run_alone(struct sqlite_writer *w, struct sqlite_commit *c)
 	struct sqlite_file *f = &w->file;
 	int rc = sqlite_run(f->begin);
 	if (rc != SQLITE_OK) {
-		c->code = sqlite_file_error(f, rc, "write", &c->error);
+		c->code = sqlite_file_error(f, rc, doing(c), &c->error);
 		return;
 	}
 	if (!batch_apply(f, c, false) || c->code < 0) {
@@ -119,7 +123,7 @@ static void run_alone(struct sqlite_writer *w, struct sqlite_commit *c)
 	}
 	rc = sqlite_run(f->commit);
 	if (rc != SQLITE_OK) {
-		c->code = sqlite_file_error(f, rc, "write", &c->error);
+		c->code = sqlite_file_error(f, rc, doing(c), &c->error);
 		commit_failed(f, rc);
 		return;
 	}
