@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SERVICES_MAX = 16, INSTANCES_MAX = 4096 };
+enum { SERVICES_MAX = 16, INSTANCES_MAX = 4096, SWITCHES_MAX = 16 };
 
 struct service {
 	struct service_info info;
@@ -19,7 +19,9 @@ struct service {
 };
 
 struct registry {
-	struct switches switches;
+	struct switches switches[SWITCHES_MAX]; /* one after the other; none is freed before the end */
+	unsigned switches_count;
+	_Atomic(const struct switches *) published;
 	struct service *services[SERVICES_MAX];
 	unsigned count;
 };
@@ -48,7 +50,7 @@ struct registry *desk_registry(struct desk *d)
 
 const struct switches *registry_switches(struct registry *r)
 {
-	return &r->switches;
+	return rcu_read(&r->published);
 }
 
 const struct service_info *service_info(const struct service *s)
@@ -85,13 +87,15 @@ void desk_submit(struct desk *d, struct command *cmd)
 struct desk *fake_desk_new(void)
 {
 	struct desk *d = mem_zalloc(1, sizeof(*d));
-	d->registry.switches = (struct switches){
+	d->registry.switches[0] = (struct switches){
 		.health_check = true,
 		.check_times = 3,
 		.http = { 5000, 500, 0.85 },
 		.tcp = { 5000, 1000, 0.75 },
 		.mysql = { 3000, 2000, 0.65 },
 	};
+	d->registry.switches_count = 1;
+	fake_publish(d, &d->registry.switches[0]);
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_condattr_t attr;
 	pthread_condattr_init(&attr);
@@ -123,7 +127,15 @@ void fake_watch(struct desk *d, struct registry_watcher watcher)
 
 struct switches *fake_switches(struct desk *d)
 {
-	return &d->registry.switches;
+	assert(d->registry.switches_count < SWITCHES_MAX);
+	struct switches *s = &d->registry.switches[d->registry.switches_count++];
+	*s = *rcu_read(&d->registry.published);
+	return s;
+}
+
+void fake_publish(struct desk *d, struct switches *s)
+{
+	rcu_publish(&d->registry.published, s);
 }
 
 static const char *keep(struct service *s, unsigned at, const char *text)

@@ -9,7 +9,9 @@
 struct desk *fake_desk_new(void);
 void fake_desk_free(struct desk *d); /* commands that wait are applied first */
 void fake_watch(struct desk *d, struct registry_watcher watcher);
+/* A copy of the present switches, to change; it counts once it is published. */
 struct switches *fake_switches(struct desk *d);
+void fake_publish(struct desk *d, struct switches *s);
 
 struct service *fake_service(struct desk *d, const char *name, bool ephemeral);
 /* Changes the checker of cluster DEFAULT; the watcher hears of it. Strings are copied, NULL: "". */

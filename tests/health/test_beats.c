@@ -96,6 +96,13 @@ static void stop_for(struct fixture *f, int64_t ms)
 	settle(f);
 }
 
+static void switch_checks(struct fixture *f, bool on)
+{
+	struct switches *s = fake_switches(f->desk);
+	s->health_check = on;
+	fake_publish(f->desk, s);
+}
+
 static bool is_healthy(struct fixture *f, struct service *s)
 {
 	struct instance *i = fake_find(f->desk, s, "10.0.0.1", 80);
@@ -183,10 +190,10 @@ static void with_the_check_switch_off_nothing_expires(void **state)
 	struct fixture *f = *state;
 	struct service *s = fake_service(f->desk, "cart", true);
 	fake_add(f->desk, s, "10.0.0.1", 80);
-	fake_switches(f->desk)->health_check = false;
+	switch_checks(f, false);
 	pass(f, 120000);
 	assert_true(is_healthy(f, s));
-	fake_switches(f->desk)->health_check = true;
+	switch_checks(f, true);
 	pass(f, 1000);
 	assert_int_equal(fake_count(f->desk, s, false), 0);
 }

@@ -31,6 +31,7 @@ static int setup(void **state)
 	struct switches *s = fake_switches(f->desk);
 	s->tcp = (struct check_params){ 60, 20, 0.5 };
 	s->http = (struct check_params){ 60, 20, 0.5 };
+	fake_publish(f->desk, s);
 	assert_int_equal(prober_start(&f->prober, f->desk, &(struct prober_conf){ 20000, 64 }, NULL), E_OK);
 	fake_watch(f->desk, prober_watcher(f->prober));
 	f->service = fake_service(f->desk, "cart", false);
@@ -47,6 +48,20 @@ static int teardown(void **state)
 	rcu_thread_stop();
 	mem_free(f);
 	return 0;
+}
+
+static void switch_checks(struct fixture *f, bool on)
+{
+	struct switches *s = fake_switches(f->desk);
+	s->health_check = on;
+	fake_publish(f->desk, s);
+}
+
+static void set_check_times(struct fixture *f, int times)
+{
+	struct switches *s = fake_switches(f->desk);
+	s->check_times = times;
+	fake_publish(f->desk, s);
 }
 
 static struct instance *find(struct fixture *f, const char *ip, uint16_t port)
@@ -101,7 +116,7 @@ static void tcp_a_refused_connection_flips_at_once(void **state)
 	uint16_t port;
 	int fd = port_that_refuses(&port);
 	uint64_t before = probes("kind=\"tcp\",result=\"failure_at_once\"");
-	fake_switches(f->desk)->check_times = 1000;
+	set_check_times(f, 1000);
 	fake_add(f->desk, f->service, "127.0.0.1", port);
 	assert_string_equal(await(f, "127.0.0.1", port, false), "connect refused");
 	assert_true(probes("kind=\"tcp\",result=\"failure_at_once\"") > before);
@@ -198,7 +213,7 @@ static void http_302_is_not_followed_and_needs_three_in_a_row(void **state)
 
 static void http_another_status_flips_at_once(void **state)
 {
-	fake_switches(((struct fixture *)*state)->desk)->check_times = 1000;
+	set_check_times(*state, 1000);
 	http_turns(*state, "HTTP/1.0 404 Not Found\r\n\r\n", 0, "status 404");
 }
 
@@ -299,10 +314,10 @@ static void with_the_check_switch_off_there_are_no_probes(void **state)
 	struct fixture *f = *state;
 	uint16_t port;
 	int fd = port_that_refuses(&port);
-	fake_switches(f->desk)->health_check = false;
+	switch_checks(f, false);
 	fake_add(f->desk, f->service, "127.0.0.1", port);
 	assert_int_equal(fake_await(f->desk, 1200), 0);
-	fake_switches(f->desk)->health_check = true;
+	switch_checks(f, true);
 	assert_string_equal(await(f, "127.0.0.1", port, false), "connect refused");
 	close(fd);
 }
@@ -373,6 +388,7 @@ static void many_targets_with_few_probes_in_flight_all_get_their_verdict(void **
 	int fd = port_that_refuses(&port);
 	struct switches *s = fake_switches(f->desk);
 	s->tcp = (struct check_params){ 100, 50, 0.5 };
+	fake_publish(f->desk, s);
 	for (unsigned k = 0; k < 500; k++) {
 		char ip[32];
 		snprintf(ip, sizeof(ip), "127.0.%u.%u", k / 200, k % 200 + 1);
