@@ -78,7 +78,6 @@ static void on_beats_closed(void *arg)
 {
 	struct server *s = arg;
 
-	s->beats = NULL;
 	desk_close(s->desk, on_desk_closed, s);
 }
 
@@ -224,7 +223,9 @@ static int server_watchers(struct server *s)
 
 	if (rc < 0)
 		return rc;
-	rc = beats_start(&s->beats, &s->loop, s->desk, &s->conf->beats, &s->error);
+	struct beats_conf beats = s->conf->beats;
+	beats.never_remove = !s->conf->desk.registry.expire_instances;
+	rc = beats_start(&s->beats, &s->loop, s->desk, &beats, &s->error);
 	if (rc < 0)
 		return rc;
 	watcher = beats_watcher(s->beats);
@@ -326,6 +327,8 @@ int server_run(const struct server_conf *conf, struct error *err)
 		server_fail(&s, rc);
 	}
 	uv_run(&s.loop, UV_RUN_DEFAULT);
+	beats_free(s.beats); /* the desk called their watchers until it had closed */
+	prober_free(s.prober);
 	if (s.zones != NULL)
 		zone_set_free(s.zones);
 	metrics_thread_stop();
