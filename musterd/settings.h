@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SETTINGS_KEYS_MAX = 96, SETTINGS_LIST_MAX = 64, SETTINGS_ZONES_MAX = 256, ZONE_KEYS_MAX = 8 };
+enum { SETTINGS_KEYS_MAX = 96, SETTINGS_ZONES_MAX = 256, ZONE_KEYS_MAX = 8 };
 
 enum settings_task {
 	SETTINGS_SERVE,

@@ -18,12 +18,12 @@ static const char *const formats[] = { "text", "json", NULL };
 static const char *const layouts[] = { "full", "bound", NULL };
 
 const struct setting settings_table[] = {
-	{ "server", "data_dir", SETTING_TEXT, AT(server.data_dir), "/var/lib/muster", 0, 0, NULL,
+	{ "server", "data_dir", SETTING_TEXT, AT(server.data_dir), "/var/lib/muster", 1, 0, NULL,
 	  "Directory of the store, the warm copy, the lock and ports.json." },
 	{ "server", "io_threads", SETTING_COUNT, AT(server.io_threads), "1", 1, 64, NULL,
 	  "Threads that serve HTTP." },
 
-	{ "dns", "listen", SETTING_ADDRESSES, AT(dns.listen), "0.0.0.0:53, [::]:53", 1, 0, NULL,
+	{ "dns", "listen", SETTING_ADDRESSES, AT(dns.listen), "0.0.0.0:53, [::]:53", 1, 64, NULL,
 	  "Addresses of the DNS server, UDP and TCP; port 0 takes a free one, ports.json says which." },
 	{ "dns", "threads", SETTING_COUNT, AT(dns.threads), "0", 0, 256, NULL,
 	  "Threads that answer DNS; 0: one per core." },
@@ -41,15 +41,15 @@ const struct setting settings_table[] = {
 	{ "dns", "subset_rotate", SETTING_DURATION, AT(dns.subset_rotate_ms), "30s", 0, 24 * (uint64_t)HOUR, NULL,
 	  "How often a subset is drawn anew; 0s: never." },
 	{ "dns", "protect", SETTING_CHOICE, AT(dns.protect), "nacos", 0, 0, protects,
-	  "When unhealthy instances are answered too: as the service's protect threshold says (nacos), whenever none "
-	  "is healthy (always), never (off)." },
+	  "Once the healthy share falls to a service's protect threshold, its unhealthy instances are answered too: "
+	  "for services with stored settings (nacos), for every service (always), never (off)." },
 	{ "dns", "all_unhealthy", SETTING_CHOICE, AT(dns.all_unhealthy), "empty", 0, 0, unhealthies,
 	  "The answer when no instance is healthy: no address (empty), all of them (open), an error (servfail)." },
 	{ "dns", "raw_alias", SETTING_SWITCH, AT(dns.raw_alias), "on", 0, 0, NULL,
 	  "Registry names in lower case resolve as they are, besides their coded form." },
 	{ "dns", "loopback_addresses", SETTING_SWITCH, AT(dns.loopback_addresses), "on", 0, 0, NULL,
 	  "Instances registered with a loopback address are answered." },
-	{ "dns", "metadata_keys", SETTING_WORDS, AT(dns.metadata_keys), "name, cluster, version", 0, 0, NULL,
+	{ "dns", "metadata_keys", SETTING_WORDS, AT(dns.metadata_keys), "name, cluster, version", 0, 64, NULL,
 	  "Metadata shown in TXT answers." },
 	{ "dns", "tcp_idle", SETTING_DURATION, AT(dns.tcp_idle_ms), "10s", 100, HOUR, NULL,
 	  "A TCP connection without a query is closed after this time." },
@@ -62,9 +62,9 @@ const struct setting settings_table[] = {
 	{ "dns", "rname", SETTING_TEXT, AT(dns.rname), "", 0, 0, NULL,
 	  "Mailbox named in the SOA; empty: hostmaster in the zone." },
 
-	{ "http", "listen", SETTING_ADDRESSES, AT(http.listen), "127.0.0.1:8848", 1, 0, NULL,
+	{ "http", "listen", SETTING_ADDRESSES, AT(http.listen), "127.0.0.1:8848", 1, 16, NULL,
 	  "Addresses of the HTTP server; any but loopback needs http.allow." },
-	{ "http", "allow", SETTING_CIDRS, AT(http.allow), "", 0, 0, NULL,
+	{ "http", "allow", SETTING_CIDRS, AT(http.allow), "", 0, 256, NULL,
 	  "Address ranges whose peers may use HTTP; empty: everybody who reaches a loopback listener." },
 	{ "http", "max_header", SETTING_SIZE, AT(http.max_header), "64KiB", 1 * KIB, 64 * KIB, NULL,
 	  "Request line and headers of one request." },
@@ -91,7 +91,7 @@ const struct setting settings_table[] = {
 	{ "registry", "expire_instances", SETTING_SWITCH, AT(registry.expire_instances), "on", 0, 0, NULL,
 	  "Instances whose heartbeats ended are removed; off: they stay, unhealthy." },
 
-	{ "store", "url", SETTING_TEXT, AT(store.url), "sqlite:", 0, 0, NULL,
+	{ "store", "url", SETTING_TEXT, AT(store.url), "sqlite:", 1, 0, NULL,
 	  "Where durable data lies: sqlite: (muster.db in server.data_dir) or memory: (nothing is kept)." },
 
 	{ "log", "level", SETTING_CHOICE, AT(log.level), "info", 0, 0, levels, "Least level that is written." },

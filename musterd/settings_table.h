@@ -23,7 +23,7 @@ struct setting {
 	enum setting_type type;
 	size_t offset;	    /* in struct settings, or zone_conf for a zone's key */
 	const char *preset; /* the default, as one would write it */
-	uint64_t least, most; /* ms, seconds, bytes, or the number */
+	uint64_t least, most; /* ms, seconds, bytes, the number; how many of a list; least 1: a text must be there */
 	const char *const *choices; /* NULL-terminated */
 	const char *help;
 };

@@ -1,0 +1,167 @@
+/* settings_zone.c - see settings_zone.h. */
+#include "musterd/settings_zone.h"
+#include "musterd/settings_table.h"
+#include "musterd/settings_value.h"
+#include <ctype.h>
+#include <string.h>
+
+/* With the longest names that a service can have in it, a zone of more octets would not fit 255. */
+enum { ZONE_OCTETS_MAX = 77 };
+static const char default_zone[] = "muster.internal";
+
+/* Lower case, no last dot, in the arena. */
+static char *zone_name(struct arena *mem, const char *name)
+{
+	char *copy = arena_strdup(mem, name);
+	if (copy == NULL)
+		return NULL;
+	size_t len = strlen(copy);
+	if (len > 1 && copy[len - 1] == '.')
+		copy[len - 1] = '\0';
+	for (char *at = copy; *at != '\0'; at++)
+		*at = (char)tolower((unsigned char)*at);
+	return copy;
+}
+
+static int check_name(const char *name, struct error *err)
+{
+	size_t octets = domain_name_octets(name);
+	if (octets == 0)
+		return error_set(err, E_INVALID, "\"%.100s\" is no zone name: write one such as prod.example", name);
+	if (octets > ZONE_OCTETS_MAX)
+		return error_set(err, E_RANGE, "zone %.100s takes %zu octets, more than %d: choose a shorter name",
+				 name, octets, ZONE_OCTETS_MAX);
+	return E_OK;
+}
+
+static int set_defaults(struct settings *s, struct settings_zone *z, struct error *err)
+{
+	int rc = E_OK;
+	for (size_t i = 0; i < zone_table_len && rc == E_OK; i++) {
+		z->origins[i] = (struct settings_origin){ 0, "default", zone_table[i].preset };
+		rc = setting_parse(&z->conf, &zone_table[i], zone_table[i].preset, &s->arena, err);
+	}
+	return rc;
+}
+
+int settings_zone_find_or_add(struct settings *s, const char *name, const char *where, struct settings_zone **ret,
+			      struct error *err)
+{
+	if (strlen(name) > 1024)
+		return error_set(err, E_RANGE, "a zone's name is longer than 1024 bytes");
+	char *lower = zone_name(&s->arena, name);
+	if (lower == NULL)
+		return error_set(err, E_NOMEM, "no memory");
+	for (size_t i = 0; i < s->zone_count; i++)
+		if (strcmp(s->zones[i].conf.name, lower) == 0) {
+			*ret = &s->zones[i];
+			return E_OK;
+		}
+	int rc = check_name(lower, err);
+	if (rc < 0)
+		return rc;
+	if (s->zone_count == SETTINGS_ZONES_MAX)
+		return error_set(err, E_LIMIT, "zone %.100s: there are %d zones already", lower, SETTINGS_ZONES_MAX);
+	if (s->zones == NULL)
+		s->zones = arena_zalloc(&s->arena, SETTINGS_ZONES_MAX * sizeof(*s->zones));
+	if (s->zones == NULL)
+		return error_set(err, E_NOMEM, "no memory");
+	struct settings_zone *z = &s->zones[s->zone_count];
+	rc = set_defaults(s, z, err);
+	if (rc < 0)
+		return rc;
+	z->conf.name = lower;
+	z->where = where;
+	s->zone_count++;
+	*ret = z;
+	return E_OK;
+}
+
+int settings_zones_finish(struct settings *s)
+{
+	struct settings_zone *z;
+	if (s->zone_count == 0) {
+		int rc = settings_zone_find_or_add(s, default_zone, "default", &z, NULL);
+		if (rc < 0)
+			return rc;
+	}
+	for (z = s->zones; z < s->zones + s->zone_count; z++) {
+		if (z->conf.mname == NULL)
+			z->conf.mname = s->dns.mname;
+		if (z->conf.rname == NULL)
+			z->conf.rname = s->dns.rname;
+	}
+	return E_OK;
+}
+
+static size_t row_of(const char *key)
+{
+	size_t i = 0;
+	while (i + 1 < zone_table_len && strcmp(zone_table[i].key, key) != 0)
+		i++;
+	return i;
+}
+
+/* Only characters of @set and letters and digits, at most @most of them. */
+static bool made_of(const char *text, const char *set, size_t most)
+{
+	size_t len = strlen(text);
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)text[i]) && strchr(set, text[i]) == NULL)
+			return false;
+	return len <= most;
+}
+
+static const char *check_namespace(const struct settings_zone *z)
+{
+	if (z->conf.ns != NULL && z->conf.layout != LAYOUT_BOUND)
+		return "namespace is for layout = bound";
+	return z->conf.ns == NULL || made_of(z->conf.ns, "_-", 64)
+		   ? NULL
+		   : "namespace is letters, digits, _ and -, at most 64";
+}
+
+static const char *check_group(const struct settings_zone *z)
+{
+	if (z->conf.group != NULL && z->conf.layout != LAYOUT_BOUND)
+		return "group is for layout = bound";
+	return z->conf.group == NULL || made_of(z->conf.group, "_-:.", 128)
+		   ? NULL
+		   : "group is letters, digits, - _ : and ., at most 128";
+}
+
+static const char *check_mname(const struct settings_zone *z)
+{
+	return z->conf.mname == NULL || domain_name_octets(z->conf.mname) > 0 ? NULL : "mname is no domain name";
+}
+
+static const char *check_rname(const struct settings_zone *z)
+{
+	return z->conf.rname == NULL || domain_name_octets(z->conf.rname) > 0 ? NULL : "rname is no domain name";
+}
+
+static const struct {
+	const char *key;
+	const char *(*wrong)(const struct settings_zone *z); /* NULL: nothing is */
+} checks[] = {
+	{ "namespace", check_namespace },
+	{ "group", check_group },
+	{ "mname", check_mname },
+	{ "rname", check_rname },
+};
+
+int settings_zone_check(const struct settings_zone *z, unsigned nth, struct error *err)
+{
+	err->code = E_OK;
+	if (nth >= sizeof(checks) / sizeof(checks[0]))
+		return E_NOTFOUND;
+	if (z->origins[row_of(checks[nth].key)].rank == 0)
+		return E_OK; /* not set here: checked where it was */
+	const char *wrong = checks[nth].wrong(z);
+	return wrong == NULL ? E_OK : error_set(err, E_INVALID, "%s", wrong);
+}
+
+const char *settings_zone_where(const struct settings_zone *z, unsigned nth)
+{
+	return z->origins[row_of(checks[nth].key)].where;
+}
