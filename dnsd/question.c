@@ -3,6 +3,7 @@
  * end, so that an error answer still echoes the question and carries an OPT when the query had one. */
 #include "dnsd/question.h"
 #include "base/cursor.h"
+#include <endian.h>
 
 enum { RR_FIXED = 10 /* type, class, TTL, rdlength */, EDE_PROHIBITED = 18 };
 
@@ -15,25 +16,44 @@ struct extras {
 	bool soa_authority; /* an IXFR's own version is there */
 };
 
+/* Eight octets as a number, the first lowest. */
 static inline uint64_t word_at(const uint8_t *p)
 {
 	uint64_t w;
 	memcpy(&w, p, sizeof w);
-	return w;
+	return le64toh(w);
 }
 
-/* A-Z to a-z and nothing else, eight octets at a time (dns.md B.2). Length octets are below 0x40, so the whole
- * wire name can be folded without looking at labels. @name has zeros up to the next word border. */
-static void name_fold(uint8_t *name, size_t len)
+static inline void word_put(uint8_t *p, uint64_t w)
+{
+	w = htole64(w);
+	memcpy(p, &w, sizeof w);
+}
+
+/* A-Z to a-z and nothing else (dns.md B.2). Length octets are below 0x40, so a wire name can be folded without
+ * looking at its labels. */
+static inline uint64_t word_fold(uint64_t w)
 {
 	const uint64_t ones = 0x0101010101010101u, high = ones << 7;
-	for (size_t i = 0; i < len; i += 8) {
-		uint64_t w = word_at(name + i), seven = w & ~high;
-		uint64_t from_a = seven + ones * (0x80 - 'A'), past_z = seven + ones * (0x7f - 'Z');
-		uint64_t upper = (from_a ^ past_z) & high & ~w;
-		w |= upper >> 2; /* 0x80 -> 0x20 */
-		memcpy(name + i, &w, sizeof w);
-	}
+	uint64_t seven = w & ~high;
+	uint64_t from_a = seven + ones * (0x80 - 'A'), past_z = seven + ones * (0x7f - 'Z');
+	uint64_t upper = (from_a ^ past_z) & high & ~w;
+	return w | upper >> 2; /* 0x80 -> 0x20 */
+}
+
+/* The folded copy, with at least eight zeros behind it; reads nothing beyond @len, at least 1. */
+static void name_fold(uint8_t *to, const uint8_t *name, size_t len)
+{
+	size_t i = 0;
+	uint64_t tail = 0;
+	for (; i + 8 <= len; i += 8)
+		word_put(to + i, word_fold(word_at(name + i)));
+	if (i > 0 && i < len) /* the last word overlaps what is done */
+		tail = word_at(name + len - 8) >> 8 * (8 - (len - i));
+	for (size_t j = 0; i == 0 && j < len; j++)
+		tail |= (uint64_t)name[j] << 8 * j;
+	word_put(to + i, word_fold(tail));
+	word_put(to + i + 8, 0);
 }
 
 /* The question's name: labels only, no pointers, at most 255 octets. Returns its wire length; 0: bad. */
@@ -71,9 +91,7 @@ static bool question_read(struct dns_query *q, struct cursor *c)
 	q->qname_len = (uint16_t)len;
 	q->qtype = qtype;
 	q->qclass = qclass;
-	memcpy(q->name, name, len);
-	memset(q->name + len, 0, 8);
-	name_fold(q->name, len);
+	name_fold(q->name, name, len);
 	return true;
 }
 
