@@ -211,6 +211,7 @@ static const struct route routes[] = {
 	NOT_BUILT(M_PUT, "/v1/cs/ops/log", FACE_V1),
 	NOT_BUILT(M_GET, "/v1/cs/ops/derby", FACE_V1),
 	NOT_BUILT(M_POST, "/v1/cs/ops/data/removal", FACE_V1),
+	NOT_BUILT(M_GET, "/v1/cs/communication/dataChange", FACE_V1),
 	NOT_BUILT(M_GET, "/v1/cs/communication/configWatchers", FACE_V1),
 	NOT_BUILT(M_GET, "/v1/cs/communication/watcherConfigs", FACE_V1),
 	NOT_BUILT(M_GET, "/v1/cs/metrics/cluster", FACE_V1),
