@@ -10,6 +10,7 @@
  * would reset the connection, and the peer might never see the last answer. */
 #include "base/mem.h"
 #include "net/http_internal.h"
+#include "net/http_scan.h"
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
@@ -108,6 +109,19 @@ static int on_url(http_parser *p, const char *at, size_t len)
 	return 0;
 }
 
+/* A header's place; its value follows. NULL: refused. */
+static struct http_header *header_add(struct http_conn *c, const char *name, size_t len)
+{
+	struct call *call = c->reading;
+	if (call->header_count >= c->server->conf.headers_max) {
+		refusal(c, 431, "too many headers");
+		return NULL;
+	}
+	struct http_header *h = &call->headers[call->header_count++];
+	*h = (struct http_header){ .name = place(c, name), .name_len = (uint32_t)len };
+	return h;
+}
+
 static int on_name(http_parser *p, const char *at, size_t len)
 {
 	struct http_conn *c = p->data;
@@ -120,12 +134,13 @@ static int on_name(http_parser *p, const char *at, size_t len)
 		call->headers[call->header_count - 1].name_len += (uint32_t)len;
 		return 0;
 	}
-	if (call->header_count >= c->server->conf.headers_max)
-		return refusal(c, 431, "too many headers");
-	call->headers[call->header_count++] =
-	    (struct http_header){ .name = place(c, at), .name_len = (uint32_t)len };
 	call->name_open = true;
-	return 0;
+	return header_add(c, at, len) == NULL ? -1 : 0;
+}
+
+static int fold(struct http_conn *c)
+{
+	return refusal(c, 400, "a header goes on in the next line"); /* RFC 9112 5.2 */
 }
 
 static int on_value(http_parser *p, const char *at, size_t len)
@@ -139,10 +154,13 @@ static int on_value(http_parser *p, const char *at, size_t len)
 		h->value = place(c, at);
 		h->value_len = (uint32_t)len;
 		call->name_open = false;
-		return 0;
+		const char *name_end = c->base + h->name + h->name_len;
+		if (len > 0 && memchr(name_end, '\n', (size_t)(at - name_end)) != NULL)
+			return fold(c);
+		return 0; /* an empty value's place is already the next line's */
 	}
-	if (len > 0 && place(c, at) != h->value + h->value_len) /* RFC 9112 5.2 */
-		return refusal(c, 400, "a header goes on in the next line");
+	if (len > 0 && place(c, at) != h->value + h->value_len)
+		return fold(c);
 	h->value_len += (uint32_t)len;
 	return 0;
 }
@@ -350,6 +368,48 @@ static void pass_end(struct http_conn *c, const char *at, const char *end)
 	in_save(c, (size_t)(at - c->base), (size_t)(end - c->base));
 }
 
+/* Give [from, to) to the parser; false: it has stopped. */
+static bool feed(struct http_conn *c, const char *from, const char *to)
+{
+	if (from < to) /* no bytes would mean the end to it */
+		http_parser_execute(&c->parser, &c->server->parse, from, (size_t)(to - from));
+	return HTTP_PARSER_ERRNO(&c->parser) == HPE_OK;
+}
+
+/* A request begins at @at: take down the target and the headers that are plain to see, and give the
+ * parser only what lies between them. Returns where it shall go on: at a place where it had come
+ * to by itself. */
+static const char *head_scan(struct http_conn *c, const char *at, const char *end)
+{
+	struct http_line line;
+	const char *target_end, *target = http_scan_target(at, end, &target_end);
+	if (target == NULL || !feed(c, at, target + 1) || c->reading == NULL)
+		return target == NULL ? at : target + 1;
+	struct call *call = c->reading;
+	call->url_len = (uint32_t)(target_end - target);
+	if (call->url_len > c->server->conf.url_max) {
+		refusal(c, 414, "the request target is too long");
+		return target_end;
+	}
+	const char *fed = target_end, *next = memchr(fed, '\n', (size_t)(end - fed));
+	if (next == NULL || next - fed != (ptrdiff_t)sizeof(" HTTP/1.1\r") - 1)
+		return fed;
+	enum http_line_kind kind;
+	for (next++; (kind = http_scan_line(next, end, &line)) != LINE_OTHER; next = line.next) {
+		if (kind == LINE_FRAMING)
+			continue; /* goes to the parser with the next stretch */
+		if (!feed(c, fed, next))
+			return next;
+		fed = line.next;
+		struct http_header *h = header_add(c, next, line.name_len);
+		if (h == NULL)
+			return fed;
+		h->value = place(c, line.value);
+		h->value_len = (uint32_t)line.value_len;
+	}
+	return fed;
+}
+
 /* The bytes [at, end) are new to the parser; the request at hand begins at @base. */
 static void conn_pass(struct http_conn *c, char *base, char *at, char *end)
 {
@@ -362,13 +422,16 @@ static void conn_pass(struct http_conn *c, char *base, char *at, char *end)
 			c->paused = true;
 			break;
 		}
-		at += http_parser_execute(&c->parser, &s->parse, at, (size_t)(end - at));
+		if (c->reading == NULL)
+			at += head_scan(c, at, end) - at;
+		if (at < end && c->refusal.status == 0 && HTTP_PARSER_ERRNO(&c->parser) == HPE_OK)
+			at += http_parser_execute(&c->parser, &s->parse, at, (size_t)(end - at));
 		if (c->whole) {
 			c->whole = false;
 			http_parser_pause(&c->parser, 0);
 			dispatch(c);
 			c->base = at;
-		} else if (HTTP_PARSER_ERRNO(&c->parser) != HPE_OK) {
+		} else if (HTTP_PARSER_ERRNO(&c->parser) != HPE_OK || c->refusal.status != 0) {
 			refuse_syntax(c);
 		}
 	}
