@@ -46,7 +46,7 @@ struct zone_set;
 /* Control thread. Errors: E_RANGE (a zone over 77 wire octets, a bad name), E_EXISTS (twice), E_NOMEM. */
 int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct rcu_reaper *reaper,
 		 struct error *err);
-void zone_set_free(struct zone_set *zs); /* no reader left */
+void zone_set_free(struct zone_set *zs); /* no reader is left, and the reaper is closed (it hands names back) */
 void zone_set_serial_restore(struct zone_set *zs, const char *zone, uint32_t last);
 int zone_set_ns_addresses(struct zone_set *zs, const char *const *addresses, size_t n, struct error *err);
 /* The watcher to hand to desk_watch(): on_view compiles and publishes, on_turn moves serials (at most one a
