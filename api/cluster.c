@@ -43,7 +43,7 @@ static int read_cluster(struct request *r)
 	return pack(&c->metadata, p->mem, &metadata, &r->err);
 }
 
-void cluster_update(struct request *r)
+void api_cluster_update(struct request *r)
 {
 	request_command(r, CMD_CLUSTER_UPDATE);
 	memset(&r->cmd.cluster, 0, sizeof(r->cmd.cluster));

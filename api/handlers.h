@@ -5,24 +5,24 @@
 #include "api/routes.h"
 
 /* instance.c */
-route_fn instance_register, instance_deregister, instance_update, instance_patch, instance_detail, instance_beat,
-    instance_v3_register;
+route_fn api_instance_register, api_instance_deregister, api_instance_update, api_instance_patch, api_instance_detail, api_instance_beat,
+    api_instance_v3_register;
 /* list.c */
-route_fn instance_list, instance_v3_list;
+route_fn api_instance_list, api_instance_v3_list;
 /* service.c */
-route_fn service_create, service_update, service_delete, service_detail, service_list, selector_types;
+route_fn api_service_create, api_service_update, api_service_delete, api_service_detail, api_service_list, api_selector_types;
 /* cluster.c */
-route_fn cluster_update;
+route_fn api_cluster_update;
 /* health.c */
-route_fn health_set, health_server, health_checkers;
+route_fn api_health_set, api_health_server, api_health_checkers;
 /* namespace.c */
-route_fn namespace_v1_get, namespace_list, namespace_get, namespace_create, namespace_update, namespace_delete,
-    namespace_check;
+route_fn api_namespace_v1_get, api_namespace_list, api_namespace_get, api_namespace_create, api_namespace_update, api_namespace_delete,
+    api_namespace_check;
 /* operator.c */
-route_fn switches_get, switches_put, metrics_status;
+route_fn api_switches_get, api_switches_put, api_metrics_status;
 /* state.c */
-route_fn state_liveness, state_readiness, state_actuator, state_server, state_up;
+route_fn api_state_liveness, api_state_readiness, api_state_actuator, api_state_server, api_state_up;
 /* native.c */
-route_fn native_health, native_metrics, native_instances;
+route_fn api_native_health, api_native_metrics, api_native_instances;
 
 #endif

@@ -24,7 +24,7 @@ static int read_health(struct request *r)
 	return E_OK;
 }
 
-void health_set(struct request *r)
+void api_health_set(struct request *r)
 {
 	request_command(r, CMD_HEALTH_SET);
 	if (read_health(r) < 0)
@@ -43,7 +43,7 @@ static unsigned first_port(const struct api *a)
 					      : ((const struct sockaddr_in *)(const void *)s)->sin_port);
 }
 
-void health_server(struct request *r)
+void api_health_server(struct request *r)
 {
 	struct registry_stats stats;
 	registry_stats(request_registry(r), &stats);
@@ -55,7 +55,7 @@ void health_server(struct request *r)
 	answer_end_bare(r);
 }
 
-void health_checkers(struct request *r)
+void api_health_checkers(struct request *r)
 {
 	static const struct checker prototypes[] = {
 		{ .kind = CHECKER_TCP, .type = "TCP" },

@@ -73,12 +73,12 @@ static void submit_whole(struct request *r, enum command_kind kind)
 		request_submit(r, NULL);
 }
 
-void instance_register(struct request *r)
+void api_instance_register(struct request *r)
 {
 	submit_whole(r, CMD_INSTANCE_REGISTER);
 }
 
-void instance_update(struct request *r)
+void api_instance_update(struct request *r)
 {
 	submit_whole(r, CMD_INSTANCE_UPDATE);
 }
@@ -89,7 +89,7 @@ static void patched(struct request *r)
 	reply(r, 200, TYPE_TEXT, "ok", 2);
 }
 
-void instance_patch(struct request *r)
+void api_instance_patch(struct request *r)
 {
 	request_command(r, CMD_INSTANCE_PATCH);
 	if (read_address(r) < 0 || read_fields(r) < 0)
@@ -98,7 +98,7 @@ void instance_patch(struct request *r)
 		request_submit(r, patched);
 }
 
-void instance_deregister(struct request *r)
+void api_instance_deregister(struct request *r)
 {
 	request_command(r, CMD_INSTANCE_DEREGISTER);
 	if (read_address(r) < 0) {
@@ -119,7 +119,7 @@ static const struct instance *find(const struct service_view *v, const char *ip,
 	return NULL;
 }
 
-void instance_detail(struct request *r)
+void api_instance_detail(struct request *r)
 {
 	struct service_key key;
 	const char *ip;
@@ -223,7 +223,7 @@ static int read_beat(struct request *r)
 }
 
 /* A known, healthy instance only has its time stored, here; all else is control's. */
-void instance_beat(struct request *r)
+void api_instance_beat(struct request *r)
 {
 	request_command(r, CMD_INSTANCE_BEAT);
 	if (read_beat(r) < 0) {
@@ -272,10 +272,10 @@ static void v3_beat(struct request *r)
 		request_submit(r, v3_beaten);
 }
 
-void instance_v3_register(struct request *r)
+void api_instance_v3_register(struct request *r)
 {
 	if (param_flag(&r->params, P_HEART_BEAT, false))
 		v3_beat(r);
 	else
-		instance_register(r);
+		api_instance_register(r);
 }

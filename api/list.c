@@ -74,7 +74,7 @@ static int check_clusters(struct request *r, enum param id, const char *clusters
 	return E_OK;
 }
 
-void instance_list(struct request *r)
+void api_instance_list(struct request *r)
 {
 	enum param id = request_is_v1(r) ? P_CLUSTERS : P_CLUSTER_NAME;
 	struct service_key key;
@@ -90,7 +90,7 @@ void instance_list(struct request *r)
 }
 
 /* As the original: no cluster means DEFAULT, and healthyOnly is taken and not looked at. */
-void instance_v3_list(struct request *r)
+void api_instance_v3_list(struct request *r)
 {
 	struct service_key key;
 	struct list_query q = { .clusters = param_or(&r->params, P_CLUSTER_NAME, "DEFAULT") };

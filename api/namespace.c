@@ -77,7 +77,7 @@ static void answer_rest_result(struct request *r)
 	answer_end_bare(r);
 }
 
-void namespace_list(struct request *r)
+void api_namespace_list(struct request *r)
 {
 	request_call(r, read_list, request_is_v1(r) ? answer_rest_result : answer_out);
 }
@@ -110,7 +110,7 @@ static int read_one(struct registry *reg, void *arg, struct error *err)
 	return E_OK;
 }
 
-void namespace_get(struct request *r)
+void api_namespace_get(struct request *r)
 {
 	r->more = (void *)(uintptr_t)namespace_id(r, P_NAMESPACE_ID);
 	request_call(r, read_one, answer_out);
@@ -127,7 +127,7 @@ static int read_exists(struct registry *reg, void *arg, struct error *err)
 	return E_OK;
 }
 
-void namespace_check(struct request *r)
+void api_namespace_check(struct request *r)
 {
 	enum param id = r->route->face == FACE_V3 ? P_NAMESPACE_ID : P_CUSTOM_NAMESPACE_ID;
 	r->more = (void *)(uintptr_t)namespace_id(r, id);
@@ -135,14 +135,14 @@ void namespace_check(struct request *r)
 }
 
 /* v1 has one path for three questions. */
-void namespace_v1_get(struct request *r)
+void api_namespace_v1_get(struct request *r)
 {
 	if (param_flag(&r->params, P_CHECK_NAMESPACE, false))
-		namespace_check(r);
+		api_namespace_check(r);
 	else if (param_text(&r->params, P_SHOW) != NULL)
-		namespace_get(r);
+		api_namespace_get(r);
 	else
-		namespace_list(r);
+		api_namespace_list(r);
 }
 
 /* ---- changes */
@@ -197,7 +197,7 @@ static bool param_given(struct request *r, enum param id, const char **ret)
 	return false;
 }
 
-void namespace_create(struct request *r)
+void api_namespace_create(struct request *r)
 {
 	request_command(r, CMD_NAMESPACE_CREATE);
 	if (!param_given(r, P_NAMESPACE_NAME, &r->cmd.ns.name))
@@ -218,7 +218,7 @@ void namespace_create(struct request *r)
 	submit_change(r, finish_change);
 }
 
-void namespace_update(struct request *r)
+void api_namespace_update(struct request *r)
 {
 	bool v1 = request_is_v1(r);
 	request_command(r, CMD_NAMESPACE_UPDATE);
@@ -229,7 +229,7 @@ void namespace_update(struct request *r)
 	submit_change(r, finish_change);
 }
 
-void namespace_delete(struct request *r)
+void api_namespace_delete(struct request *r)
 {
 	request_command(r, CMD_NAMESPACE_DELETE);
 	if (!param_given(r, P_NAMESPACE_ID, &r->cmd.ns.id))

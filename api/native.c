@@ -7,7 +7,7 @@
 #include "config.h"
 #include <string.h>
 
-void native_health(struct request *r)
+void api_native_health(struct request *r)
 {
 	const char *missing = api_not_ready(r->io->api);
 	struct text *t = answer_begin_bare(r);
@@ -23,7 +23,7 @@ void native_health(struct request *r)
 	reply_json(r, missing == NULL ? 200 : 503, t);
 }
 
-void native_metrics(struct request *r)
+void api_native_metrics(struct request *r)
 {
 	struct text *t = answer_begin_bare(r);
 	metrics_print(t);
@@ -90,7 +90,7 @@ static void write_view(struct text *t, const struct service_view *v, const char 
 	json_close(t, '}');
 }
 
-void native_instances(struct request *r)
+void api_native_instances(struct request *r)
 {
 	struct service_key key;
 	uint16_t port = 0;

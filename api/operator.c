@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void switches_get(struct request *r)
+void api_switches_get(struct request *r)
 {
 	rcu_begin();
 	switches_json(registry_switches(request_registry(r)), answer_begin(r));
@@ -12,7 +12,7 @@ void switches_get(struct request *r)
 	answer_end(r);
 }
 
-void switches_put(struct request *r)
+void api_switches_put(struct request *r)
 {
 	request_command(r, CMD_SWITCH_SET);
 	r->cmd.cause = CAUSE_OPERATOR;
@@ -65,7 +65,7 @@ static void write_counts(struct request *r, struct text *t)
 }
 
 /* Always there: SDKs take anything but UP for down. */
-void metrics_status(struct request *r)
+void api_metrics_status(struct request *r)
 {
 	struct text *t = answer_begin(r);
 	json_open(t, '{');

@@ -45,7 +45,7 @@ static int read_service(struct request *r)
 	return E_OK;
 }
 
-void service_create(struct request *r)
+void api_service_create(struct request *r)
 {
 	request_command(r, CMD_SERVICE_CREATE);
 	if (read_service(r) < 0)
@@ -54,7 +54,7 @@ void service_create(struct request *r)
 		request_submit(r, NULL);
 }
 
-void service_update(struct request *r)
+void api_service_update(struct request *r)
 {
 	const char *threshold;
 	request_command(r, CMD_SERVICE_UPDATE);
@@ -65,7 +65,7 @@ void service_update(struct request *r)
 		request_submit(r, NULL);
 }
 
-void service_delete(struct request *r)
+void api_service_delete(struct request *r)
 {
 	request_command(r, CMD_SERVICE_DELETE);
 	if (request_key(r, &r->cmd.key) < 0)
@@ -74,7 +74,7 @@ void service_delete(struct request *r)
 		request_submit(r, NULL);
 }
 
-void service_detail(struct request *r)
+void api_service_detail(struct request *r)
 {
 	struct service_key key;
 	if (request_key(r, &key) < 0) {
@@ -155,7 +155,7 @@ static int read_page(struct request *r, struct names_page *page)
 	return rc;
 }
 
-void service_list(struct request *r)
+void api_service_list(struct request *r)
 {
 	struct names_page *page = arena_zalloc(&r->call->arena, sizeof(*page));
 	if (page == NULL) {
@@ -180,7 +180,7 @@ void service_list(struct request *r)
 	request_call(r, read_names, names_read);
 }
 
-void selector_types(struct request *r)
+void api_selector_types(struct request *r)
 {
 	static const char v1[] = "{\"code\":200,\"message\":null,\"data\":[\"none\",\"label\"]}",
 			  v3[] = "{\"code\":0,\"message\":\"success\",\"data\":[\"none\",\"label\"]}";

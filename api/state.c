@@ -5,7 +5,7 @@
 #include "config.h"
 #include <arpa/inet.h>
 
-void state_liveness(struct request *r)
+void api_state_liveness(struct request *r)
 {
 	if (request_is_v1(r))
 		reply_text(r, 200, "OK");
@@ -13,11 +13,11 @@ void state_liveness(struct request *r)
 		reply_ok(r);
 }
 
-void state_readiness(struct request *r)
+void api_state_readiness(struct request *r)
 {
 	const char *missing = api_not_ready(r->io->api);
 	if (missing == NULL) {
-		state_liveness(r);
+		api_state_liveness(r);
 		return;
 	}
 	const char *reason = arena_printf(&r->call->arena, "naming not in readiness: %s", missing);
@@ -36,7 +36,7 @@ void state_readiness(struct request *r)
 	answer_end_bare(r);
 }
 
-void state_actuator(struct request *r)
+void api_state_actuator(struct request *r)
 {
 	bool ready = api_not_ready(r->io->api) == NULL;
 	struct text *t = answer_begin_bare(r);
@@ -45,7 +45,7 @@ void state_actuator(struct request *r)
 }
 
 /* Cluster health of v1 (RestResult) and v2 (Result). */
-void state_up(struct request *r)
+void api_state_up(struct request *r)
 {
 	const char *up = api_not_ready(r->io->api) == NULL ? "UP" : "STARTING";
 	struct text *t = answer_begin(r);
@@ -63,7 +63,7 @@ static unsigned port_of(const struct sockaddr_storage *s)
 }
 
 /* A flat map of texts; null where the original has it. */
-void state_server(struct request *r)
+void api_state_server(struct request *r)
 {
 	struct text *t = answer_begin(r);
 	const struct api *a = r->io->api;
