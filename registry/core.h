@@ -16,7 +16,7 @@
 #include "registry/registry.h"
 
 enum {
-	WATCHERS_MAX = 8,
+	WATCHERS_MAX = 9, /* 8 of others and the warm copy */
 	RECORDS_SCAN_MAX = 16, /* up to here a service's records are scanned by tag */
 	BEAT_DEFAULT_MS = 5000,
 	UNHEALTHY_DEFAULT_MS = 15000,
@@ -107,14 +107,16 @@ struct registry {
 	struct overlay *gone, *gone_last;
 	struct registry_watcher watchers[WATCHERS_MAX];
 	unsigned watcher_count;
+	bool loading; /* limits do not apply to what was acknowledged before */
 	uint64_t next_id;
 	int64_t last_ref_offset; /* last_ref_ms = number + this */
 	uint64_t number_base;
-	uint64_t implicit_namespaces;
 	_Atomic uint64_t stat_services, stat_instances, stat_ephemeral, stat_healthy, stat_number, stat_namespaces;
 };
 
-int registry_new(struct registry **ret, const struct registry_conf *conf, struct rcu_reaper *reaper);
+int registry_new(struct registry **ret, const struct registry_conf *conf);
+/* The reaper, whose argument is @r: before anything is applied. */
+void registry_use_reaper(struct registry *r, struct rcu_reaper *reaper);
 void registry_free(struct registry *r); /* no reader is left, and the reaper is closed */
 void registry_stat(_Atomic uint64_t *cell, int64_t delta);
 

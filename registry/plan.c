@@ -42,7 +42,7 @@ int plan_metadata_check(const struct registry *r, const struct pair *pairs, size
 		return error_set_what(err, E_RANGE, (int)what, "metadata has %zu pairs, the limit is %d", n, PAIRS_MAX);
 	for (size_t i = 0; i < n; i++)
 		sum += (size_t)pairs[i].key_len + pairs[i].value_len;
-	if (r->conf.metadata_max > 0 && sum > r->conf.metadata_max)
+	if (!r->loading && r->conf.metadata_max > 0 && sum > r->conf.metadata_max)
 		return error_set_what(err, E_RANGE, (int)what,
 				      "Param 'metadata' is illegal, its keys and values have %zu bytes, the limit "
 				      "is %u (limits.metadata)",
@@ -62,6 +62,8 @@ static int check_service_limits(struct registry *r, const struct service_key *ke
 {
 	uint64_t services = atomic_load_explicit(&r->stat_services, memory_order_relaxed);
 
+	if (r->loading)
+		return E_OK;
 	if (r->conf.services_max > 0 && services >= r->conf.services_max)
 		return limit_reached("limits.services", services, r->conf.services_max, err);
 	if (r->conf.namespaces_max > 0 && r->namespaces.count >= r->conf.namespaces_max &&

@@ -104,6 +104,8 @@ static int check_instance_limits(struct registry *r, const struct plan *p, struc
 	uint64_t all = atomic_load_explicit(&r->stat_instances, memory_order_relaxed);
 	uint64_t here = (uint64_t)p->service->count + p->service->reserved;
 
+	if (r->loading)
+		return E_OK;
 	if (r->conf.instances_max > 0 && all >= r->conf.instances_max)
 		return error_set_what(err, E_LIMIT, FAIL_LIMIT,
 				      "there are %llu instances already, the limit is %u (limits.instances)",

@@ -31,7 +31,7 @@ static int remake(struct registry *r, struct plan *p, struct plan_step *step, st
 static int overlay_limit(struct registry *r, struct error *err)
 {
 	/* Edits of absent instances would otherwise be counted by nobody. */
-	if (r->conf.instances_max == 0 || r->overlays.count < r->conf.instances_max)
+	if (r->loading || r->conf.instances_max == 0 || r->overlays.count < r->conf.instances_max)
 		return E_OK;
 	return error_set_what(err, E_LIMIT, FAIL_LIMIT,
 			      "there are %zu edited instances already, the limit is %u (limits.instances)",
@@ -90,6 +90,7 @@ static bool same_content(const struct overlay_content *a, const struct overlay_c
 int plan_update(struct registry *r, struct plan *p, struct error *err)
 {
 	const struct instance_spec *spec = &p->cmd->instance;
+	const unsigned whole = HAS_WEIGHT | HAS_ENABLED | HAS_METADATA;
 	struct instance_target t = target_of(spec);
 	struct plan_step *step = &p->one;
 	int rc = check_target(&t, err);
@@ -103,8 +104,8 @@ int plan_update(struct registry *r, struct plan *p, struct error *err)
 	if (rc < 0)
 		return rc;
 	p->step_count = 1;
-	step->content = overlay_content_new(spec->weight, spec->enabled, HAS_WEIGHT | HAS_ENABLED | HAS_METADATA,
-					    spec->metadata, spec->metadata_count);
+	step->content = overlay_content_new(spec->weight, spec->enabled, r->loading ? spec->has : whole, spec->metadata,
+					    spec->metadata_count);
 	if (step->content == NULL)
 		return plan_no_memory(err);
 	rc = hold(r, p, step, &t, err);

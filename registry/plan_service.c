@@ -220,7 +220,7 @@ static int check_namespace_state(const struct registry *r, const struct command 
 	if (create && there)
 		return error_set_what(err, E_EXISTS, FAIL_NAMESPACE_EXISTS, "namespaceId [%s] already exist",
 				      cmd->ns.id);
-	if (create && r->conf.namespaces_max > 0 && ns == NULL && r->namespaces.count >= r->conf.namespaces_max)
+	if (create && !r->loading && r->conf.namespaces_max > 0 && ns == NULL && r->namespaces.count >= r->conf.namespaces_max)
 		return error_set_what(err, E_LIMIT, FAIL_LIMIT,
 				      "there are %zu namespaces already, the limit is %u (limits.namespaces)",
 				      r->namespaces.count, r->conf.namespaces_max);

@@ -17,7 +17,7 @@ static bool service_equal(const void *value, const void *of)
 	       memcmp(at + key->ns_len + key->group_len + 2, key->name, key->name_len) == 0;
 }
 
-int registry_new(struct registry **ret, const struct registry_conf *conf, struct rcu_reaper *reaper)
+int registry_new(struct registry **ret, const struct registry_conf *conf)
 {
 	struct registry *r = mem_zalloc(1, sizeof(*r));
 	struct switches *sw = mem_alloc(sizeof(*sw));
@@ -25,12 +25,11 @@ int registry_new(struct registry **ret, const struct registry_conf *conf, struct
 	if (r == NULL || sw == NULL)
 		goto failed;
 	r->conf = *conf;
-	r->reaper = reaper;
 	r->dirty_end = &r->dirty;
 	r->slab = slab_new();
 	if (r->slab == NULL)
 		goto failed;
-	if (rcu_map_init(&r->services, service_equal, reaper) < 0)
+	if (rcu_map_init(&r->services, service_equal, NULL) < 0)
 		goto failed_slab;
 	switches_default(sw);
 	atomic_init(&r->switches, sw);
@@ -45,6 +44,11 @@ failed:
 	mem_free(sw);
 	mem_free(r);
 	return E_NOMEM;
+}
+
+void registry_use_reaper(struct registry *r, struct rcu_reaper *reaper)
+{
+	r->reaper = r->services.reaper = reaper;
 }
 
 /* What waits for a publication that never comes. */

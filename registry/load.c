@@ -1,0 +1,515 @@
+/* load.c - rows become the registry again. Every row is turned into the command that once made it and goes
+ * through the same plans, without limits: what was acknowledged is not refused now. */
+#include "base/json_cursor.h"
+#include "registry/rows.h"
+#include "store/key.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEGMENTS_MAX = 8, ROW_ARENA_FIRST = 8192, ROW_ARENA_MAX = 1 << 20 };
+
+struct row { /* one row being read */
+	struct registry *r;
+	struct arena mem;
+	const struct store_entry *entry;
+	const char *segments[SEGMENTS_MAX];
+	size_t segment_count;
+	struct json_value value;
+	bool warm;
+	int64_t now_ms;
+	struct error *err;
+	char first[ROW_ARENA_FIRST];
+};
+
+static int bad(const struct row *row, const char *why)
+{
+	return error_set(row->err, E_INVALID, "row %.200s: %s", row->entry->key, why);
+}
+
+static int no_memory(const struct row *row)
+{
+	return error_set(row->err, E_NOMEM, "row %.200s: no memory", row->entry->key);
+}
+
+static int split_key(struct row *row)
+{
+	const char *at = row->entry->key + sizeof(ROWS_ROOT) - 1;
+	char segment[2048];
+	int rc;
+
+	if (strncmp(row->entry->key, ROWS_ROOT, sizeof(ROWS_ROOT) - 1) != 0)
+		return E_NOTFOUND;
+	while ((rc = key_next(&at, segment, sizeof(segment))) == E_OK) {
+		if (row->segment_count == SEGMENTS_MAX)
+			return E_NOTFOUND;
+		row->segments[row->segment_count] = arena_strdup(&row->mem, segment);
+		if (row->segments[row->segment_count++] == NULL)
+			return no_memory(row);
+	}
+	return rc == E_NOTFOUND ? E_OK : bad(row, "its key is malformed");
+}
+
+static bool is_key(const struct json_value *v, const char *key, enum json_type type)
+{
+	return v->type == type && strcmp(v->key, key) == 0;
+}
+
+/* An object of texts as pairs of the arena. */
+static bool read_pairs(struct row *row, struct json_value *object, const struct pair **ret, size_t *ret_count)
+{
+	struct pair *pairs = NULL;
+	struct json_value v;
+	size_t n = 0;
+
+	while (json_next(&object->inner, &row->mem, &v), v.type != JSON_END) {
+		if (v.type != JSON_STRING || n == PAIRS_MAX || strlen(v.key) > UINT16_MAX || v.text_len > UINT16_MAX)
+			return false;
+		if (pairs == NULL)
+			pairs = arena_alloc(&row->mem, PAIRS_MAX * sizeof(*pairs));
+		if (pairs == NULL)
+			return false;
+		pairs[n++] = (struct pair){ v.key, v.text, (uint16_t)strlen(v.key), (uint16_t)v.text_len };
+	}
+	*ret = pairs;
+	*ret_count = n;
+	return !object->inner.failed;
+}
+
+static struct service_key key_at(const struct row *row, size_t first)
+{
+	const char *const *s = &row->segments[first];
+
+	return (struct service_key){ s[0], s[1], s[2], (uint16_t)strlen(s[0]), (uint16_t)strlen(s[1]),
+				     (uint16_t)strlen(s[2]) };
+}
+
+static int apply(struct row *row, struct command *cmd, struct plan *p)
+{
+	int rc;
+
+	cmd->cause = CAUSE_RESTORE;
+	rc = plan_make(row->r, p, cmd, row->now_ms, row->err);
+	if (rc == E_OK && !p->nothing)
+		plan_apply(row->r, p, (uint64_t)row->entry->mod_revision);
+	return rc;
+}
+
+/* A listed service of this kind, made if need be. */
+static int hold_service(struct row *row, const struct service_key *key, bool ephemeral, struct service **ret)
+{
+	struct command cmd;
+	struct plan p;
+	int rc;
+
+	*ret = registry_find(row->r, key, service_key_hash(key));
+	if (*ret != NULL)
+		return E_OK;
+	command_init(&cmd, CMD_CALL);
+	cmd.key = *key;
+	plan_init(&p, &cmd, row->now_ms);
+	rc = plan_service_new(row->r, &p, ephemeral, row->err);
+	if (rc < 0) {
+		plan_drop(row->r, &p);
+		return rc;
+	}
+	*ret = p.service;
+	plan_apply(row->r, &p, (uint64_t)row->entry->mod_revision);
+	return E_OK;
+}
+
+static void older(struct service *s, int64_t created)
+{
+	if (created > 0 && (uint64_t)created < s->info->created)
+		s->info->created = (uint64_t)created; /* no view has it yet */
+}
+
+/* ---- i/<bb>/<ns>/<group>/<service>/<cluster>/<ip>/<port> */
+
+struct tail {
+	const char *cluster, *ip;
+	uint16_t port;
+};
+
+static int read_tail(const struct row *row, struct tail *ret)
+{
+	char *end;
+	unsigned long port;
+
+	if (row->segment_count != 8)
+		return bad(row, "its key has not eight parts");
+	port = strtoul(row->segments[7], &end, 10);
+	if (*end != '\0' || port > 65535)
+		return bad(row, "its port is none");
+	*ret = (struct tail){ row->segments[5], row->segments[6], (uint16_t)port };
+	return E_OK;
+}
+
+struct instance_row {
+	struct instance_spec spec;
+	int64_t kind, registered_ms, created;
+};
+
+static int read_instance(struct row *row, struct instance_row *to)
+{
+	struct instance_spec *spec = &to->spec;
+	struct json_value v;
+
+	while (json_next(&row->value.inner, &row->mem, &v), v.type != JSON_END) {
+		if (is_key(&v, "kind", JSON_NUMBER))
+			to->kind = v.integer;
+		else if (is_key(&v, "weight", JSON_NUMBER))
+			spec->weight = v.number;
+		else if (is_key(&v, "enabled", JSON_BOOL))
+			spec->enabled = v.boolean;
+		else if (is_key(&v, "healthy", JSON_BOOL))
+			spec->healthy = v.boolean;
+		else if (is_key(&v, "metadata", JSON_OBJECT)) {
+			if (!read_pairs(row, &v, &spec->metadata, &spec->metadata_count))
+				return bad(row, "its metadata cannot be read");
+		} else if (is_key(&v, "app", JSON_STRING))
+			spec->app = v.text;
+		else if (is_key(&v, "id", JSON_STRING))
+			spec->instance_id = v.text;
+		else if (is_key(&v, "registered_ms", JSON_NUMBER))
+			to->registered_ms = v.integer;
+		else if (is_key(&v, "created", JSON_NUMBER))
+			to->created = v.integer;
+	}
+	return row->value.inner.failed ? bad(row, "it is not JSON") : E_OK;
+}
+
+static int load_instance(struct row *row)
+{
+	struct instance_row it = { .created = row->entry->mod_revision };
+	struct command cmd;
+	struct tail tail;
+	struct plan p;
+	int rc = read_tail(row, &tail);
+
+	if (rc < 0)
+		return rc;
+	command_init(&cmd, CMD_INSTANCE_REGISTER);
+	it.spec = cmd.instance;
+	rc = read_instance(row, &it);
+	if (rc < 0)
+		return rc;
+	cmd.instance = it.spec;
+	cmd.instance.ip = tail.ip;
+	cmd.instance.port = tail.port;
+	cmd.instance.cluster = tail.cluster;
+	cmd.instance.ephemeral = it.kind != 0;
+	if (cmd.instance.ephemeral != row->warm)
+		return bad(row, "its kind does not belong here");
+	cmd.key = key_at(row, 2);
+	rc = apply(row, &cmd, &p);
+	if (rc < 0 || p.nothing)
+		return rc;
+	if (it.registered_ms > 0)
+		p.one.fresh->registered_ms = it.registered_ms;
+	if (row->warm)
+		p.one.fresh->flags |= INSTANCE_RESTORED;
+	older(p.service, it.created);
+	return E_OK;
+}
+
+/* ---- im/... */
+
+static int read_overlay(struct row *row, struct instance_spec *spec, bool *ephemeral)
+{
+	struct json_value v;
+
+	while (json_next(&row->value.inner, &row->mem, &v), v.type != JSON_END) {
+		if (is_key(&v, "ephemeral", JSON_BOOL)) {
+			*ephemeral = v.boolean;
+		} else if (is_key(&v, "weight", JSON_NUMBER)) {
+			spec->weight = v.number;
+			spec->has |= HAS_WEIGHT;
+		} else if (is_key(&v, "enabled", JSON_BOOL)) {
+			spec->enabled = v.boolean;
+			spec->has |= HAS_ENABLED;
+		} else if (is_key(&v, "metadata", JSON_OBJECT)) {
+			spec->has |= HAS_METADATA;
+			if (!read_pairs(row, &v, &spec->metadata, &spec->metadata_count))
+				return bad(row, "its metadata cannot be read");
+		}
+	}
+	return row->value.inner.failed ? bad(row, "it is not JSON") : E_OK;
+}
+
+static int load_overlay(struct row *row)
+{
+	bool ephemeral = true;
+	struct command cmd;
+	struct service *s;
+	struct tail tail;
+	struct plan p;
+	int rc = read_tail(row, &tail);
+
+	if (rc < 0)
+		return rc;
+	command_init(&cmd, CMD_INSTANCE_UPDATE);
+	rc = read_overlay(row, &cmd.instance, &ephemeral);
+	if (rc < 0)
+		return rc;
+	cmd.instance.ip = tail.ip;
+	cmd.instance.port = tail.port;
+	cmd.instance.cluster = tail.cluster;
+	cmd.key = key_at(row, 2);
+	rc = hold_service(row, &cmd.key, ephemeral, &s);
+	return rc < 0 ? rc : apply(row, &cmd, &p);
+}
+
+/* ---- hv/... */
+
+static int load_verdict(struct row *row)
+{
+	struct json_value v;
+	struct command cmd;
+	struct tail tail;
+	struct plan p;
+	int rc = read_tail(row, &tail);
+
+	if (rc < 0)
+		return rc;
+	command_init(&cmd, CMD_VERDICT);
+	while (json_next(&row->value.inner, &row->mem, &v), v.type != JSON_END) {
+		if (is_key(&v, "healthy", JSON_BOOL))
+			cmd.instance.healthy = v.boolean;
+		else if (is_key(&v, "reason", JSON_STRING))
+			cmd.reason = v.text;
+	}
+	if (row->value.inner.failed)
+		return bad(row, "it is not JSON");
+	cmd.instance.ip = tail.ip;
+	cmd.instance.port = tail.port;
+	cmd.instance.cluster = tail.cluster;
+	cmd.key = key_at(row, 2);
+	return apply(row, &cmd, &p);
+}
+
+/* ---- svc/<ns>/<group>/<service> */
+
+static void read_checker(struct row *row, struct json_value *object, struct checker *c)
+{
+	static const char *const kinds[] = { "TCP", "HTTP", "MYSQL", "NONE" };
+	struct json_value v;
+
+	while (json_next(&object->inner, &row->mem, &v), v.type != JSON_END) {
+		if (is_key(&v, "kind", JSON_STRING)) {
+			c->kind = CHECKER_NONE;
+			for (int k = 0; k < 4; k++)
+				if (strcmp(kinds[k], v.text) == 0)
+					c->kind = (enum checker_kind)k;
+		} else if (is_key(&v, "type", JSON_STRING))
+			c->type = v.text;
+		else if (is_key(&v, "path", JSON_STRING))
+			c->path = v.text;
+		else if (is_key(&v, "headers", JSON_STRING))
+			c->headers = v.text;
+		else if (is_key(&v, "expected_code", JSON_NUMBER))
+			c->expected_code = (int)v.integer;
+		else if (is_key(&v, "user", JSON_STRING))
+			c->user = v.text;
+		else if (is_key(&v, "password", JSON_STRING))
+			c->password = v.text;
+		else if (is_key(&v, "command", JSON_STRING))
+			c->command = v.text;
+	}
+}
+
+static bool pack(struct row *row, const struct pair *pairs, size_t n, struct packed *ret)
+{
+	size_t size = packed_size(pairs, n);
+	char *at = arena_alloc(&row->mem, size + 1);
+
+	if (at == NULL)
+		return false;
+	packed_build(at, pairs, n);
+	*ret = (struct packed){ at, (uint32_t)size, (uint32_t)n };
+	return true;
+}
+
+static bool read_cluster(struct row *row, struct json_value *object, struct cluster *c)
+{
+	const struct pair *pairs;
+	struct json_value v;
+	size_t n;
+
+	cluster_default(c, "");
+	while (json_next(&object->inner, &row->mem, &v), v.type != JSON_END) {
+		if (is_key(&v, "name", JSON_STRING))
+			c->name = v.text;
+		else if (is_key(&v, "checker", JSON_OBJECT))
+			read_checker(row, &v, &c->checker);
+		else if (is_key(&v, "check_port", JSON_NUMBER))
+			c->check_port = (uint16_t)v.integer;
+		else if (is_key(&v, "use_instance_port", JSON_BOOL))
+			c->use_instance_port = v.boolean;
+		else if (is_key(&v, "metadata", JSON_OBJECT) &&
+			 (!read_pairs(row, &v, &pairs, &n) || !pack(row, pairs, n, &c->metadata)))
+			return false;
+	}
+	return !object->inner.failed;
+}
+
+static int load_clusters(struct row *row, struct json_value *array, const struct service_key *key)
+{
+	struct json_value v;
+	struct command cmd;
+	struct plan p;
+	int rc = E_OK;
+
+	command_init(&cmd, CMD_CLUSTER_UPDATE);
+	cmd.key = *key;
+	while (json_next(&array->inner, &row->mem, &v), rc == E_OK && v.type != JSON_END) {
+		if (v.type != JSON_OBJECT || !read_cluster(row, &v, &cmd.cluster))
+			return bad(row, "a cluster cannot be read");
+		rc = apply(row, &cmd, &p);
+	}
+	return rc;
+}
+
+struct service_row {
+	struct service_spec spec;
+	bool stored;
+	int64_t created;
+	struct json_value clusters;
+};
+
+static int read_service(struct row *row, struct service_row *to)
+{
+	struct json_value v;
+
+	while (json_next(&row->value.inner, &row->mem, &v), v.type != JSON_END) {
+		if (is_key(&v, "ephemeral", JSON_BOOL))
+			to->spec.ephemeral = v.boolean;
+		else if (is_key(&v, "stored", JSON_BOOL))
+			to->stored = v.boolean;
+		else if (is_key(&v, "protect_threshold", JSON_NUMBER))
+			to->spec.protect_threshold = v.number;
+		else if (is_key(&v, "selector", JSON_STRING))
+			to->spec.selector = v.text;
+		else if (is_key(&v, "created", JSON_NUMBER))
+			to->created = v.integer;
+		else if (is_key(&v, "clusters", JSON_ARRAY))
+			to->clusters = v;
+		else if (is_key(&v, "metadata", JSON_OBJECT) &&
+			 !read_pairs(row, &v, &to->spec.metadata, &to->spec.metadata_count))
+			return bad(row, "its metadata cannot be read");
+	}
+	return row->value.inner.failed ? bad(row, "it is not JSON") : E_OK;
+}
+
+static int load_service(struct row *row)
+{
+	struct service_row it = { .created = row->entry->mod_revision };
+	struct service_key key;
+	struct command cmd;
+	struct service *s;
+	struct plan p;
+	int rc;
+
+	if (row->segment_count != 4)
+		return bad(row, "its key has not four parts");
+	key = key_at(row, 1);
+	rc = read_service(row, &it);
+	if (rc == E_OK)
+		rc = hold_service(row, &key, it.spec.ephemeral, &s);
+	if (rc < 0)
+		return rc;
+	if (it.stored) {
+		command_init(&cmd, CMD_SERVICE_UPDATE);
+		cmd.key = key;
+		cmd.service = it.spec;
+		rc = apply(row, &cmd, &p);
+	}
+	if (rc == E_OK && it.clusters.type == JSON_ARRAY)
+		rc = load_clusters(row, &it.clusters, &key);
+	older(s, it.created);
+	return rc;
+}
+
+/* ---- ns/<id>, switch/<entry> */
+
+static int load_named(struct row *row, enum command_kind kind)
+{
+	struct json_value v;
+	struct command cmd;
+	struct plan p;
+
+	if (row->segment_count != 2)
+		return bad(row, "its key has not two parts");
+	command_init(&cmd, kind);
+	if (kind == CMD_SWITCH_SET)
+		cmd.set.entry = row->segments[1];
+	else
+		cmd.ns.id = row->segments[1];
+	while (json_next(&row->value.inner, &row->mem, &v), v.type != JSON_END) {
+		if (v.type != JSON_STRING)
+			continue;
+		if (kind == CMD_SWITCH_SET && strcmp(v.key, "value") == 0)
+			cmd.set.value = v.text;
+		else if (kind != CMD_SWITCH_SET && strcmp(v.key, "name") == 0)
+			cmd.ns.name = v.text;
+		else if (kind != CMD_SWITCH_SET && strcmp(v.key, "description") == 0)
+			cmd.ns.description = v.text;
+	}
+	return apply(row, &cmd, &p);
+}
+
+static int load_by_kind(struct row *row)
+{
+	const char *kind = row->segment_count == 0 ? "" : row->segments[0];
+	bool durable = !row->warm;
+
+	if (strcmp(kind, "i") == 0)
+		return load_instance(row);
+	if (strcmp(kind, "hv") == 0 && row->warm)
+		return load_verdict(row);
+	if (strcmp(kind, "im") == 0 && durable)
+		return load_overlay(row);
+	if (strcmp(kind, "svc") == 0 && durable)
+		return load_service(row);
+	if (strcmp(kind, "ns") == 0 && durable)
+		return load_named(row, CMD_NAMESPACE_CREATE);
+	if (strcmp(kind, "switch") == 0 && durable)
+		return load_named(row, CMD_SWITCH_SET);
+	return E_NOTFOUND;
+}
+
+static bool is_ours(const char *key)
+{
+	static const char *const kinds[] = { "i/", "im/", "hv/", "svc/", "ns/", "switch/" };
+
+	if (strncmp(key, ROWS_ROOT, sizeof(ROWS_ROOT) - 1) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strncmp(key + sizeof(ROWS_ROOT) - 1, kinds[i], strlen(kinds[i])) == 0)
+			return true;
+	return false;
+}
+
+int row_load(struct registry *r, const struct store_entry *e, bool warm, int64_t now_ms, struct error *err)
+{
+	struct cursor c = cursor_of(e->value, e->value_len);
+	struct row row;
+	int rc;
+
+	if (!is_ours(e->key))
+		return E_NOTFOUND;
+	memset(&row, 0, offsetof(struct row, first));
+	row.r = r;
+	row.entry = e;
+	row.warm = warm;
+	row.now_ms = now_ms;
+	row.err = err;
+	arena_init(&row.mem, row.first, sizeof(row.first), ROW_ARENA_MAX);
+	rc = split_key(&row);
+	if (rc == E_OK && (!json_begin(&c, &row.mem, &row.value) || row.value.type != JSON_OBJECT))
+		rc = bad(&row, "it is not a JSON object");
+	if (rc == E_OK)
+		rc = load_by_kind(&row);
+	arena_done(&row.mem);
+	return rc;
+}
