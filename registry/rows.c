@@ -157,11 +157,13 @@ void rows_init(struct rows *rows)
 {
 	memset(rows, 0, sizeof(*rows));
 	text_init(&rows->text);
+	text_init(&rows->value);
 }
 
 void rows_done(struct rows *rows)
 {
 	text_done(&rows->text);
+	text_done(&rows->value);
 	mem_free(rows->places);
 	mem_free(rows->ops);
 }
@@ -189,6 +191,7 @@ static struct row_place *rows_add(struct rows *rows)
 static void rows_value(struct rows *rows)
 {
 	text_char(&rows->text, '\0');
+	text_clear(&rows->value);
 	rows->places[rows->count - 1].value = rows->text.len;
 	rows->places[rows->count - 1].gone = false;
 }
@@ -197,8 +200,11 @@ static void rows_end(struct rows *rows)
 {
 	struct row_place *place = &rows->places[rows->count - 1];
 
-	if (!place->gone)
-		place->value_len = rows->text.len - place->value;
+	if (!place->gone) {
+		place->value_len = rows->value.len;
+		text_put(&rows->text, rows->value.at, rows->value.len);
+		rows->failed |= rows->value.failed;
+	}
 	text_char(&rows->text, '\0');
 }
 
@@ -236,7 +242,7 @@ static void put_instance(struct rows *rows, const struct plan *p, const struct i
 	row_key(&rows->text, "i", p->service, plan_cluster_name(p, key_of), instance_ip(key_of), key_of->port);
 	if (value != NULL) {
 		rows_value(rows);
-		row_instance(&rows->text, value, healthy);
+		row_instance(&rows->value, value, healthy);
 	}
 	rows_end(rows);
 }
@@ -269,7 +275,7 @@ static void step_rows(struct rows *rows, struct registry *r, const struct plan *
 		step->overlay->port);
 	if (step->content != NULL) {
 		rows_value(rows);
-		row_overlay(&rows->text, p->service, step->content);
+		row_overlay(&rows->value, p->service, step->content);
 	}
 	rows_end(rows);
 }
@@ -281,7 +287,7 @@ static void service_row(struct rows *rows, const struct plan *p)
 	key_service(&rows->text, "svc", p->service);
 	if (!p->remove_service) {
 		rows_value(rows);
-		row_service(&rows->text, p->info != NULL ? p->info : p->service->info, p->service->info->created);
+		row_service(&rows->value, p->info != NULL ? p->info : p->service->info, p->service->info->created);
 	}
 	rows_end(rows);
 }
@@ -302,10 +308,10 @@ static void namespace_row(struct rows *rows, const struct command *cmd)
 	named_row(rows, "ns", cmd->ns.id);
 	if (cmd->kind != CMD_NAMESPACE_DELETE) {
 		rows_value(rows);
-		open_value(&rows->text);
-		json_kv_str(&rows->text, "name", name);
-		json_kv_str(&rows->text, "description", cmd->ns.description == NULL ? "" : cmd->ns.description);
-		json_close(&rows->text, '}');
+		open_value(&rows->value);
+		json_kv_str(&rows->value, "name", name);
+		json_kv_str(&rows->value, "description", cmd->ns.description == NULL ? "" : cmd->ns.description);
+		json_close(&rows->value, '}');
 	}
 	rows_end(rows);
 }
@@ -316,9 +322,9 @@ static void switch_row(struct rows *rows, const struct command *cmd)
 		return;
 	named_row(rows, "switch", switches_canonical(cmd->set.entry));
 	rows_value(rows);
-	open_value(&rows->text);
-	json_kv_str(&rows->text, "value", cmd->set.value);
-	json_close(&rows->text, '}');
+	open_value(&rows->value);
+	json_kv_str(&rows->value, "value", cmd->set.value);
+	json_close(&rows->value, '}');
 	rows_end(rows);
 }
 

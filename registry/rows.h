@@ -11,7 +11,8 @@
 
 struct row_place;
 struct rows { /* the writes of one batch */
-	struct text text;
+	struct text text;  /* keys and values, each with a NUL behind it */
+	struct text value; /* the one being written */
 	struct row_place *places;
 	struct store_op *ops; /* after rows_seal */
 	size_t count, cap;
