@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-void address_format(char *to, size_t cap, const struct sockaddr_storage *address)
+void bound_format(char *to, size_t cap, const struct sockaddr_storage *address)
 {
 	char host[INET6_ADDRSTRLEN] = "?";
 
@@ -33,7 +33,7 @@ static void put_addresses(struct text *t, const char *key, const struct sockaddr
 	json_key(t, key);
 	json_open(t, '[');
 	for (size_t i = 0; i < n; i++) {
-		address_format(text, sizeof(text), &at[i]);
+		bound_format(text, sizeof(text), &at[i]);
 		json_str(t, text);
 	}
 	json_close(t, ']');

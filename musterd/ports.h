@@ -15,6 +15,6 @@ struct bound_addresses {
 int ports_write(const char *data_dir, const struct bound_addresses *bound, struct error *err);
 void ports_remove(const char *data_dir);
 /* "127.0.0.1:53", "[::1]:53". */
-void address_format(char *to, size_t cap, const struct sockaddr_storage *address);
+void bound_format(char *to, size_t cap, const struct sockaddr_storage *address);
 
 #endif

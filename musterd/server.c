@@ -159,11 +159,11 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 	struct registry_stats stats;
 
 	for (size_t i = 0; i < bound->dns_count; i++) {
-		address_format(text, sizeof(text), &bound->dns[i]);
+		bound_format(text, sizeof(text), &bound->dns[i]);
 		log_info("server", "DNS on %s", text);
 	}
 	for (size_t i = 0; i < bound->http_count; i++) {
-		address_format(text, sizeof(text), &bound->http[i]);
+		bound_format(text, sizeof(text), &bound->http[i]);
 		log_info("server", "HTTP on %s", text);
 	}
 	registry_stats(desk_registry(s->desk), &stats);

@@ -198,7 +198,7 @@ static int parse_ipv6(struct sockaddr_storage *ret, const char *text, struct err
 	return rc;
 }
 
-int address_parse(struct sockaddr_storage *ret, const char *text, struct error *err)
+int listen_parse(struct sockaddr_storage *ret, const char *text, struct error *err)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET };
 	char address[INET_ADDRSTRLEN];
@@ -273,7 +273,7 @@ static int parse_addresses(struct address_list *to, const char **words, size_t n
 	struct address_list list = { arena_zalloc(mem, n * sizeof(*list.at)), n };
 	int rc = list.at == NULL ? error_set(err, E_NOMEM, "no memory") : E_OK;
 	for (size_t i = 0; i < n && rc == E_OK; i++)
-		rc = address_parse(&list.at[i].addr, words[i], err);
+		rc = listen_parse(&list.at[i].addr, words[i], err);
 	for (size_t i = 0; i < n && rc == E_OK; i++)
 		for (size_t j = 0; j < i && rc == E_OK; j++)
 			if (strcmp(words[i], words[j]) == 0 && strcmp(strrchr(words[i], ':'), ":0") != 0)

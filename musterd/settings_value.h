@@ -9,7 +9,7 @@
 int setting_parse(void *base, const struct setting *row, const char *text, struct arena *mem, struct error *err);
 
 /* "127.0.0.1:53", "[::1]:53", "[fe80::1%eth0]:53". */
-int address_parse(struct sockaddr_storage *ret, const char *text, struct error *err);
+int listen_parse(struct sockaddr_storage *ret, const char *text, struct error *err);
 bool address_is_loopback(const struct sockaddr_storage *address);
 /* Octets of a domain name on the wire, 0: not a name of letters, digits, hyphens and underscores. */
 size_t domain_name_octets(const char *name);

@@ -180,7 +180,7 @@ struct record_draft {
 	size_t pair_count;
 	uint32_t beat_ms, unhealthy_ms, remove_ms;
 };
-void address_parse(struct record_draft *d); /* ip > addr, family; a zone id is left out */
+void record_address_parse(struct record_draft *d); /* ip > addr, family; a zone id is left out */
 /* Beat times from @pairs. E_RANGE, FAIL_INSTANCE. */
 int record_times(struct record_draft *d, struct error *err);
 void record_times_lenient(struct record_draft *d); /* bad ones: the defaults */

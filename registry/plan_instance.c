@@ -171,7 +171,7 @@ static int plan_entry(struct registry *r, struct plan *p, struct record_draft *d
 		rc = reserve(r, p, err);
 		if (rc < 0)
 			return rc;
-		address_parse(d);
+		record_address_parse(d);
 		d->registered_ms = clock_wall_ms();
 	} else {
 		d->family = step->old->family;

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-void address_parse(struct record_draft *d)
+void record_address_parse(struct record_draft *d)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char text[INET6_ADDRSTRLEN + 1];
