@@ -292,6 +292,9 @@ static void io_run(void *arg)
 static void declare_metrics(struct io *io)
 {
 	char labels[96];
+	metrics_set(metrics_gauge("build_info", "Always 1; which build this is.",
+				  "version=\"" PACKAGE_VERSION "\""),
+		    1);
 	for (unsigned c = 0; c < ROUTE_CLASSES; c++) {
 		for (unsigned s = 1; s < STATUS_CLASSES; s++) {
 			snprintf(labels, sizeof(labels), "class=\"%s\",status=\"%uxx\"",
