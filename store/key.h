@@ -6,6 +6,9 @@
 #include "base/error.h"
 #include "base/text.h"
 
+/* Every key begins with it: the layout's version. The SQL views look for it, too. */
+#define KEY_ROOT "/muster/1/"
+
 void key_segment(struct text *to, const char *segment, size_t len); /* escaped, no slash */
 void key_add(struct text *to, const char *segment); /* a slash if @to is not empty, then the segment */
 /* Decodes the first segment of *@at into @to (NUL-terminated) and moves *@at behind its slash (or to
