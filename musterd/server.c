@@ -68,7 +68,6 @@ static void on_desk_closed(void *arg)
 	struct server *s = arg;
 
 	s->desk = NULL;
-	prober_free(s->prober);
 	uv_close((uv_handle_t *)&s->term, NULL);
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
 	uv_close((uv_handle_t *)&s->tick, NULL);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { CLOCK_EVERY = 32 /* rows between looks at the clock */ };
 
@@ -131,12 +132,13 @@ int warm_copy_open(struct warm_copy *wc, const char *path, int64_t now_ms, int64
 {
 	struct restore restore = { .wc = wc, .now_ms = now_ms, .number = number };
 	bool fresh = false;
+	bool existed = access(path, F_OK) == 0;
 	int rc = warm_open(&wc->warm, path, on_entry, &restore, &fresh, err);
 
 	*ret_count = restore.count;
 	if (rc < 0)
 		wc->warm = NULL;
-	if (fresh)
+	if (fresh && existed)
 		log_warn("registry", "the warm copy %s could not be read and begins anew", path);
 	if (restore.bad > 0)
 		log_warn("registry", "%zu rows of the warm copy were left out; the first: %s", restore.bad,
