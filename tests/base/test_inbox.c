@@ -111,6 +111,16 @@ static void every_message_of_every_thread_comes_once_and_in_order(void **state)
 	assert_true(f->closed);
 }
 
+static void one_message_alone_wakes_the_loop(void **state)
+{
+	struct fixture *f = *state;
+	f->close_after = 1;
+	inbox_post(f->inbox, message_new(0, 0));
+	uv_run(&f->loop, UV_RUN_DEFAULT);
+	assert_int_equal(f->delivered, 1);
+	assert_true(f->closed);
+}
+
 static void one_batch_is_one_delivery(void **state)
 {
 	struct fixture *f = *state;
@@ -156,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_message_of_every_thread_comes_once_and_in_order, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(one_message_alone_wakes_the_loop, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_batch_is_one_delivery, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_in_a_closing_inbox_is_delivered_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_refused_inbox_leaves_the_loop_empty, setup, teardown),

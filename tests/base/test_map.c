@@ -87,6 +87,30 @@ static void colliding_keys_agree_with_an_array(void **state)
 	random_operations(1);
 }
 
+/* A window of keys slides through a map: the deleted ones behind it are cleaned away, or no slot would be
+ * free in the end and a look-up would never find its end. */
+static void ever_new_keys_do_not_fill_the_table(void **state)
+{
+	enum { WINDOW = 95, KEYS_SEEN = 100000 };
+	struct entry entries[WINDOW];
+	struct rng rng;
+	struct map m;
+	(void)state;
+	unit_seed(&rng);
+	uint64_t salt = rng_next(&rng);
+	map_init(&m, equal);
+	for (uint32_t k = 0; k < KEYS_SEEN; k++) {
+		struct entry *e = &entries[k % WINDOW];
+		if (k >= WINDOW)
+			assert_ptr_equal(map_remove(&m, (e->key + salt) * 0xD6E8FEB86659FD93, &e->key), e);
+		e->key = k;
+		assert_int_equal(map_add(&m, (k + salt) * 0xD6E8FEB86659FD93, e), E_OK);
+		assert_true(m.filled < m.cap && m.cap <= 512);
+	}
+	assert_int_equal(m.count, WINDOW);
+	map_done(&m);
+}
+
 static void removing_while_iterating_visits_everything_once(void **state)
 {
 	struct entry entries[KEYS], *e;
@@ -153,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(operations_agree_with_an_array),
 		cmocka_unit_test(colliding_keys_agree_with_an_array),
+		cmocka_unit_test(ever_new_keys_do_not_fill_the_table),
 		cmocka_unit_test(removing_while_iterating_visits_everything_once),
 		cmocka_unit_test(an_empty_map_answers),
 		cmocka_unit_test(a_refused_table_loses_nothing),
