@@ -116,6 +116,8 @@ remote-control:
 GLIBC = r"""
 set -e
 ip link set lo up
+ip address add 10.99.0.1/24 dev lo
+ip -6 address add fd99::1/64 dev lo nodad
 mount --make-rprivate /
 printf 'nameserver 127.0.0.1\nsearch svc.muster.internal\noptions timeout:1 attempts:2\n' > "$1/resolv.conf"
 printf 'hosts: dns\n' > "$1/nsswitch.conf"
