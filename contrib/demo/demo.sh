@@ -65,7 +65,7 @@ say "2. 'stock' is persistent: registered once, probed over HTTP by the server"
 backend 127.0.0.13
 backend 127.0.0.14
 first_stock=${pids[-2]}
-for a in 127.0.0.13 127.0.0.14; do until_true 5 curl -fsS -o /dev/null "http://$a:$backend_port/health" || true; done
+for a in 127.0.0.13 127.0.0.14; do until_true 5 curl -fs -o /dev/null "http://$a:$backend_port/health" || true; done
 post /nacos/v1/ns/instance serviceName=stock ip=127.0.0.13 port="$backend_port" ephemeral=false weight=1
 post /nacos/v1/ns/instance serviceName=stock ip=127.0.0.14 port="$backend_port" ephemeral=false weight=3
 printf '  $ curl -X PUT http://%s/nacos/v1/ns/cluster ... healthChecker={"type":"HTTP","path":"/health"}\n' "$http"
