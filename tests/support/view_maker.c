@@ -48,6 +48,7 @@ static struct service_info *info_make(uint64_t id, const char *name)
 	cluster->checker = (struct checker){ CHECKER_TCP, "TCP", "", "", "", "", "", 200 };
 	cluster->check_port = 80;
 	cluster->use_instance_port = true;
+	cluster->metadata = info->metadata = (struct packed){ "", 0, 0 };
 	info->key = (struct service_key){ "public", "DEFAULT_GROUP", copy(name), 6, 13, (uint16_t)strlen(name) };
 	info->id = info->created = id;
 	info->ephemeral = true;
