@@ -21,7 +21,7 @@ enum {
 	TICK_MS = 500,
 	TURN_MAX = 2000,	/* deadlines looked at in one turn */
 	EXPIRES_MAX = 4096,	/* commands under way */
-	SECOND_LOOK_MS = 5000,	/* when an expiry was refused */
+	SECOND_LOOK_MS = 900,	/* when an expiry was refused */
 	DESK_BUSY_MS = 10,
 	WHEEL_TICK_MS = 10,
 };

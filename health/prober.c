@@ -2,7 +2,8 @@
  * thread, and the way of verdicts to the desk and back.
  *
  * A verdict is made on the health thread, submitted in the batch of its turn, and comes back to on_verdict_done
- * on the control thread. One that was refused tells the task so: it then counts anew. Stop: the health thread is
+ * on the control thread. One that was refused, or changed nothing because the registry knew better, tells the task
+ * what the record says: it then counts anew. Stop: the health thread is
  * told behind all other news, closes its probes and ends; verdicts on their way come back later, so this block
  * lives until prober_free(). */
 #include "health/prober.h"
@@ -40,13 +41,31 @@ static void post(struct prober *p, struct target_news *n)
 		inbox_post(p->loop.inbox, &n->message);
 }
 
+/* What the published record of a verdict's instance says; false: it is gone. */
+static bool published_health(struct prober *p, const struct verdict *v, bool *ret)
+{
+	const struct instance_spec *spec = &v->cmd.instance;
+	const struct instance *i = NULL;
+	uint32_t at = 0;
+	rcu_begin();
+	const struct service_view *view = registry_view(p->loop.registry, &v->cmd.key);
+	if (view != NULL && view->info->id == v->service_id)
+		while ((i = view_find(view, spec->ip, strlen(spec->ip), spec->port, &at)) != NULL &&
+		       i->cluster != v->cluster)
+			;
+	if (i != NULL)
+		*ret = (i->flags & INSTANCE_HEALTHY) != 0;
+	rcu_end();
+	return i != NULL;
+}
+
 static void on_verdict_done(struct command *cmd)
 {
 	struct verdict *v = (struct verdict *)cmd;
 	struct prober *p = v->prober;
-	if (cmd->code < 0 && !p->stopped)
-		post(p, news_state(v->service_id, v->cluster, cmd->instance.ip, cmd->instance.port,
-				   !cmd->instance.healthy));
+	bool healthy;
+	if ((cmd->code < 0 || cmd->number == 0) && !p->stopped && published_health(p, v, &healthy))
+		post(p, news_state(v->service_id, v->cluster, cmd->instance.ip, cmd->instance.port, healthy));
 	mem_free(v);
 	atomic_fetch_sub(&p->verdicts, 1);
 }

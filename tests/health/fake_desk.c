@@ -66,6 +66,28 @@ void registry_each_instance(struct registry *r, void (*each)(void *arg, struct i
 				each(arg, r->services[s]->instances[i]);
 }
 
+const struct service_view *registry_view(struct registry *r, const struct service_key *key)
+{
+	for (unsigned s = 0; s < r->count; s++)
+		if (strcmp(r->services[s]->info.key.name, key->name) == 0)
+			return &r->services[s]->view;
+	return NULL;
+}
+
+const struct instance *view_find(const struct service_view *v, const char *ip, size_t ip_len, uint16_t port,
+				 uint32_t *at)
+{
+	(void)ip_len;
+	for (; *at < INSTANCES_MAX; ++*at) {
+		const struct instance *i = v->instances[*at];
+		if (i == NULL || i->port != port || strcmp(instance_ip(i), ip) != 0)
+			continue;
+		++*at;
+		return i;
+	}
+	return NULL;
+}
+
 void desk_submit_list(struct desk *d, struct command *first, struct command *last)
 {
 	pthread_mutex_lock(&d->lock);
@@ -161,6 +183,8 @@ struct service *fake_service(struct desk *d, const char *name, bool ephemeral)
 		.cluster_count = 1,
 		.clusters = &s->cluster,
 	};
+	s->view.info = &s->info;
+	s->view.instances = (const struct instance *const *)s->instances;
 	assert(d->registry.count < SERVICES_MAX);
 	d->registry.services[d->registry.count++] = s;
 	if (d->watcher.on_info != NULL)
