@@ -125,6 +125,7 @@ struct service *registry_find(struct registry *r, const struct service_key *key,
 /* A hidden one (not listed), in the map, with an info of one DEFAULT cluster. NULL: no memory. */
 struct service *service_new(struct registry *r, const struct service_key *key, uint64_t hash);
 void service_reap(void *arg, struct rcu_head *head);
+void service_free_large(struct registry *r, struct service *s); /* what of it does not lie in the slab */
 void service_drop(struct registry *r, struct service *s); /* a hidden one: its plan was given up */
 void service_list(struct registry *r, struct service *s); /* now it exists; its group was made by service_new */
 void service_remove(struct registry *r, struct service *s); /* empty; published as gone later */

@@ -75,8 +75,11 @@ void registry_free(struct registry *r)
 			view_free(r, v);
 		free_retired(r, s);
 		info_free(s->info);
+		service_free_large(r, s);
 	}
 	for (size_t at = 0; (o = map_next(&r->overlays, &at)) != NULL;) {
+		if (o->base != NULL && o->base->size > SLAB_MAX)
+			record_free(r, o->base);
 		mem_free(o->content);
 		mem_free(o);
 	}

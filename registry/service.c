@@ -253,6 +253,14 @@ static void service_free(struct registry *r, struct service *s)
 	slab_put(r->slab, s, service_size(s));
 }
 
+void service_free_large(struct registry *r, struct service *s)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (s->records[i]->size > SLAB_MAX)
+			record_free(r, s->records[i]);
+	room_free(r, s);
+}
+
 void service_reap(void *arg, struct rcu_head *head)
 {
 	service_free(arg, (struct service *)head);
