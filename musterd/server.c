@@ -243,7 +243,7 @@ static void on_serial(void *arg, const char *zone, uint32_t serial);
 static void on_other_row(void *arg, const struct store_entry *e)
 {
 	struct server *s = arg;
-	const char *at = e->key;
+	const char *at = e->key + (e->key[0] == '/');
 	char segment[256];
 
 	/* muster/1/zone/<name>/serial */

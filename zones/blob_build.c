@@ -352,7 +352,7 @@ static void put_groups(struct blob_builder *bb, struct blob *b, const struct lay
 		g->udp = bb->groups[k].udp;
 		g->registered = bb->groups[k].registered;
 		for (uint32_t i = 0; g->registered && i < b->nsrv; i++)
-			g->count += row[i].groups >> k & 1;
+			g->count += (uint32_t)(row[i].groups >> k & 1);
 		g->whole = g->count == b->nsrv;
 		g->label_bytes = g->whole ? b->label_bytes : 0;
 		g->first = used;

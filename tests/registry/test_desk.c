@@ -174,7 +174,7 @@ static void registrations_of_one_service_share_a_commit_turn(void **state)
 {
 	struct fixture *f = *state;
 	struct command *cmds[20];
-	char ips[20][16];
+	char ips[20][24];
 	bool done[20];
 
 	assert_int_equal(reg_persistent(f, "db", "10.0.1.1", 3306), E_OK);
