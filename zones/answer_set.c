@@ -270,25 +270,21 @@ static void put_srv_additional(struct reply *r, const struct srv_list *l, const 
 static void reply_srv_list(struct reply *r, struct srv_list *l, uint32_t label_bytes)
 {
 	uint8_t order[SHUFFLE_MAX];
-	size_t each = SRV_FIXED + 2u + r->zone->len, room = reply_room(r);
-	l->count = l->n;
-	if (l->n * each + label_bytes > room) {
-		l->count = (uint32_t)(room / (each + 1 + ADDRESS_LABEL_MAX));
-		if (!r->q->stream || l->count == 0) {
-			reply_truncate(r);
-			return;
-		}
+	size_t each = SRV_FIXED + 2u + r->zone->len, most = each + 1 + ADDRESS_LABEL_MAX;
+	bool whole = l->n * each + label_bytes <= reply_room(r);
+	if (!whole && (!r->q->stream || reply_room(r) < most)) {
+		reply_truncate(r);
+		return;
 	}
-	if (l->count == l->n && l->n <= SHUFFLE_MAX) {
+	if (whole && l->n <= SHUFFLE_MAX) {
 		srv_shuffle(l, r->rng, order);
 		l->order = order;
 	} else {
 		l->start = rng_below(r->rng, l->n);
 	}
-	uint8_t *first = r->a->w.at, *at = first;
-	for (uint32_t i = 0; i < l->count; i++)
-		at = put_srv(at, r, l, srv_answered(l, i));
-	r->a->w.at = at;
+	uint8_t *first = r->a->w.at;
+	for (; l->count < l->n && (whole || reply_room(r) >= most); l->count++)
+		r->a->w.at = put_srv(r->a->w.at, r, l, srv_answered(l, l->count));
 	r->a->ancount = (uint16_t)l->count;
 	put_srv_additional(r, l, first);
 }

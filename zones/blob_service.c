@@ -276,7 +276,7 @@ struct blob *blob_compile(struct blob_builder *bb, const struct service_view *vi
 
 struct blob *blob_compile_name(struct blob_builder *bb, const char *name)
 {
-	static const struct packed nothing;
+	static const struct packed nothing = { "", 0, 0 };
 	static const struct service_info no_service;
 	struct set_extra extra = { name, &nothing, 0, -1 };
 	rules_read(bb, &no_service);
