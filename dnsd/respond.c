@@ -41,6 +41,12 @@ void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, s
 		zone_set_prefetch(r->zones, &x->question.query);
 }
 
+void respond_locate(struct responder *r, struct exchange *x)
+{
+	if (x->fate == QUESTION_ASK)
+		zone_set_locate(r->zones, &x->question.query);
+}
+
 void respond_prepare(struct responder *r, struct exchange *x)
 {
 	if (x->fate == QUESTION_ASK)

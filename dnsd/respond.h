@@ -1,6 +1,6 @@
-/* respond.h - from a received message to its answer: question, zones, reply, counts. The three stages are called for
+/* respond.h - from a received message to its answer: question, zones, reply, counts. The stages are called for
  * a whole batch one after the other, so that the memory each stage asked for has come when the next one needs it;
- * respond_message() runs them in a row. Between rcu_begin() and rcu_end(), on the worker's thread; no heap. */
+ * respond_message() runs them in a row, but for the second. Between rcu_begin() and rcu_end(), on the worker's thread; no heap. */
 #ifndef DNSD_RESPOND_H
 #define DNSD_RESPOND_H
 
@@ -29,9 +29,10 @@ uint64_t client_bucket(const struct sockaddr *peer);
 
 /* Stage 1: reads @len bytes at @msg, borrowed until the last stage. */
 void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream);
-/* Stage 2 */
+/* Stages 2 and 3; the former is worth it for batches only. */
+void respond_locate(struct responder *r, struct exchange *x);
 void respond_prepare(struct responder *r, struct exchange *x);
-/* Stage 3: the answer into @to, which may be the query's own buffer. Returns its length, 0: none is sent. */
+/* Stage 4: the answer into @to, which may be the query's own buffer. Returns its length, 0: none is sent. */
 size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_t cap);
 
 size_t respond_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream,

@@ -1,4 +1,4 @@
-/* udp.c - one turn: recvmmsg > three passes over the batch inside one RCU section > sendmmsg. While batches come
+/* udp.c - one turn: recvmmsg > four passes over the batch inside one RCU section > sendmmsg. While batches come
  * full the next one is received at once, without asking the poller. Each query is answered in the buffer it came
  * in: header and question are there already. */
 #include "dnsd/udp.h"
@@ -197,6 +197,8 @@ static int turn(struct udp_socket *s)
 		return 0;
 	rcu_begin();
 	read_all(s, n);
+	for (int i = 0; i < n; i++)
+		respond_locate(s->responder, &s->batch->exchanges[i]);
 	for (int i = 0; i < n; i++)
 		respond_prepare(s->responder, &s->batch->exchanges[i]);
 	int out = write_all(s, n);

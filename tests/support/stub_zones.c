@@ -12,6 +12,12 @@ void zone_set_prefetch(const struct zone_set *zs, struct dns_query *q)
 	q->scratch[0] = q->labels;
 }
 
+void zone_set_locate(const struct zone_set *zs, struct dns_query *q)
+{
+	(void)zs;
+	(void)q;
+}
+
 void zone_set_prepare(const struct zone_set *zs, struct dns_query *q)
 {
 	(void)zs;
