@@ -303,7 +303,7 @@ static void an_answer_waits_for_a_view_that_memory_is_short_for(void **state)
 	free(cmd);
 	/* A view over SLAB_MAX comes from the heap, so that it can be refused. */
 	for (int i = 0; i < 300; i++) {
-		char ip[16];
+		char ip[24];
 
 		snprintf(ip, sizeof(ip), "10.0.1.%d", i);
 		cmd = make_instance(CMD_INSTANCE_REGISTER, "cart", ip, 80);
