@@ -73,7 +73,7 @@ struct service_view *view_make(uint64_t id, const char *name, const struct view_
 	return v;
 }
 
-void view_free(struct service_view *v)
+void made_view_free(struct service_view *v)
 {
 	for (uint32_t i = 0; i < v->count; i++)
 		free((void *)(uintptr_t)v->instances[i]);
