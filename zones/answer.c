@@ -193,24 +193,28 @@ static bool wants_instances(unsigned type)
 	return type == RR_A || type == RR_AAAA || type == RR_SRV || type == RR_ANY;
 }
 
+/* The cold part of the blob is touched only for TXT. */
 static void answer_set(struct reply *r, struct blob *b)
 {
 	unsigned type = r->q->qtype;
-	uint32_t txt = blob_cold(b)->txt;
 	if ((b->flags & BLOB_SERVFAIL) != 0 && wants_instances(type)) {
 		reply_servfail(r, EDE_NO_REACHABLE_AUTHORITY);
 		return;
 	}
 	if (type == RR_ANY)
 		type = b->n4 > 0 ? RR_A : b->n6 > 0 ? RR_AAAA : b->nsrv > 0 ? RR_SRV : RR_TXT;
-	if (type == RR_A && b->n4 > 0)
+	if (type == RR_A && b->n4 > 0) {
 		reply_addresses(r, b, 4);
-	else if (type == RR_AAAA && b->n6 > 0)
+	} else if (type == RR_AAAA && b->n6 > 0) {
 		reply_addresses(r, b, 6);
-	else if (type == RR_SRV && b->nsrv > 0)
+	} else if (type == RR_SRV && b->nsrv > 0) {
 		reply_srv(r, b, NULL);
-	else
-		reply_txt(r, b, &txt, type == RR_TXT && txt != 0, b->ttl);
+	} else if (type == RR_TXT) {
+		uint32_t txt = blob_cold(b)->txt;
+		reply_txt(r, b, &txt, txt != 0, b->ttl);
+	} else {
+		reply_nodata(r);
+	}
 }
 
 static void answer_ports(struct reply *r, const struct target *t)

@@ -234,9 +234,10 @@ static int scale_of(double weight_max)
 	return k;
 }
 
-static uint16_t srv_weight(double weight, int scale)
+/* @scale: 2^k */
+static uint16_t srv_weight(double weight, double scale)
 {
-	double w = floor(ldexp(weight, scale) + 0.5);
+	double w = weight * scale + 0.5;
 	return w < 1 ? 1 : w > 65535 ? 65535 : (uint16_t)w;
 }
 
@@ -327,7 +328,7 @@ static uint32_t label_bytes(const struct blob_builder *bb, uint32_t host)
 					    : address_format6(label, a6 + 16 * (size_t)(host - bb->n4)));
 }
 
-static void put_srv(struct blob_builder *bb, struct blob *b, int scale)
+static void put_srv(struct blob_builder *bb, struct blob *b, double scale)
 {
 	const struct srv_row *row = bb->srv.at;
 	struct blob_srv *srv = (void *)((char *)b + b->at_srv);
@@ -419,7 +420,7 @@ struct blob *set_compile(struct blob_builder *bb, const struct instance *const *
 	b->at_cold = l.at_cold;
 	b->size = l.size;
 	put_addresses(bb, b);
-	put_srv(bb, b, scale);
+	put_srv(bb, b, ldexp(1, scale));
 	put_groups(bb, b, &l);
 	put_cold(bb, b, &l);
 	struct blob_cold *cold = (void *)((char *)b + b->at_cold);

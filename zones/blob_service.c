@@ -70,13 +70,22 @@ static void rules_read(struct blob_builder *bb, const struct service_info *info)
 
 /* A view's instances by cluster: those of cluster c stand at list[start[c]..start[c + 1]). */
 struct slices {
-	const struct instance **list;
+	const struct instance *const *list;
 	const uint32_t *start;
 };
 
 static int slices_make(struct slices *ret, struct scratch *scratch, const struct service_view *v)
 {
 	uint32_t clusters = v->info->cluster_count;
+	if (clusters == 1) { /* nothing to sort out */
+		uint32_t *ends = scratch_reserve(scratch, 3 * sizeof(*ends));
+		if (ends == NULL)
+			return E_NOMEM;
+		ends[0] = 0;
+		ends[1] = ends[2] = v->count;
+		*ret = (struct slices){ v->instances, ends };
+		return E_OK;
+	}
 	size_t counts = ((size_t)clusters + 2) * sizeof(uint32_t), pad = (counts + 7) / 8 * 8;
 	char *at = scratch_reserve(scratch, pad + v->count * sizeof(struct instance *));
 	if (at == NULL)

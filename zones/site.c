@@ -179,8 +179,41 @@ static struct folder *folder_get(struct zone_set *zs, struct folder *parent, con
 /* ---- addresses */
 
 struct host_change {
-	uint32_t added4, added6;
+	uint32_t added4, added6, dropped;
 };
+
+static bool same_v4(const struct blob *a, const struct blob *b)
+{
+	uint32_t differ = 0, x, y;
+	for (uint32_t i = 0; i < a->n4; i++) {
+		memcpy(&x, a->v4[i].addr, 4);
+		memcpy(&y, b->v4[i].addr, 4);
+		differ |= x ^ y;
+	}
+	return differ == 0;
+}
+
+static bool same_v6(const struct blob *a, const struct blob *b)
+{
+	const struct blob_v6 *x = blob_v6(a), *y = blob_v6(b);
+	for (uint32_t i = 0; i < a->n6; i++)
+		if (memcmp(x[i].addr, y[i].addr, 16) != 0)
+			return false;
+	return true;
+}
+
+/* The same addresses in the same roles: most changes leave them alone. */
+static bool hosts_same(const struct blob *a, const struct blob *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	const struct blob_cold *x = blob_cold(a), *y = blob_cold(b);
+	if (a->n4 != b->n4 || a->n6 != b->n6 || x->idle4 != y->idle4 || x->idle6 != y->idle6)
+		return false;
+	return same_v4(a, b) && same_v6(a, b) &&
+	       memcmp(blob_at(a, x->at_idle4), blob_at(b, y->at_idle4), 4 * (size_t)x->idle4) == 0 &&
+	       memcmp(blob_at(a, x->at_idle6), blob_at(b, y->at_idle6), 16 * (size_t)x->idle6) == 0;
+}
 
 /* Calls for each address that is in only one of two blobs (either may be NULL). */
 static void hosts_differ(const struct blob *old, const struct blob *fresh,
@@ -209,6 +242,7 @@ static void count_added(void *arg, bool added, int family, const uint8_t *addr)
 	(void)addr;
 	c->added4 += added && family == 4;
 	c->added6 += added && family == 6;
+	c->dropped += !added;
 }
 
 struct host_tables {
@@ -233,13 +267,17 @@ static void drop_one(void *arg, bool added, int family, const uint8_t *addr)
 		host_table_drop(t->bound, family, addr);
 }
 
-static int hosts_reserve(const struct host_tables *t, const struct blob *old, const struct blob *fresh)
+/* What will change, and room for it. E_NOMEM. */
+static int hosts_reserve(const struct host_tables *t, const struct blob *old, const struct blob *fresh,
+			 struct host_change *change)
 {
-	struct host_change change = { 0 };
-	hosts_differ(old, fresh, count_added, &change);
-	if (t->all != NULL && host_table_reserve(t->all, change.added4, change.added6) < 0)
+	*change = (struct host_change){ 0 };
+	if (hosts_same(old, fresh))
+		return E_OK;
+	hosts_differ(old, fresh, count_added, change);
+	if (t->all != NULL && host_table_reserve(t->all, change->added4, change->added6) < 0)
 		return E_NOMEM;
-	return t->bound == NULL ? E_OK : host_table_reserve(t->bound, change.added4, change.added6);
+	return t->bound == NULL ? E_OK : host_table_reserve(t->bound, change->added4, change->added6);
 }
 
 /* ---- sites */
@@ -349,13 +387,15 @@ static void stats_swap(struct zone_set *zs, const struct blob *old, const struct
 }
 
 /* New addresses stand before anybody is pointed to them, old ones until nobody is. */
-static void site_publish(struct zone_set *zs, struct site *s, struct blob *fresh)
+static void site_publish(struct zone_set *zs, struct site *s, struct blob *fresh, const struct host_change *change)
 {
 	struct host_tables tables = { zs->hosts, s->bound_hosts };
 	struct blob *old = s->blob;
-	hosts_differ(old, fresh, add_one, &tables);
+	if (change->added4 + change->added6 > 0)
+		hosts_differ(old, fresh, add_one, &tables);
 	names_show(zs, &s->names, fresh);
-	hosts_differ(old, fresh, drop_one, &tables);
+	if (change->dropped > 0)
+		hosts_differ(old, fresh, drop_one, &tables);
 	stats_swap(zs, old, fresh);
 	s->blob = fresh;
 	if (old != NULL)
@@ -375,14 +415,15 @@ static int site_compile(struct zone_set *zs, struct site *s)
 		s->compiled = s->view;
 		return E_OK;
 	}
-	int rc = hosts_reserve(&tables, s->blob, fresh);
+	struct host_change change;
+	int rc = hosts_reserve(&tables, s->blob, fresh, &change);
 	if (rc == E_OK)
 		rc = site_claim(zs, s, s->view->info);
 	if (rc < 0) {
 		blob_release(fresh);
 		return rc;
 	}
-	site_publish(zs, s, fresh);
+	site_publish(zs, s, fresh, &change);
 	s->compiled = s->view;
 	return E_OK;
 }

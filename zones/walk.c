@@ -144,7 +144,10 @@ static void walk_scope(const struct zone_set *zs, const struct path *p, unsigned
 			walk_scope_ports(zs, p, at, parent, t);
 		return;
 	}
-	const struct node *n = service_node(zs, p->q, parent, label);
+	const uint64_t *scratch = p->q->scratch;
+	const struct node *n = scratch[AT_STAGE] == STAGE_FOUND && p->q->name + scratch[AT_LABEL] == label
+				   ? (const struct node *)(uintptr_t)scratch[AT_NODE]
+				   : name_lookup(&zs->index, parent, label);
 	struct blob *b = n == NULL ? NULL : rcu_read(&((struct node *)n)->blob);
 	if (b == NULL)
 		return;
@@ -158,6 +161,11 @@ static void walk_scope(const struct zone_set *zs, const struct path *p, unsigned
 static void walk_namespaces(const struct zone_set *zs, const struct path *p, struct target *t)
 {
 	uint32_t parent = PARENT_ROOT;
+	const uint64_t *scratch = p->q->scratch;
+	if (scratch[AT_STAGE] == STAGE_FOUND) { /* the first stages went this way */
+		walk_scope(zs, p, 3, (uint32_t)scratch[AT_PARENT], t);
+		return;
+	}
 	target_set(t, TARGET_EMPTY, NULL);
 	for (unsigned at = 1; at < 3 && at < p->count; at++) {
 		const struct node *n = name_lookup(&zs->index, parent, path_label(p, at));

@@ -129,8 +129,9 @@ struct target {
 };
 /* walk.c */
 void walk(const struct zone_set *zs, const struct dns_query *q, struct target *ret);
-/* The service's node where the first label left of the scope is @label; NULL: none. */
-const struct node *service_node(const struct zone_set *zs, const struct dns_query *q, uint32_t parent,
-				const uint8_t *label);
+
+/* What the first stages leave in dns_query.scratch for the walk. */
+enum { AT_STAGE, AT_HASH, AT_NODE, AT_PARENT, AT_LABEL };
+enum { STAGE_NONE, STAGE_HASHED, STAGE_FOUND }; /* FOUND: node, NULL included, of the label under the parent */
 
 #endif

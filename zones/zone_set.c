@@ -8,10 +8,6 @@
 
 enum { SERIAL_INTERVAL_MS = 1000 };
 
-/* Stages of dns_query.scratch: [0] how far, [1] hash, [2] node, [3] parent number, [4] offset of the label. */
-enum { AT_STAGE, AT_HASH, AT_NODE, AT_PARENT, AT_LABEL };
-enum { STAGE_NONE, STAGE_HASHED, STAGE_GUESSED, STAGE_FOUND };
-
 bool folder_equal(const void *value, const void *key);
 bool site_equal(const void *value, const void *key);
 
@@ -372,24 +368,35 @@ static const struct zone *zone_find(const struct zone_set *zs, const struct dns_
 	return lower;
 }
 
-/* The first label to be looked up, and where. 0: none (answered without the index, or in the full form). */
-static inline unsigned first_lookup(const struct zone *z, const struct dns_query *q, uint32_t *parent)
+/* The number of a group's services as children; 0: no such group. These nodes are few and near. */
+static uint32_t group_number(const struct zone_set *zs, const struct dns_query *q, unsigned count)
 {
-	unsigned count = (unsigned)(q->labels - z->labels);
-	if (z->layout == LAYOUT_BOUND) {
-		*parent = z->scope;
-		return count;
+	uint32_t parent = PARENT_ROOT;
+	for (unsigned at = 2; at < 4; at++) {
+		const struct node *n = name_lookup(&zs->index, parent, q->name + q->label_at[count - at]);
+		if (n == NULL)
+			return 0;
+		parent = atomic_load_explicit(&((struct node *)n)->child, memory_order_relaxed);
 	}
+	return parent;
+}
+
+/* Which label is the service's (counted from the left, 1 the first), and under which parent. 0: the name has none. */
+static inline unsigned service_label(const struct zone_set *zs, const struct dns_query *q, uint32_t *parent)
+{
+	const struct zone *z = q->zone;
+	unsigned count = (unsigned)(q->labels - z->labels);
+	*parent = z->scope;
+	if (z->layout == LAYOUT_BOUND)
+		return count;
 	if (count < 2)
 		return 0;
 	const uint8_t *last = q->name + q->label_at[count - 1];
 	if (memcmp(last, "\003svc", 4) == 0)
-		*parent = z->scope;
-	else if (memcmp(last, "\002ns", 3) == 0)
-		*parent = PARENT_ROOT;
-	else
+		return count - 1;
+	if (count < 4 || memcmp(last, "\002ns", 3) != 0 || (*parent = group_number(zs, q, count)) == 0)
 		return 0;
-	return count - 1;
+	return count - 3;
 }
 
 void zone_set_prefetch(const struct zone_set *zs, struct dns_query *q)
@@ -400,7 +407,7 @@ void zone_set_prefetch(const struct zone_set *zs, struct dns_query *q)
 	q->scratch[AT_STAGE] = STAGE_NONE;
 	if (q->zone == NULL)
 		return;
-	unsigned label = first_lookup(q->zone, q, &parent);
+	unsigned label = service_label(zs, q, &parent);
 	if (label == 0)
 		return;
 	unsigned at = q->label_at[label - 1];
@@ -439,13 +446,4 @@ void zone_set_prepare(const struct zone_set *zs, struct dns_query *q)
 	__builtin_prefetch(b);
 	__builtin_prefetch((const char *)b + 64);
 	__builtin_prefetch((const char *)b + 128);
-}
-
-const struct node *service_node(const struct zone_set *zs, const struct dns_query *q, uint32_t parent,
-				const uint8_t *label)
-{
-	if (q->scratch[AT_STAGE] == STAGE_FOUND && q->scratch[AT_PARENT] == parent &&
-	    q->name + q->scratch[AT_LABEL] == label)
-		return (const struct node *)(uintptr_t)q->scratch[AT_NODE];
-	return name_lookup(&zs->index, parent, label);
 }
