@@ -283,6 +283,40 @@ static void a_rescued_instance_that_dies_again_leaves_in_its_own_time(void **sta
 	assert_int_equal(fake_count(f->desk, s, true), 9);
 }
 
+static void a_service_of_one_is_held_too(void **state)
+{
+	struct fixture *f = *state;
+	struct service *one = fake_service(f->desk, "one", true), *many = fake_service(f->desk, "many", true);
+	fake_add(f->desk, one, "10.0.0.1", 80);
+	pass(f, 13000);
+	fill(f, many, 50);
+	stop_for(f, 3000);
+	pass(f, 5000);
+	assert_true(is_healthy(f, one));
+}
+
+/* With a time-out of 3 s: it has beaten since the pause, so its silence is its own. */
+static void who_has_beaten_since_the_pause_is_not_held_with_the_rest(void **state)
+{
+	struct fixture *f = *state;
+	struct service *s = fake_service(f->desk, "cart", true);
+	struct registry_watcher w = beats_watcher(f->beats);
+	fill(f, s, 10);
+	struct instance *quick = fake_find(f->desk, s, "10.0.0.1", 80);
+	w.on_instance(w.arg, quick, NULL);
+	quick->unhealthy_ms = 3000;
+	w.on_instance(w.arg, NULL, quick);
+	settle(f);
+	pass(f, 1000);
+	stop_for(f, 40000);
+	pass(f, 1000);
+	fake_beat(quick);
+	pass(f, 3000);
+	assert_int_equal(fake_count(f->desk, s, true), 10);
+	pass(f, 1000);
+	assert_int_equal(fake_count(f->desk, s, true), 9);
+}
+
 static void after_a_pause_a_few_expiries_are_carried_out(void **state)
 {
 	struct fixture *f = *state;
@@ -457,6 +491,8 @@ int main(void)
 		WITH(without_a_pause_of_ours_nothing_is_held),
 		WITH(after_a_pause_a_mass_expiry_is_held_and_beats_rescue),
 		WITH(a_rescued_instance_that_dies_again_leaves_in_its_own_time),
+		WITH(a_service_of_one_is_held_too),
+		WITH(who_has_beaten_since_the_pause_is_not_held_with_the_rest),
 		WITH(after_a_pause_a_few_expiries_are_carried_out),
 		WITH(beats_that_waited_in_our_sockets_are_read_before_the_count),
 		WITH(late_ones_that_trickle_in_after_a_pause_are_held_over_the_share),
