@@ -23,6 +23,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 MUSTERD = os.environ.get("MUSTERD", os.path.join(TOP, "build-check", "musterd", "musterd"))
 VARIANT = os.environ.get("MUSTER_VARIANT", "plain")
 SLOW = 4 if VARIANT != "plain" else 1  # what a sanitizer costs, for time limits
+SOAK = os.environ.get("MUSTER_SOAK") == "1"  # the full counts (make soak); a file that uses it is run by tests/soak/soak.sh
 
 
 class Reply:
