@@ -22,6 +22,8 @@ route_fn api_namespace_v1_get, api_namespace_list, api_namespace_get, api_namesp
 route_fn api_switches_get, api_switches_put, api_metrics_status;
 /* state.c */
 route_fn api_state_liveness, api_state_readiness, api_state_actuator, api_state_server, api_state_up;
+/* log_level.c */
+route_fn api_log_get, api_log_put, api_log_nacos;
 /* native.c */
 route_fn api_native_health, api_native_metrics, api_native_instances;
 

@@ -45,6 +45,9 @@ static const char *const names[PARAMS] = {
 	[P_SHOW] = "show",
 	[P_CHECK_NAMESPACE] = "checkNamespaceIdExist",
 	[P_HEART_BEAT] = "heartBeat",
+	[P_LEVEL] = "level",
+	[P_LOG_NAME] = "logName",
+	[P_LOG_LEVEL] = "logLevel",
 };
 
 /* Texts with lines and tabs of their own: JSON with blanks between, or prose. */
@@ -86,6 +89,7 @@ enum param param_find(const char *name, size_t len)
 		TRY("valid", P_VALID);
 		TRY("entry", P_ENTRY);
 		TRY("value", P_VALUE);
+		TRY("level", P_LEVEL);
 		break;
 	case 6:
 		TRY("weight", P_WEIGHT);
@@ -96,12 +100,14 @@ enum param param_find(const char *name, size_t len)
 		TRY("healthy", P_HEALTHY);
 		TRY("enabled", P_ENABLED);
 		TRY("cluster", P_CLUSTER);
+		TRY("logName", P_LOG_NAME);
 		break;
 	case 8:
 		TRY("metadata", P_METADATA);
 		TRY("clusters", P_CLUSTERS);
 		TRY("selector", P_SELECTOR);
 		TRY("pageSize", P_PAGE_SIZE);
+		TRY("logLevel", P_LOG_LEVEL);
 		break;
 	case 9:
 		TRY("groupName", P_GROUP_NAME);

@@ -54,6 +54,16 @@ void log_set_level(enum log_level least)
 	atomic_store(&state.least, (int)least);
 }
 
+enum log_level log_least(void)
+{
+	return (enum log_level)atomic_load(&state.least);
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
 bool log_wants(enum log_level level)
 {
 	return (int)level >= atomic_load_explicit(&state.least, memory_order_relaxed);

@@ -10,6 +10,8 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 void log_setup(enum log_level least, enum log_format format, int fd);
 void log_set_level(enum log_level least);
+enum log_level log_least(void); /* as it is set now */
+const char *log_level_name(enum log_level level);
 bool log_wants(enum log_level level);
 /* @area: a word such as "http", "dns", "store". At most 10 equal-format lines in 10 s are written,
  * then one line says how many were held back. */
