@@ -5,6 +5,7 @@
 #include "registry/command.h"
 #include "registry/failure.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -149,9 +150,29 @@ int name_check_service(const char *s, size_t len, struct error *err)
 	return E_OK;
 }
 
+/* A host name never ends in a number (RFC 1123, 2.1; WHATWG URL, 3.5): what does is meant as an IPv4 address. */
+static bool ends_in_number(const char *s, size_t len)
+{
+	size_t from = len;
+
+	while (from > 0 && s[from - 1] >= '0' && s[from - 1] <= '9')
+		from--;
+	return from < len && (from == 0 || s[from - 1] == '.');
+}
+
 int name_check_ip(const char *s, size_t len, struct error *err)
 {
-	return check_open_text("ip", s, len, IP_MAX, err);
+	char text[INET_ADDRSTRLEN] = "";
+	struct in_addr in;
+	int rc = check_open_text("ip", s, len, IP_MAX, err);
+
+	if (rc < 0 || memchr(s, ':', len) != NULL || !ends_in_number(s, len))
+		return rc;
+	if (len < sizeof(text))
+		memcpy(text, s, len);
+	if (inet_pton(AF_INET, text, &in) != 1)
+		return illegal("ip", s, len, "it ends in a number and is no IPv4 address", err);
+	return E_OK;
 }
 
 /* Splits group@@name at the first "@@" into @buf. */

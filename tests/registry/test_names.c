@@ -47,6 +47,11 @@ static void names_are_held_against_their_rules(void **state)
 		{ name_check_ip, "fe80::1%eth0", E_OK },
 		{ name_check_ip, "db.example.org", E_OK },
 		{ name_check_ip, "10.0.0.1 ", E_INVALID },
+		{ name_check_ip, "10.0.0.300", E_INVALID },
+		{ name_check_ip, "10.0.1", E_INVALID },
+		{ name_check_ip, "7", E_INVALID },
+		{ name_check_ip, "10.0.0.1.2.3.4.5.6.7.8.9", E_INVALID },
+		{ name_check_ip, "node7", E_OK },
 	};
 	struct error error;
 
