@@ -92,6 +92,8 @@ static int run_task(const struct settings *s)
 		return EXIT_SERVED;
 	case SETTINGS_PRINT:
 		return print_settings(s);
+	case SETTINGS_SAMPLE:
+		return print(settings_sample);
 	case SETTINGS_HELP:
 		return print(settings_usage);
 	case SETTINGS_VERSION:

@@ -18,7 +18,7 @@
 enum { RANK_DEFAULT, RANK_FILE, RANK_ENVIRONMENT, RANK_FLAG };
 enum { ERRORS_MAX = 200 }; /* lines; what is more is counted only */
 
-static const char default_file[] = "/etc/muster/muster.conf";
+static const char default_file[] = MUSTER_CONF;
 
 /* What is being set, by whom. */
 struct mention {
@@ -247,6 +247,7 @@ static bool task_flag(struct loader *l, char **argv, int *at)
 		enum settings_task task;
 	} tasks[] = {
 		{ "--check-config", SETTINGS_CHECK }, { "--print-config", SETTINGS_PRINT },
+		{ "--print-sample", SETTINGS_SAMPLE },
 		{ "--help", SETTINGS_HELP },	      { "-h", SETTINGS_HELP },
 		{ "--version", SETTINGS_VERSION },    { "-V", SETTINGS_VERSION },
 	};
@@ -399,7 +400,7 @@ int settings_load(struct settings *ret, int argc, char **argv, char **envp, stru
 		task_flag(&l, argv, &i);
 	errs->count = 0; /* a lone -c is told below, in its turn */
 	text_clear(&errs->lines);
-	if (ret->task == SETTINGS_HELP || ret->task == SETTINGS_VERSION)
+	if (ret->task == SETTINGS_HELP || ret->task == SETTINGS_VERSION || ret->task == SETTINGS_SAMPLE)
 		return l.no_memory ? E_NOMEM : E_OK;
 	read_file(&l);
 	for (char **at = envp; at != NULL && *at != NULL; at++)

@@ -21,6 +21,7 @@ enum settings_task {
 	SETTINGS_SERVE,
 	SETTINGS_CHECK,	  /* --check-config */
 	SETTINGS_PRINT,	  /* --print-config */
+	SETTINGS_SAMPLE,  /* --print-sample */
 	SETTINGS_HELP,	  /* --help */
 	SETTINGS_VERSION, /* --version */
 };

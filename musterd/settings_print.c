@@ -46,9 +46,10 @@ void settings_usage(struct text *to)
 {
 	text_add(to, "Usage: musterd [-c FILE] [--check-config | --print-config] [--SECTION.KEY=VALUE ...]\n"
 		     "\n"
-		     "  -c FILE             settings (INI); without it /etc/muster/muster.conf, if that is there\n"
+		     "  -c FILE             settings (INI); without it " MUSTER_CONF ", if that is there\n"
 		     "  --check-config      say what is wrong with the settings and end (0: nothing, 2: errors)\n"
 		     "  --print-config      show every setting and where it came from, and end\n"
+		     "  --print-sample      print a commented sample of the file, and end\n"
 		     "  --version, --help\n"
 		     "\n"
 		     "A variable MUSTER_SECTION_KEY overrides the file, a flag overrides both. Zones are sections\n"
