@@ -8,7 +8,9 @@
 route_fn api_instance_register, api_instance_deregister, api_instance_update, api_instance_patch, api_instance_detail, api_instance_beat,
     api_instance_v3_register;
 /* list.c */
-route_fn api_instance_list, api_instance_v3_list;
+route_fn api_instance_list, api_instance_v3_list, api_instance_statuses;
+/* metadata.c */
+route_fn api_metadata_batch;
 /* service.c */
 route_fn api_service_create, api_service_update, api_service_delete, api_service_detail, api_service_list, api_selector_types;
 /* cluster.c */

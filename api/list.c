@@ -3,6 +3,8 @@
 #include "api/io.h"
 #include "api/shapes.h"
 #include "base/metrics.h"
+#include "net/form.h"
+#include "registry/failure.h"
 #include <string.h>
 
 enum list_shape { LIST_V1, LIST_V2, LIST_V3 };
@@ -99,4 +101,73 @@ void api_instance_v3_list(struct request *r)
 		return;
 	}
 	list(r, &key, &q, LIST_V3);
+}
+
+/* ---- statuses: every instance with its health, disabled ones too */
+
+/* The key: a parameter on v1, on v2 the last segment of the path. NULL: there is none. */
+static char *statuses_key(struct request *r)
+{
+	if (request_is_v1(r))
+		return r->params.values[P_KEY].at;
+	const char *path = r->call->path.at, *slash = path;
+	for (size_t i = 0; i < r->call->path.len; i++)
+		if (path[i] == '/')
+			slash = path + i + 1;
+	size_t len = (size_t)(path + r->call->path.len - slash);
+	char *key = len > 0 ? arena_alloc(&r->call->arena, len + 1) : NULL;
+	if (key != NULL)
+		url_decode(key, slash, len, 0);
+	return key;
+}
+
+/* [namespace##]group@@service */
+static int statuses_service(struct request *r, struct service_key *ret)
+{
+	char *key = statuses_key(r), *sharps = key != NULL ? strstr(key, "##") : NULL;
+	const char *ns = "", *name = key;
+	if (key == NULL)
+		return error_set(&r->err, E_MISSING, "Param 'key' is required.");
+	if (sharps != NULL) {
+		*sharps = '\0';
+		ns = key;
+		name = sharps + 2;
+	}
+	char part[SHOWN_MAX], *buf = arena_alloc(&r->call->arena, strlen(name) + 1);
+	if (buf == NULL)
+		return error_set(&r->err, E_NOMEM, "no memory for the service name");
+	if (strstr(name, "@@") == NULL || !utf8_valid(name, strlen(name)))
+		return error_set_what(&r->err, E_INVALID, FAIL_PARAM,
+				      "Param 'key' is illegal, '%s' is not [namespace##]group@@service",
+				      shown(part, name, strlen(name)));
+	return name_normalise(ret, ns, "", name, buf, &r->err);
+}
+
+void api_instance_statuses(struct request *r)
+{
+	struct service_key key;
+	if (statuses_service(r, &key) < 0) {
+		reply_failure(r);
+		return;
+	}
+	struct text *t = answer_begin_bare(r), line;
+	text_init(&line);
+	json_open(t, '{');
+	json_key(t, "ips");
+	json_open(t, '[');
+	rcu_begin();
+	const struct service_view *v = registry_view(request_registry(r), &key);
+	for (uint32_t n = 0; v != NULL && n < v->count; n++) {
+		const struct instance *i = v->instances[n];
+		text_clear(&line);
+		text_printf(&line, "%s:%u_%s", instance_ip(i), i->port, i->flags & INSTANCE_HEALTHY ? "true" : "false");
+		json_strn(t, line.at, line.len);
+	}
+	rcu_end();
+	if (line.failed)
+		t->failed = true;
+	text_done(&line);
+	json_close(t, ']');
+	json_close(t, '}');
+	answer_end_bare(r);
 }

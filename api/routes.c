@@ -5,7 +5,7 @@
 #include "api/handlers.h"
 
 /* A parameter can be as long in a body as in a target; the largest are metadata, beats and selectors. */
-enum { FORM = 32768, NOT_BUILT_BODY = 1 << 20 };
+enum { FORM = 32768, BATCH = 262144 /* instances by name */, NOT_BUILT_BODY = 1 << 20 };
 #define NOT_BUILT(methods, path, face)                                                      \
 	{                                                                                   \
 		methods, path, NOT_BUILT_BODY, face, CLASS_NOT_BUILT, route_not_built \
@@ -19,6 +19,8 @@ static const struct route routes[] = {
 	{ M_GET, "/v1/ns/instance", FORM, FACE_V1, CLASS_INSTANCE, api_instance_detail },
 	{ M_GET, "/v1/ns/instance/list", FORM, FACE_V1, CLASS_LIST, api_instance_list },
 	{ M_PUT, "/v1/ns/instance/beat", FORM, FACE_V1, CLASS_BEAT, api_instance_beat },
+	{ M_PUT | M_DELETE, "/v1/ns/instance/metadata/batch", BATCH, FACE_V1, CLASS_INSTANCE, api_metadata_batch },
+	{ M_ANY, "/v1/ns/instance/statuses", FORM, FACE_V1, CLASS_LIST, api_instance_statuses },
 	{ M_POST, "/v1/ns/service", FORM, FACE_V1, CLASS_SERVICE, api_service_create },
 	{ M_DELETE, "/v1/ns/service", FORM, FACE_V1, CLASS_SERVICE, api_service_delete },
 	{ M_PUT, "/v1/ns/service", FORM, FACE_V1, CLASS_SERVICE, api_service_update },
@@ -52,6 +54,8 @@ static const struct route routes[] = {
 	{ M_GET, "/v2/ns/instance", FORM, FACE_V2, CLASS_INSTANCE, api_instance_detail },
 	{ M_GET, "/v2/ns/instance/list", FORM, FACE_V2, CLASS_LIST, api_instance_list },
 	{ M_PUT, "/v2/ns/instance/beat", FORM, FACE_V2, CLASS_BEAT, api_instance_beat },
+	{ M_PUT | M_DELETE, "/v2/ns/instance/metadata/batch", BATCH, FACE_V2, CLASS_INSTANCE, api_metadata_batch },
+	{ M_ANY, "/v2/ns/instance/statuses/*", FORM, FACE_V2, CLASS_LIST, api_instance_statuses },
 	{ M_POST, "/v2/ns/service", FORM, FACE_V2, CLASS_SERVICE, api_service_create },
 	{ M_DELETE, "/v2/ns/service", FORM, FACE_V2, CLASS_SERVICE, api_service_delete },
 	{ M_PUT, "/v2/ns/service", FORM, FACE_V2, CLASS_SERVICE, api_service_update },
@@ -107,8 +111,6 @@ static const struct route routes[] = {
 	{ M_PUT, "/muster/v1/log", FORM, FACE_NATIVE, CLASS_OPERATOR, api_log_put },
 
 	/* Nacos has these and this release not: 501 says so. */
-	NOT_BUILT(M_PUT | M_DELETE, "/v1/ns/instance/metadata/batch", FACE_V1),
-	NOT_BUILT(M_ANY, "/v1/ns/instance/statuses", FACE_V1),
 	NOT_BUILT(M_GET, "/v1/ns/service/names", FACE_V1),
 	NOT_BUILT(M_GET, "/v1/ns/service/subscribers", FACE_V1),
 	NOT_BUILT(M_POST, "/v1/ns/service/status", FACE_V1),
@@ -137,8 +139,6 @@ static const struct route routes[] = {
 	NOT_BUILT(M_GET, "/v1/ns/ops/cluster/state", FACE_V1),
 	NOT_BUILT(M_GET, "/v1/ns/ops/cluster/states", FACE_V1),
 	NOT_BUILT(M_GET, "/v1/ns/ops/server/status", FACE_V1),
-	NOT_BUILT(M_PUT | M_DELETE, "/v2/ns/instance/metadata/batch", FACE_V2),
-	NOT_BUILT(M_GET, "/v2/ns/instance/statuses/*", FACE_V2),
 	NOT_BUILT(M_GET, "/v2/ns/catalog/instances", FACE_V2),
 	NOT_BUILT(M_GET, "/v2/ns/client/list", FACE_V2),
 	NOT_BUILT(M_GET, "/v2/ns/client", FACE_V2),

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/inbox.h"
+#include "base/text.h"
 #include "registry/packed.h"
 #include "registry/view.h"
 
@@ -88,6 +89,7 @@ struct command {
 	const struct instance_target *targets;
 	size_t target_count; /* 0: all of the service */
 	bool remove_keys;
+	struct text *updated; /* the owner's; receives "ip:port:unknown:cluster:ephemeral" NUL for each one met */
 	/* BEAT: whether a full beat came (may register) */
 	bool full_beat;
 	bool remove;	    /* EXPIRE */
@@ -100,7 +102,6 @@ struct command {
 	uint64_t number;	  /* change number; 0: nothing changed */
 	uint32_t beat_ms;	  /* BEAT: interval to tell the client */
 	bool unknown;		  /* BEAT: no such instance and nothing to register from (20404) */
-	const char **updated;	  /* METADATA_BATCH: unused before the next issue */
 
 	/* Where it goes back: posted to @reply_to once its change is published (DNS included); if that is
 	 * NULL, @on_done is called on the control thread. */
