@@ -4,14 +4,12 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "musterd/data_dir.h"
 #include "musterd/wiring.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -51,17 +49,21 @@ static void raise_files(void)
 	}
 }
 
-static int make_data_dir(const char *path, struct error *err)
+/* As the user that the settings name, with a data directory that is that user's. */
+static int settle(const struct settings *s, struct error *err)
 {
-	struct stat st;
+	struct account account;
 
-	if (mkdir(path, 0750) < 0 && errno != EEXIST)
-		return error_set_errno(err, errno, "server.data_dir %s", path);
-	if (stat(path, &st) < 0)
-		return error_set_errno(err, errno, "server.data_dir %s", path);
-	if (!S_ISDIR(st.st_mode))
-		return error_set(err, E_INVALID, "server.data_dir %s is no directory", path);
-	return E_OK;
+	if (s->server.user == NULL)
+		return data_dir_prepare(s->server.data_dir, NULL, err);
+	int rc = account_find(&account, s->server.user, err);
+	if (rc == E_OK)
+		rc = data_dir_prepare(s->server.data_dir, &account, err);
+	if (rc == E_OK)
+		rc = privileges_drop(&account, err);
+	if (rc == E_OK)
+		log_info("server", "running as %s (uid %u)", account.name, (unsigned)account.uid);
+	return rc;
 }
 
 static int serve(const struct settings *s)
@@ -72,7 +74,7 @@ static int serve(const struct settings *s)
 	log_setup(s->log.level, s->log.format, STDERR_FILENO);
 	signal(SIGPIPE, SIG_IGN);
 	raise_files();
-	int rc = make_data_dir(s->server.data_dir, &err);
+	int rc = settle(s, &err);
 	if (rc == E_OK)
 		rc = wiring_make(&wiring, s, &err);
 	if (rc == E_OK) {

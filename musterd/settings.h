@@ -59,6 +59,7 @@ struct settings {
 	const char *file; /* the one that was read; NULL: none */
 
 	struct {
+		const char *user; /* NULL: who starts the server */
 		const char *data_dir;
 		unsigned io_threads;
 	} server;

@@ -18,6 +18,9 @@ static const char *const formats[] = { "text", "json", NULL };
 static const char *const layouts[] = { "full", "bound", NULL };
 
 const struct setting settings_table[] = {
+	{ "server", "user", SETTING_TEXT, AT(server.user), "", 0, 0, NULL,
+	  "Started as root, the server becomes this user and keeps only the right to bind ports below 1024; empty: it "
+	  "stays who it is (the systemd unit sets its own user)." },
 	{ "server", "data_dir", SETTING_TEXT, AT(server.data_dir), "/var/lib/muster", 1, 0, NULL,
 	  "Directory of the store, the warm copy, the lock and ports.json." },
 	{ "server", "io_threads", SETTING_COUNT, AT(server.io_threads), "1", 1, 64, NULL,

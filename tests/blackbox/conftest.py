@@ -63,7 +63,8 @@ class Server:
 
     def start(self, wait=True, **flags):
         self.flags.update({k.replace("_", ".", 1): v for k, v in flags.items()})
-        os.makedirs(self.data, exist_ok=True)
+        if "server.user" not in self.flags:  # it makes the directory of another user itself
+            os.makedirs(self.data, exist_ok=True)
         ports = os.path.join(self.data, "ports.json")
         if os.path.exists(ports):
             os.unlink(ports)
