@@ -9,6 +9,8 @@ route_fn api_instance_register, api_instance_deregister, api_instance_update, ap
     api_instance_v3_register;
 /* list.c */
 route_fn api_instance_list, api_instance_v3_list, api_instance_statuses;
+/* catalog.c */
+route_fn api_catalog_service, api_catalog_instances, api_catalog_services;
 /* metadata.c */
 route_fn api_metadata_batch;
 /* service.c */

@@ -84,9 +84,9 @@ void api_service_detail(struct request *r)
 	rcu_begin();
 	const struct service_view *v = registry_view(request_registry(r), &key);
 	if (v != NULL && request_is_v1(r))
-		shape_service_v1(answer_begin(r), v->info);
+		shape_service_v1(answer_begin(r), v);
 	else if (v != NULL)
-		shape_service_v2(answer_begin(r), v->info);
+		shape_service_v2(answer_begin(r), v);
 	rcu_end();
 	if (v != NULL) {
 		answer_end(r);

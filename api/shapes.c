@@ -198,8 +198,29 @@ void shape_service_info(struct text *t, const struct service_key *key, const str
 
 /* ---- services, instances, namespaces */
 
-void shape_service_v1(struct text *t, const struct service_info *info)
+void clusters_shown(struct shown_clusters *ret, const struct service_view *v)
 {
+	const struct service_info *info = v->info;
+	uint32_t left = info->cluster_count < 256 ? info->cluster_count : 256;
+	memset(ret->used, 0, sizeof(ret->used));
+	for (uint32_t n = 0; n < v->count; n++)
+		if (v->instances[n]->cluster < 256)
+			ret->used[v->instances[n]->cluster] = true;
+	ret->count = info->cluster_count - left;
+	for (uint32_t i = 0; i < left; i++)
+		ret->count += cluster_shown(ret, info, i);
+}
+
+bool cluster_shown(const struct shown_clusters *c, const struct service_info *info, uint32_t cluster)
+{
+	return cluster >= 256 || c->used[cluster] || info->clusters[cluster].stored;
+}
+
+void shape_service_v1(struct text *t, const struct service_view *v)
+{
+	const struct service_info *info = v->info;
+	struct shown_clusters shown;
+	clusters_shown(&shown, v);
 	json_open(t, '{');
 	json_kv_str(t, "namespaceId", info->key.ns);
 	json_kv_str(t, "groupName", info->key.group);
@@ -213,6 +234,8 @@ void shape_service_v1(struct text *t, const struct service_info *info)
 	json_open(t, '[');
 	for (uint32_t i = 0; i < info->cluster_count; i++) {
 		const struct cluster *c = &info->clusters[i];
+		if (!cluster_shown(&shown, info, i))
+			continue;
 		json_open(t, '{');
 		json_kv_str(t, "name", c->name);
 		json_key(t, "healthChecker");
@@ -240,8 +263,11 @@ static void shape_cluster_v2(struct text *t, const struct cluster *c)
 	json_close(t, '}');
 }
 
-void shape_service_v2(struct text *t, const struct service_info *info)
+void shape_service_v2(struct text *t, const struct service_view *v)
 {
+	const struct service_info *info = v->info;
+	struct shown_clusters shown;
+	clusters_shown(&shown, v);
 	json_open(t, '{');
 	json_kv_str(t, "namespace", info->key.ns);
 	json_kv_str(t, "serviceName", info->key.name);
@@ -249,6 +275,8 @@ void shape_service_v2(struct text *t, const struct service_info *info)
 	json_key(t, "clusterMap");
 	json_open(t, '{');
 	for (uint32_t i = 0; i < info->cluster_count; i++) {
+		if (!cluster_shown(&shown, info, i))
+			continue;
 		json_key(t, info->clusters[i].name);
 		shape_cluster_v2(t, &info->clusters[i]);
 	}

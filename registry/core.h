@@ -217,6 +217,11 @@ int group_hold(struct registry *r, struct service *s); /* finds or makes s->grou
 void group_release(struct registry *r, struct service *s);
 void group_add(struct service *s);
 void group_remove(struct service *s);
+/* The listed services of a group in order of their names, valid until something changes; NULL: no such group. */
+struct service *const *group_ordered(struct registry *r, const char *ns, const char *group, size_t *count);
+/* Each group, in no order; @ns, @group NULL: all. */
+void groups_each(struct registry *r, const char *ns, const char *group,
+		 void (*each)(void *arg, const char *ns, const char *group), void *arg);
 struct namespace *namespace_find(struct registry *r, const char *id, size_t len);
 bool namespace_created(const struct namespace *ns); /* by someone, not implicitly */
 /* Makes or renames (plan: namespace_new, then namespace_take, which cannot fail). */
