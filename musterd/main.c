@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "musterd/archive.h"
 #include "musterd/data_dir.h"
 #include "musterd/wiring.h"
 
@@ -101,6 +102,10 @@ static int run_task(const struct settings *s)
 	case SETTINGS_VERSION:
 		puts("musterd " PACKAGE_VERSION);
 		return EXIT_SERVED;
+	case SETTINGS_BACKUP:
+		return archive_backup(s) < 0 ? EXIT_FAILED : EXIT_SERVED;
+	case SETTINGS_RESTORE:
+		return archive_restore(s) < 0 ? EXIT_FAILED : EXIT_SERVED;
 	case SETTINGS_SERVE:
 		break;
 	}

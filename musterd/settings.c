@@ -239,6 +239,25 @@ static void read_variable(struct loader *l, const char *variable)
 
 /* ---- flags */
 
+/* "--backup FILE" or "--backup=FILE". */
+static bool file_flag(struct loader *l, char **argv, int *at, const char *flag, enum settings_task task)
+{
+	size_t len = strlen(flag);
+	const char *arg = argv[*at];
+	if (strncmp(arg, flag, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
+		return false;
+	const char *path = arg[len] == '=' ? arg + len + 1 : argv[*at + 1];
+	if (path == NULL || *path == '\0') {
+		complain(l, keep(l, "flag %s", flag), "needs a file: write %s FILE", flag);
+		return true;
+	}
+	if (arg[len] == '\0')
+		++*at;
+	l->s->task = task;
+	l->s->task_file = path;
+	return true;
+}
+
 /* What concerns the reading itself; false: a setting, or unknown. */
 static bool task_flag(struct loader *l, char **argv, int *at)
 {
@@ -257,6 +276,10 @@ static bool task_flag(struct loader *l, char **argv, int *at)
 			l->s->task = tasks[i].task;
 			return true;
 		}
+	if (strcmp(arg, "--force") == 0)
+		return l->s->force = true;
+	if (file_flag(l, argv, at, "--backup", SETTINGS_BACKUP) || file_flag(l, argv, at, "--restore", SETTINGS_RESTORE))
+		return true;
 	if (strncmp(arg, "-c", 2) != 0)
 		return false;
 	const char *path = arg[2] != '\0' ? arg + 2 : argv[*at + 1];

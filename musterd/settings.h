@@ -24,6 +24,8 @@ enum settings_task {
 	SETTINGS_SAMPLE,  /* --print-sample */
 	SETTINGS_HELP,	  /* --help */
 	SETTINGS_VERSION, /* --version */
+	SETTINGS_BACKUP,  /* --backup FILE */
+	SETTINGS_RESTORE, /* --restore FILE */
 };
 
 /* A value as it was given, and by whom: "default", "FILE:LINE", "environment MUSTER_DNS_TTL", "flag --dns.ttl". */
@@ -56,6 +58,8 @@ struct settings_zone {
 
 struct settings {
 	enum settings_task task;
+	const char *task_file; /* of --backup and --restore; borrowed from argv */
+	bool force;	       /* --force */
 	const char *file; /* the one that was read; NULL: none */
 
 	struct {
