@@ -6,9 +6,11 @@
 
 /* instance.c */
 route_fn api_instance_register, api_instance_deregister, api_instance_update, api_instance_patch, api_instance_detail, api_instance_beat,
-    api_instance_v3_register;
+    api_instance_v3_register, api_legacy_beat;
 /* list.c */
-route_fn api_instance_list, api_instance_v3_list, api_instance_statuses;
+route_fn api_instance_list, api_instance_v3_list, api_instance_statuses, api_legacy_list;
+/* names.c */
+route_fn api_service_names, api_legacy_names;
 /* catalog.c */
 route_fn api_catalog_service, api_catalog_instances, api_catalog_services;
 /* metadata.c */

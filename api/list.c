@@ -7,18 +7,17 @@
 #include "registry/failure.h"
 #include <string.h>
 
-enum list_shape { LIST_V1, LIST_V2, LIST_V3 };
+enum list_shape { LIST_V1, LIST_V2, LIST_V3, LIST_LEGACY };
 
-static void write_list(struct request *r, struct text *t, const struct service_key *key,
+static void write_list(struct text *t, const struct service_key *key,
 		       const struct service_view *v, const struct list_query *q, enum list_shape shape)
 {
 	bool protected_;
-	if (shape != LIST_V3) {
+	if (shape == LIST_LEGACY)
+		shape_legacy_list(t, v, q);
+	else if (shape != LIST_V3)
 		shape_service_info(t, key, v, q);
-		return;
-	}
-	(void)r;
-	if (v != NULL)
+	else if (v != NULL)
 		shape_hosts(t, v, q, &protected_);
 	else
 		json_raw(t, "[]", 2);
@@ -30,6 +29,7 @@ static void list(struct request *r, const struct service_key *key, struct list_q
 	struct registry *reg = request_registry(r);
 	struct encoding *c = NULL;
 	rcu_begin();
+	q->absent_ref_ms = registry_last_ref_ms(reg);
 	const struct service_view *v = registry_view(reg, key);
 	q->cache_ms = registry_switches(reg)->push_cache_ms;
 	struct encoding_key at = {
@@ -44,7 +44,7 @@ static void list(struct request *r, const struct service_key *key, struct list_q
 		c = encodings_find(&io->encodings, &at);
 	if (c == NULL) {
 		struct text *t = answer_begin(r);
-		write_list(r, t, key, v, q, shape);
+		write_list(t, key, v, q, shape);
 		if (r->route->face != FACE_V1)
 			json_close(t, '}');
 		if (v != NULL && !t->failed)
@@ -89,6 +89,25 @@ void api_instance_list(struct request *r)
 		return;
 	}
 	list(r, &key, &q, request_is_v1(r) ? LIST_V1 : LIST_V2);
+}
+
+/* The old CoreDNS plug-in's (2.9): `dom` is a bare name of DEFAULT_GROUP. */
+void api_legacy_list(struct request *r)
+{
+	struct service_key key;
+	struct list_query q = {
+		.clusters = param_or(&r->params, P_CLUSTERS, ""),
+		.healthy_only = param_flag(&r->params, P_HEALTHY_ONLY, false),
+	};
+	r->params.values[P_SERVICE_NAME] = r->params.values[P_DOM];
+	r->params.values[P_GROUP_NAME] = (struct param_value){ 0 };
+	if (param_require(&r->params, P_DOM, &q.dom, &r->err) < 0 || request_key(r, &key) < 0 ||
+	    check_clusters(r, P_CLUSTERS, q.clusters) < 0) {
+		reply_failure(r);
+		return;
+	}
+	q.dom = key.name;
+	list(r, &key, &q, LIST_LEGACY);
 }
 
 /* As the original: no cluster means DEFAULT, and healthyOnly is taken and not looked at. */

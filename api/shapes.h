@@ -18,6 +18,8 @@ struct list_query {
 	const char *clusters; /* comma list, "" all; echoed */
 	bool healthy_only;
 	int64_t cache_ms;
+	int64_t absent_ref_ms; /* lastRefTime when there is no such service */
+	const char *dom;	/* legacy lists: the name asked for, and hosts as of S1.4; NULL: today's */
 };
 
 /* Hosts of a list: an array. false in *@protected: the rule did not reach. */
@@ -25,6 +27,9 @@ void shape_hosts(struct text *t, const struct service_view *v, const struct list
 /* ServiceInfo with a grouped name (1.13); @v NULL: the service is missing, no hosts. */
 void shape_service_info(struct text *t, const struct service_key *key, const struct service_view *v,
 			const struct list_query *q);
+
+/* S1.4's list, for /v1/ns/api (2.9). */
+void shape_legacy_list(struct text *t, const struct service_view *v, const struct list_query *q);
 
 /* The clusters of a service that are shown: those with instances, and those that somebody has set up. */
 struct shown_clusters {

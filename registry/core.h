@@ -112,6 +112,7 @@ struct registry {
 	int64_t last_ref_offset; /* last_ref_ms = number + this */
 	uint64_t number_base;
 	_Atomic uint64_t stat_services, stat_instances, stat_ephemeral, stat_healthy, stat_number, stat_namespaces;
+	_Atomic uint64_t stat_published; /* stat_number when everything of it had been published */
 };
 
 int registry_new(struct registry **ret, const struct registry_conf *conf);
@@ -119,6 +120,7 @@ int registry_new(struct registry **ret, const struct registry_conf *conf);
 void registry_use_reaper(struct registry *r, struct rcu_reaper *reaper);
 void registry_free(struct registry *r); /* no reader is left, and the reaper is closed */
 void registry_stat(_Atomic uint64_t *cell, int64_t delta);
+void registry_published(struct registry *r); /* every new or removed service up to stat_number is visible */
 
 /* ---- services (service.c) */
 struct service *registry_find(struct registry *r, const struct service_key *key, uint64_t hash);

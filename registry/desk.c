@@ -302,6 +302,8 @@ void desk_turn(struct desk *d)
 {
 	if (d->registry->dirty != NULL && d->loaded)
 		publish(d);
+	if (d->loaded)
+		registry_published(d->registry);
 	if (d->published)
 		tell_turn(d);
 	d->number = 0;

@@ -113,6 +113,21 @@ void registry_stats(struct registry *r, struct registry_stats *ret)
 	ret->number = atomic_load_explicit(&r->stat_number, memory_order_relaxed);
 }
 
+void registry_published(struct registry *r)
+{
+	uint64_t number = atomic_load_explicit(&r->stat_number, memory_order_relaxed);
+
+	if (number != atomic_load_explicit(&r->stat_published, memory_order_relaxed))
+		atomic_store_explicit(&r->stat_published, number, memory_order_release);
+}
+
+int64_t registry_last_ref_ms(struct registry *r)
+{
+	uint64_t number = atomic_load_explicit(&r->stat_published, memory_order_acquire);
+
+	return (int64_t)(number - r->number_base) + r->last_ref_offset;
+}
+
 /* ---- reading on the control thread */
 
 const struct service_info *service_info(const struct service *s)

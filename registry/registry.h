@@ -34,6 +34,10 @@ struct registry_stats { /* any thread (atomics) */
 };
 void registry_stats(struct registry *r, struct registry_stats *ret);
 
+/* The lastRefTime of a service that is not there: at least that of whatever it was, and below that of whatever it
+ * will be, if it is asked for before the view is looked for. Any thread. */
+int64_t registry_last_ref_ms(struct registry *r);
+
 /* ---- control thread only (from watchers and CMD_CALL) */
 const struct service_info *service_info(const struct service *s);
 const struct service_view *service_view(const struct service *s); /* the newest published; may lag records */

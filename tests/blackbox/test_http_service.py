@@ -65,9 +65,42 @@ def test_lists_page_through_bare_names(server):
     assert server.get(S1 + "/list", pageNo=1).status == 400
     reply = server.get(S2 + "/list", namespaceId="pages").json()
     assert reply == {"code": 0, "message": "success", "data": {"count": 7, "services": names}}
-    assert server.get(S2 + "/list", namespaceId="pages", pageSize=501).status == 400
-    assert server.get(S2 + "/list", namespaceId="pages", pageNo=0).status == 400
     assert server.get(S2 + "/list", namespaceId="pages", pageNo=1000000000, pageSize=500).json()["data"] == {"count": 7, "services": []}
+    assert server.get(S2 + "/list", namespaceId="pages", pageSize=501).json()["data"]["services"] == names  # taken for 500, as the original
+    for page_no in (0, -1, -2000000000):
+        assert server.get(S2 + "/list", namespaceId="pages", pageNo=page_no, pageSize=2).json()["data"] == {"count": 7, "services": names[:2]}
+        assert server.get(S1 + "/list", namespaceId="pages", pageNo=page_no, pageSize=2).json() == {"count": 7, "doms": names[:2]}
+    assert server.get(S1 + "/list", namespaceId="pages", pageNo=1, pageSize=0).json() == {"count": 7, "doms": []}
+    for page_no, page_size, what in ((1, -1, "pageSize"), ("x", 1, "pageNo"), (1, "1.5", "pageSize"), ("99999999999", 1, "pageNo")):
+        reply = server.get(S1 + "/list", namespaceId="pages", pageNo=page_no, pageSize=page_size)
+        assert reply.status == 400 and what in reply.text
+        assert server.get(S2 + "/list", namespaceId="pages", pageNo=page_no, pageSize=page_size).json()["code"] == 20002
+
+
+def test_lists_take_a_selector_and_filter_by_none(server):
+    server.post(S1, serviceName="chosen", namespaceId="selected")
+    for selector in ('{"type":"none"}', '{"type":"label","expression":"SERVICE.metadata.a = \'1\'"}'):
+        assert server.get(S1 + "/list", pageNo=1, pageSize=5, namespaceId="selected", selector=selector).json() == {"count": 1, "doms": ["chosen"]}
+        assert server.get(S2 + "/list", namespaceId="selected", selector=selector).json()["data"]["count"] == 1
+    assert server.get(S1 + "/list", pageNo=1, pageSize=5, selector="{").status == 400
+    reply = server.get(S2 + "/list", selector='{"type":"magic"}')
+    assert (reply.status, reply.json()["code"]) == (400, 21006)
+
+
+def test_selectors_are_kept_and_echoed_everywhere(make_server):
+    server = make_server().start()
+    label = {"type": "label", "expression": "CONSUMER.label.zone = PROVIDER.label.zone"}
+    assert server.post(S1, serviceName="picky", selector=json.dumps(label)).text == "ok"
+    server.register("picky", "10.16.0.1", 80, ephemeral="false")
+    for turn in range(2):
+        assert server.get(S1, serviceName="picky").json()["selector"] == label
+        assert server.get(S2, serviceName="picky").json()["data"]["selector"] == label
+        assert server.get("/nacos/v1/ns/catalog/service", serviceName="picky").json()["service"]["selector"] == label
+        assert len(server.hosts("picky")) == 1  # nobody has labels here, so all are returned
+        if turn == 0:
+            server.restart()
+    assert server.put(S1, serviceName="picky", protectThreshold=0).text == "ok"
+    assert server.get(S1, serviceName="picky").json()["selector"] == {"type": "none"}
 
 
 def test_bad_service_settings_are_refused(server):
