@@ -118,6 +118,7 @@ int main(int argc, char **argv)
 	struct settings_errors errors;
 	int status;
 
+	mem_setup_heap();
 	mem_hook_libraries();
 	int rc = settings_load(&settings, argc, argv, environ, &errors);
 	if (rc < 0) {

@@ -35,7 +35,7 @@ struct warm {
 
 	/* under the mutex */
 	uv_mutex_t mutex;
-	uv_cond_t cond;
+	uv_cond_t cond, taken; /* there is something in the slot; it is empty */
 	struct warm_row *slot;
 	bool stop;
 
@@ -152,6 +152,7 @@ static void warm_main(void *arg)
 			uv_cond_wait(&w->cond, &w->mutex);
 		struct warm_row *rows = w->slot;
 		w->slot = NULL;
+		uv_cond_signal(&w->taken);
 		stop = w->stop && rows == NULL;
 		uv_mutex_unlock(&w->mutex);
 		if (!stop)
@@ -283,8 +284,12 @@ static int thread_start(struct warm *w)
 		return E_NOMEM;
 	if (uv_cond_init(&w->cond) != 0)
 		goto out_mutex;
+	if (uv_cond_init(&w->taken) != 0)
+		goto out_cond;
 	if (uv_thread_create(&w->thread, warm_main, w) == 0)
 		return E_OK;
+	uv_cond_destroy(&w->taken);
+out_cond:
 	uv_cond_destroy(&w->cond);
 out_mutex:
 	uv_mutex_destroy(&w->mutex);
@@ -352,16 +357,31 @@ static struct warm_row *gathered_take(struct warm *w)
 	return first;
 }
 
-void warm_flush(struct warm *w)
+bool warm_flush(struct warm *w)
 {
 	if (w->gathered.count == 0)
-		return;
+		return true;
 	uv_mutex_lock(&w->mutex);
-	if (w->slot == NULL) {
+	bool taken = w->slot == NULL;
+	if (taken) {
 		w->slot = gathered_take(w);
 		uv_cond_signal(&w->cond);
 	}
 	uv_mutex_unlock(&w->mutex);
+	return taken;
+}
+
+void warm_wait(struct warm *w)
+{
+	uv_mutex_lock(&w->mutex);
+	while (w->slot != NULL)
+		uv_cond_wait(&w->taken, &w->mutex);
+	uv_mutex_unlock(&w->mutex);
+}
+
+size_t warm_gathered(const struct warm *w)
+{
+	return w->gathered.count;
 }
 
 void warm_close(struct warm *w)
@@ -378,6 +398,7 @@ void warm_close(struct warm *w)
 	file_close(w);
 	uv_mutex_destroy(&w->mutex);
 	uv_cond_destroy(&w->cond);
+	uv_cond_destroy(&w->taken);
 	map_done(&w->gathered);
 	mem_free(w->path);
 	mem_free(w);

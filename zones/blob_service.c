@@ -9,11 +9,13 @@
 
 enum { TTL_MAX = 3600 };
 
-struct blob_builder *blob_builder_new(const struct zone_set_conf *conf)
+struct blob_builder *blob_builder_new(const struct zone_set_conf *conf, struct slab *slab)
 {
 	struct blob_builder *bb = mem_zalloc(1, sizeof(*bb));
-	if (bb != NULL)
+	if (bb != NULL) {
 		bb->conf = conf;
+		bb->slab = slab;
+	}
 	return bb;
 }
 

@@ -143,7 +143,8 @@ int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct
 	int rc = conf_copy(zs, conf);
 	if (rc == E_OK)
 		rc = name_index_init(&zs->index, reaper);
-	if (rc == E_OK && (zs->builder = blob_builder_new(&zs->conf)) == NULL)
+	if (rc == E_OK && ((zs->slab = slab_new()) == NULL ||
+			   (zs->builder = blob_builder_new(&zs->conf, zs->slab)) == NULL))
 		rc = E_NOMEM;
 	if (rc < 0)
 		error_set(err, rc, "zones: no memory");
@@ -170,6 +171,7 @@ void zone_set_free(struct zone_set *zs)
 	map_done(&zs->namespaces);
 	map_done(&zs->groups);
 	blob_builder_free(zs->builder);
+	slab_free(zs->slab);
 	name_index_done(&zs->index);
 	for (size_t i = 0; i < zs->zone_count; i++)
 		zone_done(&zs->zones[i]);
