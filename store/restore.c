@@ -21,9 +21,13 @@
 #include <unistd.h>
 
 enum {
-	/* Above what blocks and clock say, for a store that ran ahead of the clock: as many as 20 kills skip. */
+	/* Above what the former store's blocks say. */
 	NUMBERS_LEAP = 20 * NUMBERS_BLOCK,
-	SERIAL_LEAP = 100,
+	SERIAL_LEAP = 100, /* seconds */
+	/* Where it is lost, above the clock: a store runs ahead of it by a block with each kill, or by making more
+	 * than 1,000 changes a second all its life. A day is 1,728 kills. */
+	LOST_SEC = 24 * 3600,
+	LOST_LEAP = LOST_SEC * 1000,
 	ZONES_MAX = 256,
 	PATH_CAP = 4096,
 };
@@ -36,6 +40,7 @@ struct zone_row {
 /* What subscribers and secondaries of a store may have seen: nothing is above it. */
 struct seen {
 	bool any;
+	char uuid[37]; /* of the store */
 	int64_t number, ref_ms; /* change number and lastRefTime */
 	struct zone_row *zones; /* heap */
 	size_t zone_count;
@@ -48,6 +53,7 @@ struct restore {
 	struct store_restored *ret;
 	int64_t now_ms;
 	struct seen seen; /* by the former store's clients */
+	bool lost;	  /* the backup's own store is not the one that is replaced */
 };
 
 /* ---- what was seen */
@@ -87,6 +93,7 @@ static int seen_read(struct sqlite_file *f, struct seen *seen, int64_t now_ms, s
 		return rc;
 	seen->number = o.number_base + numbers_first(&mark, now_ms);
 	seen->ref_ms = o.t0_ms + seen->number - o.rev0;
+	snprintf(seen->uuid, sizeof(seen->uuid), "%s", o.cluster_uuid);
 	seen->any = true;
 	return E_OK;
 }
@@ -123,6 +130,7 @@ static int number_raise(struct sqlite_file *f, struct restore *r, struct error *
 		rc = sqlite_mark_read(f, &mark, err);
 	if (rc < 0)
 		return rc;
+	r->lost = !r->seen.any || strcmp(r->seen.uuid, o.cluster_uuid) != 0;
 	r->ret->taken_ms = mark.reserved_ms;
 	r->ret->behind_ms = mark.reserved_ms - r->now_ms;
 	int64_t first = numbers_first(&mark, r->now_ms);
@@ -135,7 +143,7 @@ static int number_raise(struct sqlite_file *f, struct restore *r, struct error *
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (others[i] > first)
 			first = others[i];
-	mark = (struct numbers_mark){ first + NUMBERS_LEAP, r->now_ms };
+	mark = (struct numbers_mark){ first + (r->lost ? LOST_LEAP : NUMBERS_LEAP), r->now_ms };
 	r->ret->next_number = o.number_base + mark.end;
 	char sql[256];
 	snprintf(sql, sizeof(sql),
@@ -187,7 +195,7 @@ static int serials_raise(struct sqlite_file *f, struct restore *r, struct error 
 		struct zone_row *row = &mine.zones[i];
 		if (after(now_sec, row->serial))
 			row->serial = now_sec;
-		row->serial += SERIAL_LEAP;
+		row->serial += r->lost ? LOST_SEC : SERIAL_LEAP;
 		rc = serial_write(f, row, err);
 	}
 	mem_free(mine.zones);

@@ -21,6 +21,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 MUSTERD = os.environ.get("MUSTERD", os.path.join(TOP, "build-check", "musterd", "musterd"))
+BUILD = os.environ.get("MUSTER_BUILD", os.path.dirname(os.path.dirname(MUSTERD)))  # where the test programs are
 VARIANT = os.environ.get("MUSTER_VARIANT", "plain")
 SLOW = 4 if VARIANT != "plain" else 1  # what a sanitizer costs, for time limits
 SOAK = os.environ.get("MUSTER_SOAK") == "1"  # the full counts (make soak); a file that uses it is run by tests/soak/soak.sh
@@ -50,6 +51,7 @@ class Server:
         self.flags = {"http.listen": "127.0.0.1:0", "dns.listen": "127.0.0.1:0"}
         self.flags.update({k.replace("_", ".", 1): v for k, v in flags.items()})
         self.zones = []
+        self.program = MUSTERD
         self.process = None
         self.log_path = os.path.join(self.dir, "log")
         self.connection = None
@@ -59,7 +61,7 @@ class Server:
         return self
 
     def arguments(self):
-        return [MUSTERD, f"--server.data_dir={self.data}"] + [f"--{k}={v}" for k, v in self.flags.items()] + self.zones
+        return [self.program, f"--server.data_dir={self.data}"] + [f"--{k}={v}" for k, v in self.flags.items()] + self.zones
 
     def start(self, wait=True, **flags):
         self.flags.update({k.replace("_", ".", 1): v for k, v in flags.items()})
