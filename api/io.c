@@ -6,6 +6,7 @@
 #include "api/failure_map.h"
 #include "api/handlers.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "config.h"
@@ -76,7 +77,7 @@ static uint64_t body_limit(void *arg, const struct http_call *call)
 	struct io *io = arg;
 	const struct route *row = match(io, call, buf, &allowed);
 	uint64_t most = row != NULL ? row->body_max : UNKNOWN_BODY;
-	return io->api->conf.max_body > 0 && most > io->api->conf.max_body ? io->api->conf.max_body : most;
+	return io->max_body > 0 && most > io->max_body ? io->max_body : most;
 }
 
 static void answer_unknown(struct request *r)
@@ -192,6 +193,8 @@ static void on_request(void *arg, struct http_call *call)
 			answer_unknown(r);
 		else
 			answer_wrong_method(r, allowed);
+	} else if (io->doors.operators > 0 && !route_is_for(r->route, (enum door_kind)call->listener_tag)) {
+		answer_other_door(r);
 	} else if (gate_passes(r)) {
 		if (decode_params(r))
 			r->route->run(r);
@@ -234,7 +237,8 @@ static void on_server_closed(void *arg)
 	assert(io->first == NULL);
 	uv_close((uv_handle_t *)&io->check, NULL);
 	inbox_close(io->inbox, NULL, NULL);
-	io->inbox = NULL;
+	inbox_close(io->news, NULL, NULL);
+	io->inbox = io->news = NULL;
 }
 
 static void on_drained(void *arg)
@@ -271,6 +275,20 @@ static void on_inbox(void *arg, struct inbox_message *first, unsigned count)
 	metrics_set(io->cell_in_flight, io->in_flight);
 	if (stop)
 		begin_stop(io);
+}
+
+/* News of doors from the control thread. An address that cannot be served was bound all the same: it is told of here,
+ * since the one who asked for it has gone on. */
+static void on_news(void *arg, struct inbox_message *first, unsigned count)
+{
+	struct io *io = arg;
+	(void)count;
+	for (struct inbox_message *m = first, *next; m != NULL; m = next) {
+		struct error err;
+		next = m->next;
+		if (io_take_doors(io, (struct door_news *)m, &err) < 0)
+			log_error("http", "an address is not served: %s", err.text);
+	}
 }
 
 /* ---- the thread */
@@ -316,10 +334,9 @@ static void declare_metrics(struct io *io)
 					   "Commands of HTTP requests that wait for the registry.", labels);
 }
 
-static int open_server(struct io *io, struct error *err)
+struct http_server_conf io_http_conf(struct io *io, const struct api_conf *c)
 {
-	const struct api_conf *c = &io->api->conf;
-	struct http_server_conf conf = {
+	return (struct http_server_conf){
 		.head_max = c->max_header,
 		.url_max = c->max_header,
 		.body_max = c->max_body,
@@ -331,29 +348,12 @@ static int open_server(struct io *io, struct error *err)
 		.on_body_limit = body_limit,
 		.arg = io,
 	};
-	return http_server_open(&io->server, &io->loop, &conf, err);
 }
 
-/* With several threads each has its own socket at the address; the first one settles a port 0. */
-static int listen_all(struct io *io, struct error *err)
+static int open_server(struct io *io, struct error *err)
 {
-	struct api *a = io->api;
-	struct listener_conf conf = {
-		.conns_per_peer = a->conf.connections_per_address,
-		.reuse_port = a->io_count > 1,
-		.allow = a->conf.allowed,
-		.allow_arg = a->conf.allowed_arg,
-	};
-	for (size_t i = 0; i < a->address_count; i++) {
-		struct listener *l;
-		int rc = http_server_listen(io->server, (const struct sockaddr *)&a->addresses[i], &conf, (int)i, &l, err);
-		if (rc < 0)
-			return rc == E_EXISTS ? err->code = E_CONFLICT : rc;
-		const struct sockaddr *at = listener_address(l);
-		memcpy(&a->addresses[i], at,
-		       at->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-	}
-	return E_OK;
+	struct http_server_conf conf = io_http_conf(io, &io->api->conf);
+	return http_server_open(&io->server, &io->loop, &conf, err);
 }
 
 /* Everything of one thread but the thread. On failure what is open is left to close_unstarted(). */
@@ -372,11 +372,12 @@ static int io_open(struct io *io, struct api *a, unsigned number, struct error *
 	uv_check_start(&io->check, on_check);
 	uv_unref((uv_handle_t *)&io->check);
 	int rc = inbox_open(&io->inbox, &io->loop, on_inbox, io);
+	if (rc == E_OK)
+		rc = inbox_open(&io->news, &io->loop, on_news, io);
 	if (rc < 0)
 		return error_set(err, rc, "no inbox for HTTP");
 	declare_metrics(io);
-	rc = open_server(io, err);
-	return rc < 0 ? rc : listen_all(io, err);
+	return open_server(io, err);
 }
 
 /* On the caller's thread, before io->thread ever ran. */
@@ -388,6 +389,8 @@ static void close_unstarted(struct io *io)
 		http_server_close(io->server, NULL, NULL);
 	if (io->inbox != NULL)
 		inbox_close(io->inbox, NULL, NULL);
+	if (io->news != NULL)
+		inbox_close(io->news, NULL, NULL);
 	uv_close((uv_handle_t *)&io->check, NULL);
 	uv_run(&io->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&io->loop);
@@ -398,7 +401,6 @@ static void close_unstarted(struct io *io)
 static void api_free(struct api *a)
 {
 	route_map_free(a->routes);
-	mem_free(a->addresses);
 	mem_free(a->ios);
 	mem_free(a);
 }
@@ -411,17 +413,13 @@ static int api_new(struct api **ret, struct desk *desk, const struct api_conf *c
 	a->desk = desk;
 	a->registry = desk_registry(desk);
 	a->conf = *conf;
-	a->conf.listens = NULL;
+	a->conf.listens = a->conf.operator_listens = NULL;
 	a->io_count = conf->io_threads > 0 ? conf->io_threads : 1;
 	a->ios = mem_zalloc(a->io_count, sizeof(*a->ios));
-	a->addresses = mem_zalloc(conf->listen_count + 1, sizeof(*a->addresses));
-	if (a->ios == NULL || a->addresses == NULL) {
+	if (a->ios == NULL) {
 		api_free(a);
 		return error_set(err, E_NOMEM, "no memory for HTTP");
 	}
-	if (conf->listen_count > 0)
-		memcpy(a->addresses, conf->listens, conf->listen_count * sizeof(*a->addresses));
-	a->address_count = conf->listen_count;
 	int rc = route_map_new(&a->routes);
 	if (rc < 0) {
 		api_free(a);
@@ -438,8 +436,13 @@ int api_start(struct api **ret, struct desk *desk, const struct api_conf *conf, 
 	if (rc < 0)
 		return rc;
 	unsigned opened = 0;
+	struct api_change *doors = NULL;
 	while (rc == E_OK && opened < a->io_count)
 		rc = io_open(&a->ios[opened], a, opened, err), opened++;
+	if (rc == E_OK)
+		rc = api_prepare(&doors, a, conf, err);
+	if (rc == E_OK)
+		api_commit(a, doors);
 	if (rc < 0) {
 		while (opened > 0)
 			close_unstarted(&a->ios[--opened]);
@@ -455,13 +458,6 @@ int api_start(struct api **ret, struct desk *desk, const struct api_conf *conf, 
 	}
 	*ret = a;
 	return E_OK;
-}
-
-size_t api_addresses(const struct api *a, struct sockaddr_storage *ret, size_t max)
-{
-	size_t n = a->address_count < max ? a->address_count : max;
-	memcpy(ret, a->addresses, n * sizeof(*ret));
-	return n;
 }
 
 /* ---- the end, on the control thread */

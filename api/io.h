@@ -4,6 +4,7 @@
 #define API_IO_H
 
 #include "api/api.h"
+#include "api/doors.h"
 #include "api/encodings.h"
 #include "api/request.h"
 
@@ -11,8 +12,7 @@ struct api {
 	struct desk *desk;
 	struct registry *registry;
 	struct api_conf conf; /* without the listens */
-	struct sockaddr_storage *addresses;
-	size_t address_count;
+	struct doors doors; /* as bound; the control thread's */
 	struct route_map *routes;
 	struct io *ios;
 	unsigned io_count;
@@ -34,7 +34,10 @@ struct io {
 	uv_loop_t loop;
 	uv_check_t check; /* after each poll: this turn's commands leave together */
 	struct http_server *server;
-	struct inbox *inbox;
+	struct doors doors; /* this thread's copy */
+	struct listener *listeners[DOORS_MAX]; /* by door; NULL: could not be opened */
+	uint64_t max_body;
+	struct inbox *inbox, *news; /* commands that come back; struct door_news */
 	struct inbox_message stop; /* posted by api_stop */
 	struct inbox_message *first, *last; /* commands of this turn */
 	struct text scratch;
@@ -46,6 +49,8 @@ struct io {
 	unsigned in_flight; /* commands that the desk has, or will have at the end of this turn */
 };
 
+/* HTTP's part of @conf for one thread. */
+struct http_server_conf io_http_conf(struct io *io, const struct api_conf *conf);
 /* What is missing before everything serves, NULL: nothing. Any thread. */
 const char *api_not_ready(const struct api *a);
 int64_t io_now_ms(struct io *io);

@@ -346,20 +346,20 @@ static const struct settings_origin *origin_of(const struct settings *s, const v
 }
 
 /* Access control is not built: who listens to strangers must say to which (design: the exposure rule). */
-static void check_exposure(struct loader *l)
+static void check_exposure(struct loader *l, const struct address_list *list)
 {
 	const struct settings *s = l->s;
 	size_t listen, allow;
-	const struct settings_origin *origin = origin_of(s, &s->http.listen, &listen);
+	const struct settings_origin *origin = origin_of(s, list, &listen);
 	origin_of(s, &s->http.allow, &allow);
 	if (s->http.allow.count > 0 || l->failed[listen] || l->failed[allow])
 		return;
-	for (size_t i = 0; i < s->http.listen.count; i++)
-		if (!address_is_loopback(&s->http.listen.at[i].addr)) {
+	for (size_t i = 0; i < list->count; i++)
+		if (!address_is_loopback(&list->at[i].addr)) {
 			complain(l, origin->where,
-				 "http.listen: %s can be reached from other machines: say which may use it, for "
+				 "http.%s: %s can be reached from other machines: say which may use it, for "
 				 "example http.allow = 127.0.0.0/8, 10.0.0.0/8 (or --http.allow=...)",
-				 origin->text);
+				 settings_table[listen].key, origin->text);
 			return;
 		}
 }
@@ -382,7 +382,8 @@ static void check_all(struct loader *l)
 {
 	const struct settings *s = l->s;
 	struct error err;
-	check_exposure(l);
+	check_exposure(l, &s->http.listen);
+	check_exposure(l, &s->http.operator_listen);
 	if (s->store.url != NULL)
 		check_text(l, &s->store.url,
 			   strcmp(s->store.url, "sqlite:") == 0 || strcmp(s->store.url, "memory:") == 0,

@@ -84,6 +84,7 @@ struct settings {
 	} dns;
 	struct {
 		struct address_list listen;
+		struct address_list operator_listen; /* empty: operators are served with everybody */
 		struct cidr_list allow;
 		size_t max_header, max_body;
 		int64_t idle_timeout_ms, header_timeout_ms;

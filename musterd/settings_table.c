@@ -67,6 +67,9 @@ const struct setting settings_table[] = {
 
 	{ "http", "listen", SETTING_ADDRESSES, AT(http.listen), "127.0.0.1:8848", 1, 16, NULL,
 	  "Addresses of the HTTP server; any but loopback needs http.allow." },
+	{ "http", "operator_listen", SETTING_ADDRESSES, AT(http.operator_listen), "", 0, 16, NULL,
+	  "Addresses of their own for operators: once set, metrics, health of the server, operator and native routes are "
+	  "answered here and no longer at http.listen, and client routes only there." },
 	{ "http", "allow", SETTING_CIDRS, AT(http.allow), "", 0, 256, NULL,
 	  "Address ranges whose peers may use HTTP; empty: everybody who reaches a loopback listener." },
 	{ "http", "max_header", SETTING_SIZE, AT(http.max_header), "64KiB", 1 * KIB, 64 * KIB, NULL,

@@ -66,6 +66,8 @@ static void wire_api(struct api_conf *to, const struct settings *s)
 {
 	to->listens = (const struct sockaddr_storage *)s->http.listen.at;
 	to->listen_count = s->http.listen.count;
+	to->operator_listens = (const struct sockaddr_storage *)s->http.operator_listen.at;
+	to->operator_count = s->http.operator_listen.count;
 	to->io_threads = s->server.io_threads;
 	to->allowed = peer_allowed;
 	to->allowed_arg = (void *)(uintptr_t)s;

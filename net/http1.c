@@ -349,6 +349,23 @@ int http_server_listen(struct http_server *s, const struct sockaddr *at,
 	return E_OK;
 }
 
+int http_server_set_limits(struct http_server *s, const struct http_server_conf *conf, struct error *err)
+{
+	struct http_server_conf fresh = *conf;
+	int rc = conf_fill(&fresh, err);
+	if (rc < 0)
+		return rc;
+	fresh.server_name = s->conf.server_name;
+	fresh.on_request = s->conf.on_request;
+	fresh.on_body_limit = s->conf.on_body_limit;
+	fresh.arg = s->conf.arg;
+	s->conf = fresh;
+	s->sweep_ms = sweep_period(&fresh);
+	if (uv_is_active((uv_handle_t *)&s->sweep))
+		uv_timer_start(&s->sweep, on_sweep, s->sweep_ms, s->sweep_ms);
+	return E_OK;
+}
+
 void http_server_unlisten(struct http_server *s, struct listener *listener)
 {
 	for (struct http_listen *l = s->listens; l != NULL; l = l->next)

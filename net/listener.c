@@ -11,8 +11,10 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BACKLOG = 4096, ADDRESS_TEXT_MAX = 64 };
 
@@ -243,18 +245,59 @@ static int reuse_port(struct listener *l, struct error *err)
 	return E_OK;
 }
 
+static bool socket_set(int fd, int level, int option)
+{
+	int on = 1;
+	return setsockopt(fd, level, option, &on, sizeof(on)) == 0;
+}
+
+int listener_socket(int *ret, const struct sockaddr *at, bool join, struct sockaddr_storage *bound,
+		    struct error *err)
+{
+	char text[ADDRESS_TEXT_MAX];
+	socklen_t len = at->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+	socklen_t bound_len = sizeof(*bound);
+	address_format(text, at);
+	int fd = socket(at->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && socket_set(fd, SOL_SOCKET, SO_REUSEADDR) &&
+	    (!join || socket_set(fd, SOL_SOCKET, SO_REUSEPORT)) &&
+	    (at->sa_family != AF_INET6 || socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY)) && bind(fd, at, len) == 0 &&
+	    socket_set(fd, SOL_SOCKET, SO_REUSEPORT) && listen(fd, BACKLOG) == 0 && getsockname(fd, (struct sockaddr *)bound, &bound_len) == 0) {
+		*ret = fd;
+		return E_OK;
+	}
+	int errnum = errno;
+	if (fd >= 0)
+		close(fd);
+	if (errnum == EADDRINUSE)
+		return error_set(err, E_EXISTS, "%s: address already in use", text);
+	return error_set_errno(err, errnum, "cannot listen on %s", text);
+}
+
+static void given_close(const struct listener_conf *conf)
+{
+	if (conf->has_fd)
+		close(conf->fd);
+}
+
 static int listener_bind(struct listener *l, const struct sockaddr *at, struct error *err)
 {
 	char text[ADDRESS_TEXT_MAX];
 	unsigned backlog = l->conf.backlog ? l->conf.backlog : BACKLOG;
 	int name_len = sizeof(l->at), rc;
 	address_format(text, at);
-	if (l->conf.reuse_port) {
+	if (l->conf.reuse_port && !l->conf.has_fd) {
 		rc = reuse_port(l, err);
 		if (rc < 0)
 			return rc;
 	}
-	rc = uv_tcp_bind(&l->tcp, at, at->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
+	if (l->conf.has_fd) {
+		rc = uv_tcp_open(&l->tcp, l->conf.fd);
+		if (rc < 0)
+			given_close(&l->conf);
+	} else {
+		rc = uv_tcp_bind(&l->tcp, at, at->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
+	}
 	if (rc == 0)
 		rc = uv_listen((uv_stream_t *)&l->tcp, (int)backlog, on_connection);
 	if (rc == 0)
@@ -270,16 +313,21 @@ int listener_open(struct listener **ret, uv_loop_t *loop, const struct sockaddr 
 		  const struct listener_conf *conf, const struct listener_owner *owner,
 		  struct error *err)
 {
-	if (at->sa_family != AF_INET && at->sa_family != AF_INET6)
+	if (at->sa_family != AF_INET && at->sa_family != AF_INET6) {
+		given_close(conf);
 		return error_set(err, E_INVALID, "listen: address family %d", at->sa_family);
+	}
 	struct listener *l = mem_zalloc(1, sizeof(*l));
-	if (l == NULL)
+	if (l == NULL) {
+		given_close(conf);
 		return error_set(err, E_NOMEM, "listen: no memory");
+	}
 	l->conf = *conf;
 	l->owner = *owner;
 	map_init(&l->peers, peer_equal);
-	int rc = uv_tcp_init_ex(loop, &l->tcp, at->sa_family);
+	int rc = uv_tcp_init_ex(loop, &l->tcp, conf->has_fd ? AF_UNSPEC : at->sa_family);
 	if (rc < 0) {
+		given_close(conf);
 		map_done(&l->peers);
 		mem_free(l);
 		return error_set_errno(err, -rc, "listen: no socket");
@@ -302,6 +350,11 @@ const struct sockaddr *listener_address(const struct listener *l)
 uint16_t listener_port(const struct listener *l)
 {
 	return ntohs(l->at.any.sa_family == AF_INET6 ? l->at.v6.sin6_port : l->at.v4.sin_port);
+}
+
+void listener_set_per_peer(struct listener *l, unsigned conns_per_peer)
+{
+	l->conf.conns_per_peer = conns_per_peer;
 }
 
 const struct listener_counts *listener_counts(const struct listener *l)

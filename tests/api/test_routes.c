@@ -2,6 +2,7 @@
 #include "tests/base/unit.h"
 
 #include "api/handlers.h"
+#include "api/doors.h"
 #include "api/routes.h"
 
 /* Every path of Nacos that the references name, 1.x to 3.x, naming, config, access, core and console. */
@@ -338,6 +339,31 @@ static void near_misses_come_best_first(void **state)
 	}
 }
 
+static bool passes(unsigned method, const char *path, enum door_kind kind)
+{
+	unsigned allowed;
+	const struct route *row = find(method, path, &allowed);
+	assert_non_null(row);
+	return route_is_for(row, kind);
+}
+
+static void operators_and_clients_have_doors_of_their_own(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < route_count(); i++) /* no row is shut in everywhere */
+		assert_true(route_is_for(route_at(i), DOOR_PUBLIC) || route_is_for(route_at(i), DOOR_OPERATOR));
+	assert_false(passes(M_GET, "/metrics", DOOR_PUBLIC));
+	assert_false(passes(M_PUT, "/v1/ns/operator/switches", DOOR_PUBLIC));
+	assert_false(passes(M_PUT, "/muster/v1/log", DOOR_PUBLIC));
+	assert_true(passes(M_PUT, "/muster/v1/log", DOOR_OPERATOR));
+	assert_false(passes(M_POST, "/v1/ns/instance", DOOR_OPERATOR));
+	assert_true(passes(M_POST, "/v1/ns/instance", DOOR_PUBLIC));
+	/* SDKs take a server for down that does not answer these. */
+	assert_true(passes(M_GET, "/v1/ns/operator/metrics", DOOR_PUBLIC));
+	assert_true(passes(M_GET, "/v3/admin/core/state/liveness", DOOR_PUBLIC));
+	assert_true(passes(M_GET, "/v1/console/health/readiness", DOOR_PUBLIC));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +374,7 @@ int main(void)
 		cmocka_unit_test(a_wrong_method_says_which_are_right),
 		cmocka_unit_test(a_star_takes_what_follows_and_nothing_before),
 		cmocka_unit_test(near_misses_come_best_first),
+		cmocka_unit_test(operators_and_clients_have_doors_of_their_own),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
