@@ -198,10 +198,24 @@ static const char *peer_text(struct request *r)
 	return to;
 }
 
+/* What a publisher says of itself, and what an operator says of others. */
+static enum command_cause cause_of(enum command_kind kind)
+{
+	switch (kind) {
+	case CMD_INSTANCE_REGISTER:
+	case CMD_INSTANCE_DEREGISTER:
+		return CAUSE_API;
+	case CMD_INSTANCE_BEAT:
+		return CAUSE_BEAT;
+	default:
+		return CAUSE_OPERATOR;
+	}
+}
+
 void request_command(struct request *r, enum command_kind kind)
 {
 	command_init(&r->cmd, kind);
-	r->cmd.cause = CAUSE_API;
+	r->cmd.cause = cause_of(kind);
 	r->cmd.remote = peer_text(r);
 }
 

@@ -39,6 +39,7 @@ struct server {
 	struct api *api;
 	struct beats *beats;
 	struct prober *prober;
+	struct change_log *changes;
 	_Atomic(const char *) missing; /* what is not there yet; NULL: ready */
 	bool stopping;
 	uint64_t started_ns;
@@ -63,14 +64,25 @@ static const char *server_missing(void *arg)
 }
 
 /* ---- the way down, step by step; each begins the next */
+static void on_changes_written(void *arg)
+{
+	struct server *s = arg;
+
+	s->changes = NULL;
+	uv_close((uv_handle_t *)&s->term, NULL);
+	uv_close((uv_handle_t *)&s->interrupt, NULL);
+	uv_close((uv_handle_t *)&s->tick, NULL);
+}
+
 static void on_desk_closed(void *arg)
 {
 	struct server *s = arg;
 
 	s->desk = NULL;
-	uv_close((uv_handle_t *)&s->term, NULL);
-	uv_close((uv_handle_t *)&s->interrupt, NULL);
-	uv_close((uv_handle_t *)&s->tick, NULL);
+	if (s->changes != NULL)
+		change_log_close(s->changes, on_changes_written, s);
+	else
+		on_changes_written(s);
 }
 
 static void on_beats_closed(void *arg)
@@ -240,6 +252,13 @@ static int server_watchers(struct server *s)
 	if (rc < 0)
 		return rc;
 	watcher = prober_watcher(s->prober);
+	rc = desk_watch(s->desk, &watcher);
+	if (rc < 0 || s->conf->changes.path == NULL)
+		return rc;
+	rc = change_log_open(&s->changes, &s->loop, &s->conf->changes, &s->error);
+	if (rc < 0)
+		return rc;
+	watcher = change_log_watcher(s->changes);
 	return desk_watch(s->desk, &watcher);
 }
 

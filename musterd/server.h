@@ -7,6 +7,7 @@
 #include "dnsd/dns_server.h"
 #include "health/beats.h"
 #include "health/prober.h"
+#include "musterd/change_log.h"
 #include "registry/desk.h"
 #include "zones/zone_set.h"
 
@@ -18,6 +19,7 @@ struct server_conf {
 	struct api_conf api;
 	struct beats_conf beats;
 	struct prober_conf prober;
+	struct change_log_conf changes;
 };
 
 /* Runs until SIGTERM or SIGINT, then stops in order. 0, or the error that kept it from serving. */

@@ -104,6 +104,9 @@ struct settings {
 	struct {
 		enum log_level level;
 		enum log_format format;
+		const char *changes; /* a path, or "off" */
+		unsigned changes_rate, changes_files;
+		size_t changes_size;
 	} log;
 	struct {
 		unsigned instances, services, instances_per_service, namespaces, metadata_bytes, inbox;

@@ -102,6 +102,15 @@ const struct setting settings_table[] = {
 
 	{ "log", "level", SETTING_CHOICE, AT(log.level), "info", 0, 0, levels, "Least level that is written." },
 	{ "log", "format", SETTING_CHOICE, AT(log.format), "text", 0, 0, formats, "Lines of text or of JSON." },
+	{ "log", "changes", SETTING_TEXT, AT(log.changes), "changes.log", 1, 0, NULL,
+	  "File with one line of JSON for each change of the registry, in server.data_dir unless it begins with a slash; "
+	  "off: none." },
+	{ "log", "changes_rate", SETTING_COUNT, AT(log.changes_rate), "2000", 0, 10000000, NULL,
+	  "Lines a second about instances in the change log; what is over it is counted. 0: every change has its line." },
+	{ "log", "changes_size", SETTING_SIZE, AT(log.changes_size), "64MiB", 4 * KIB, 65536 * MIB, NULL,
+	  "A change log of this size is rotated." },
+	{ "log", "changes_files", SETTING_COUNT, AT(log.changes_files), "4", 1, 1000, NULL,
+	  "Change logs that are kept, the one being written included." },
 
 	{ "limits", "instances", SETTING_COUNT, AT(limits.instances), "2000000", 1, 100000000, NULL,
 	  "Instances of all services." },

@@ -80,20 +80,30 @@ static void wire_api(struct api_conf *to, const struct settings *s)
 	to->encoding_cache = s->limits.encoding_cache;
 }
 
+/* @name in the data directory, or as it is when it says where it lies. Heap; NULL: no memory. */
+static char *data_path(const struct settings *s, const char *name)
+{
+	bool whole = name[0] == '/';
+	size_t size = strlen(s->server.data_dir) + strlen(name) + 2;
+	char *path = mem_alloc(size);
+
+	if (path != NULL)
+		snprintf(path, size, "%s%s%s", whole ? "" : s->server.data_dir, whole ? "" : "/", name);
+	return path;
+}
+
 int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 {
-	static const char warm[] = "/warm.db";
-	size_t dir_len = strlen(s->server.data_dir);
+	bool changes = strcmp(s->log.changes, "off") != 0;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->zones = mem_zalloc(s->zone_count, sizeof(*ret->zones));
-	ret->warm_path = mem_alloc(dir_len + sizeof(warm));
-	if (ret->zones == NULL || ret->warm_path == NULL) {
+	ret->warm_path = data_path(s, "warm.db");
+	ret->changes_path = changes ? data_path(s, s->log.changes) : NULL;
+	if (ret->zones == NULL || ret->warm_path == NULL || (changes && ret->changes_path == NULL)) {
 		wiring_done(ret);
 		return error_set(err, E_NOMEM, "settings: no memory");
 	}
-	memcpy(ret->warm_path, s->server.data_dir, dir_len);
-	memcpy(ret->warm_path + dir_len, warm, sizeof(warm));
 	for (size_t i = 0; i < s->zone_count; i++)
 		ret->zones[i] = s->zones[i].conf;
 	ret->conf.data_dir = s->server.data_dir;
@@ -105,6 +115,10 @@ int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 	ret->conf.beats.floor_hold_ms = FLOOR_HOLD_MS;
 	ret->conf.prober.probe_rate = s->health.probe_rate;
 	ret->conf.prober.in_flight = s->health.probes_in_flight;
+	ret->conf.changes.path = ret->changes_path;
+	ret->conf.changes.rate = s->log.changes_rate;
+	ret->conf.changes.size = s->log.changes_size;
+	ret->conf.changes.files = s->log.changes_files;
 	return E_OK;
 }
 
@@ -112,6 +126,7 @@ void wiring_done(struct wiring *w)
 {
 	mem_free(w->zones);
 	mem_free(w->warm_path);
+	mem_free(w->changes_path);
 	w->zones = NULL;
-	w->warm_path = NULL;
+	w->warm_path = w->changes_path = NULL;
 }

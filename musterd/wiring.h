@@ -8,7 +8,7 @@
 struct wiring {
 	struct server_conf conf;
 	struct zone_conf *zones; /* heap; the rest is borrowed from the settings */
-	char *warm_path;
+	char *warm_path, *changes_path; /* NULL: off */
 };
 
 /* @settings are borrowed until wiring_done(). E_NOMEM. */

@@ -106,7 +106,7 @@ struct registry {
 	struct service *empty, *empty_last;
 	struct overlay *gone, *gone_last;
 	struct registry_watcher watchers[WATCHERS_MAX];
-	unsigned watcher_count;
+	unsigned watcher_count, change_watchers;
 	bool loading; /* limits do not apply to what was acknowledged before */
 	uint64_t next_id;
 	int64_t last_ref_offset; /* last_ref_ms = number + this */
@@ -229,6 +229,7 @@ bool namespace_created(const struct namespace *ns); /* by someone, not implicitl
 /* Makes or renames (plan: namespace_new, then namespace_take, which cannot fail). */
 struct namespace *namespace_new(struct registry *r, const char *id, const char *name, const char *description);
 void namespace_free(struct namespace *ns);
+void namespace_row_of(struct namespace_row *to, const struct namespace *ns);
 int namespace_reserve(struct registry *r, struct namespace *fresh); /* room for it; E_NOMEM */
 void namespace_unreserve(struct registry *r, struct namespace *fresh);
 void namespace_take(struct registry *r, struct namespace *fresh);
@@ -272,6 +273,7 @@ struct plan {
 	struct namespace *ns, *ns_gone;
 	struct switches *switches;
 	int64_t now_ms;
+	uint64_t number; /* of its application, with the base */
 };
 /* @now_ms: clock_ms(). Fills cmd->beat_ms and cmd->unknown. On failure nothing is held. */
 void plan_init(struct plan *p, struct command *cmd, int64_t now_ms);

@@ -458,6 +458,7 @@ int desk_watch(struct desk *d, const struct registry_watcher *watcher)
 	if (r->watcher_count == WATCHERS_MAX)
 		return E_LIMIT;
 	r->watchers[r->watcher_count++] = *watcher;
+	r->change_watchers += watcher->on_change != NULL;
 	return E_OK;
 }
 

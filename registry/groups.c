@@ -195,7 +195,7 @@ static void namespace_release(struct registry *r, struct namespace *ns)
 	namespace_free(ns);
 }
 
-static void row_of(struct namespace_row *to, const struct namespace *ns)
+void namespace_row_of(struct namespace_row *to, const struct namespace *ns)
 {
 	to->id = ns->id;
 	to->name = ns->name;
@@ -214,7 +214,7 @@ size_t registry_namespaces(struct registry *r, size_t from, size_t max, struct n
 		ret[n++] = (struct namespace_row){ "public", "public", "", 0,
 						   reserved == NULL ? 0 : reserved->services };
 	for (size_t i = from == 0 ? 1 : from; i < total && n < max; i++)
-		row_of(&ret[n++], r->listed_namespaces[i - 1]);
+		namespace_row_of(&ret[n++], r->listed_namespaces[i - 1]);
 	*ret_count = n;
 	return total;
 }
