@@ -52,6 +52,7 @@ class Server:
         self.flags.update({k.replace("_", ".", 1): v for k, v in flags.items()})
         self.zones = []
         self.program = MUSTERD
+        self.env = {}  # besides ours
         self.process = None
         self.log_path = os.path.join(self.dir, "log")
         self.connection = None
@@ -71,7 +72,8 @@ class Server:
         if os.path.exists(ports):
             os.unlink(ports)
         self.log = open(self.log_path, "ab")
-        self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                        env={**os.environ, **self.env})
         if wait:
             self.wait_ready()
         return self
