@@ -3,7 +3,7 @@
  * A turn, within one iteration of the loop: the inbox delivers commands and the store reports commits (poll
  * phase) > every one is applied at once, or waits > on_turn_end (check phase): services that are due are
  * published, watchers first > completions go out, one list per inbox > garbage is handed on. A service that was
- * costly to publish waits for its time, its completions with it; a timer comes back for it.
+ * costly to publish waits for its time, its completions with it; a timer comes back for it in a turn of its own.
  *
  * End: desk_close > the inbox is closed and empty > nothing durable is under way and everything is published >
  * the store is closed > the warm copy is written > the reaper is closed > handles are closed > the desk is
@@ -283,9 +283,10 @@ static void publish(struct desk *d)
 	uv_timer_start(&d->pace_timer, on_pace_timer, wait_ns / 1000000 + 1, 0);
 }
 
+/* A turn of its own: the poll phase comes before the check phase, and may find nothing to wake it for long. */
 void on_pace_timer(uv_timer_t *timer)
 {
-	(void)timer; /* the check phase of this iteration publishes */
+	desk_turn(timer->data);
 }
 
 static void tell_turn(struct desk *d)
@@ -407,6 +408,7 @@ void on_sweep_timer(uv_timer_t *timer)
 
 	d->now_ms = clock_ms();
 	desk_sweep(d);
+	desk_turn(d); /* as on_pace_timer */
 }
 
 void on_warm_timer(uv_timer_t *timer)
