@@ -16,11 +16,11 @@ command -v clang >/dev/null || die "clang is missing: apt-get install clang"
 mkdir -p "$dir/found"
 dir=$(cd "$dir" && pwd)
 
-# What a target does per input differs a hundredfold: two connections over loopback, or one look at some bytes.
+# What a target does per input differs a thousandfold: connections over loopback, some bytes in each piece, or one look at them.
 share() {
 	case $1 in
 	fuzz_dns_packet | fuzz_question) echo "$runs";;
-	fuzz_http1) echo "$((runs / 100 + 1))";;
+	fuzz_http1) echo "$((runs / 1000 + 1))";;
 	*) echo "$((runs / 10 + 1))";;
 	esac
 }
