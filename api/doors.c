@@ -167,16 +167,18 @@ static struct door_news *news_new(const struct api_conf *conf)
 	return n;
 }
 
+void door_news_discard(struct door_news *news)
+{
+	for (size_t i = 0; news != NULL && i < DOORS_MAX; i++)
+		if (news->fd[i] >= 0)
+			close(news->fd[i]);
+	mem_free(news);
+}
+
 void api_abandon(struct api_change *c)
 {
-	if (c == NULL)
-		return;
-	for (unsigned t = 0; t < c->thread_count; t++) {
-		for (size_t i = 0; c->news[t] != NULL && i < DOORS_MAX; i++)
-			if (c->news[t]->fd[i] >= 0)
-				close(c->news[t]->fd[i]);
-		mem_free(c->news[t]);
-	}
+	for (unsigned t = 0; c != NULL && t < c->thread_count; t++)
+		door_news_discard(c->news[t]);
 	mem_free(c);
 }
 

@@ -38,6 +38,8 @@ struct io;
  * E_NOMEM, E_IO: one could not be served; the others are. */
 int io_take_doors(struct io *io, struct door_news *news, struct error *err);
 
+void door_news_discard(struct door_news *news); /* the thread ends: it takes no more */
+
 /* Where a route is answered when operators have doors of their own. */
 bool route_is_for(const struct route *row, enum door_kind kind);
 struct request;

@@ -286,7 +286,9 @@ static void on_news(void *arg, struct inbox_message *first, unsigned count)
 	for (struct inbox_message *m = first, *next; m != NULL; m = next) {
 		struct error err;
 		next = m->next;
-		if (io_take_doors(io, (struct door_news *)m, &err) < 0)
+		if (io->draining)
+			door_news_discard((struct door_news *)m);
+		else if (io_take_doors(io, (struct door_news *)m, &err) < 0)
 			log_error("http", "an address is not served: %s", err.text);
 	}
 }

@@ -207,3 +207,15 @@ void log_line(enum log_level level, const char *area, const char *format, ...)
 	va_end(args);
 	write_line(level, area, text);
 }
+
+void log_each(enum log_level level, const char *area, const char *format, ...)
+{
+	char text[TEXT_MAX_LEN];
+	va_list args;
+	if (!log_wants(level))
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	write_line(level, area, text);
+}

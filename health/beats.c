@@ -334,6 +334,11 @@ int beats_start(struct beats **ret, uv_loop_t *loop, struct desk *desk, const st
 	return E_OK;
 }
 
+void beats_set_floor(struct beats *b, unsigned percent)
+{
+	b->floor.percent = percent;
+}
+
 void beats_close(struct beats *b, void (*on_closed)(void *arg), void *arg)
 {
 	assert(!b->closing);

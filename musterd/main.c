@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "musterd/archive.h"
 #include "musterd/data_dir.h"
+#include "musterd/reload.h"
 #include "musterd/wiring.h"
 
 #include <signal.h>
@@ -67,8 +68,10 @@ static int settle(const struct settings *s, struct error *err)
 	return rc;
 }
 
-static int serve(const struct settings *s)
+static int serve(const struct settings *s, int argc, char **argv)
 {
+	struct reload_source source = { s, argc, argv, environ };
+	struct reload *reload = NULL;
 	struct wiring wiring;
 	struct error err = { .code = E_OK };
 
@@ -79,7 +82,13 @@ static int serve(const struct settings *s)
 	if (rc == E_OK)
 		rc = wiring_make(&wiring, s, &err);
 	if (rc == E_OK) {
-		rc = server_run(&wiring.conf, &err);
+		rc = reload_new(&reload, &source);
+		if (rc < 0)
+			error_set(&err, rc, "settings: no memory");
+		wiring.conf.reload = reload;
+		if (rc == E_OK)
+			rc = server_run(&wiring.conf, &err);
+		reload_free(reload);
 		wiring_done(&wiring);
 	}
 	if (rc < 0)
@@ -87,7 +96,7 @@ static int serve(const struct settings *s)
 	return rc < 0 ? EXIT_FAILED : EXIT_SERVED;
 }
 
-static int run_task(const struct settings *s)
+static int run_task(const struct settings *s, int argc, char **argv)
 {
 	switch (s->task) {
 	case SETTINGS_CHECK:
@@ -109,7 +118,7 @@ static int run_task(const struct settings *s)
 	case SETTINGS_SERVE:
 		break;
 	}
-	return serve(s);
+	return serve(s, argc, argv);
 }
 
 int main(int argc, char **argv)
@@ -125,7 +134,7 @@ int main(int argc, char **argv)
 		fputs(rc == E_NOMEM ? "musterd: no memory\n" : errors.lines.at, stderr);
 		status = EXIT_SETTINGS;
 	} else {
-		status = run_task(&settings);
+		status = run_task(&settings, argc, argv);
 	}
 	settings_errors_done(&errors);
 	settings_done(&settings);

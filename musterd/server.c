@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "musterd/port_holder.h"
 #include "musterd/ports.h"
+#include "musterd/reload.h"
 #include "store/key.h"
 #include "store/lock.h"
 
@@ -29,7 +30,7 @@ enum { TICK_MS = 100 };
 struct server {
 	const struct server_conf *conf;
 	uv_loop_t loop;
-	uv_signal_t term, interrupt;
+	uv_signal_t term, interrupt, hangup;
 	uv_timer_t tick;
 	bool handles_open;
 	struct lock *lock;
@@ -41,7 +42,7 @@ struct server {
 	struct prober *prober;
 	struct change_log *changes;
 	_Atomic(const char *) missing; /* what is not there yet; NULL: ready */
-	bool stopping;
+	bool stopping, reload_wanted; /* asked for before everything was there */
 	uint64_t started_ns;
 	int rc; /* of a start that failed */
 	struct error error;
@@ -71,6 +72,7 @@ static void on_changes_written(void *arg)
 	s->changes = NULL;
 	uv_close((uv_handle_t *)&s->term, NULL);
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
+	uv_close((uv_handle_t *)&s->hangup, NULL);
 	uv_close((uv_handle_t *)&s->tick, NULL);
 }
 
@@ -141,6 +143,15 @@ static void on_tick(uv_timer_t *timer)
 	zone_set_tick(s->zones, clock_wall_ms());
 }
 
+/* What is bound, and ports.json with it. */
+static int server_addresses(struct server *s, struct bound_addresses *bound)
+{
+	bound->dns_count = dns_server_addresses(s->dns, bound->dns, 64);
+	bound->http_count = api_addresses(s->api, false, bound->http, 16);
+	bound->operator_count = api_addresses(s->api, true, bound->operator, 16);
+	return ports_write(s->conf->data_dir, bound, &s->error);
+}
+
 static int server_bind(struct server *s, struct bound_addresses *bound)
 {
 	struct dns_server_conf dns = s->conf->dns;
@@ -154,15 +165,14 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 			bound->dns[i] = dns.listens[i].addr;
 		return port_holder_explain(&s->error, rc, bound->dns, dns.listen_count);
 	}
-	bound->dns_count = dns_server_addresses(s->dns, bound->dns, 64);
+	api.allowed = reload_allows;
+	api.allowed_arg = s->conf->reload;
 	api.not_ready = server_missing;
 	api.not_ready_arg = s;
 	rc = api_start(&s->api, s->desk, &api, &s->error);
 	if (rc < 0)
 		return port_holder_explain(&s->error, rc, api.listens, api.listen_count);
-	bound->http_count = api_addresses(s->api, false, bound->http, 16);
-	bound->operator_count = api_addresses(s->api, true, bound->operator, 16);
-	return ports_write(s->conf->data_dir, bound, &s->error);
+	return server_addresses(s, bound);
 }
 
 static void say_ready(struct server *s, const struct bound_addresses *bound)
@@ -189,6 +199,33 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 	tell_system("READY=1");
 }
 
+/* systemd waits for the second line before it takes the reload for done. */
+static void server_reload(struct server *s)
+{
+	struct bound_addresses bound = { .dns_count = 0 };
+	struct reload_parts parts = { s->desk, s->dns, s->api, s->beats };
+	char state[64];
+
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(clock_ns() / 1000));
+	tell_system(state);
+	if (reload_run(s->conf->reload, &parts) && server_addresses(s, &bound) < 0)
+		log_error("server", "%s", s->error.text);
+	tell_system("READY=1");
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+	struct server *s = handle->data;
+
+	(void)number;
+	if (s->stopping)
+		return;
+	if (s->api == NULL)
+		s->reload_wanted = true;
+	else
+		server_reload(s);
+}
+
 static void on_ready(void *arg)
 {
 	struct server *s = arg;
@@ -204,6 +241,8 @@ static void on_ready(void *arg)
 	}
 	atomic_store(&s->missing, NULL);
 	say_ready(s, &bound);
+	if (s->reload_wanted)
+		server_reload(s);
 }
 
 static void on_store_state(void *arg, enum store_state state, const char *reason)
@@ -224,10 +263,12 @@ static int server_handles(struct server *s)
 {
 	uv_signal_init(&s->loop, &s->term);
 	uv_signal_init(&s->loop, &s->interrupt);
+	uv_signal_init(&s->loop, &s->hangup);
 	uv_timer_init(&s->loop, &s->tick);
-	s->term.data = s->interrupt.data = s->tick.data = s;
+	s->term.data = s->interrupt.data = s->hangup.data = s->tick.data = s;
 	uv_signal_start(&s->term, on_signal, SIGTERM);
 	uv_signal_start(&s->interrupt, on_signal, SIGINT);
+	uv_signal_start(&s->hangup, on_hangup, SIGHUP);
 	return uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
 }
 

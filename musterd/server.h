@@ -11,7 +11,9 @@
 #include "registry/desk.h"
 #include "zones/zone_set.h"
 
+struct reload;
 struct server_conf {
+	struct reload *reload; /* reads the settings again on SIGHUP, and knows which peers are allowed */
 	const char *data_dir;
 	struct desk_conf desk; /* its callbacks are filled in here */
 	struct zone_set_conf zones;

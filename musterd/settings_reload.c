@@ -4,8 +4,25 @@
 
 /* What is in force as soon as the file was read again; all else after a restart. */
 static const char *const reloadable[][2] = {
+	{ "dns", "listen" },
+	{ "http", "listen" },
+	{ "http", "operator_listen" },
+	{ "http", "allow" },
+	{ "http", "max_header" },
+	{ "http", "max_body" },
+	{ "http", "idle_timeout" },
+	{ "http", "header_timeout" },
+	{ "http", "connections" },
+	{ "http", "connections_per_address" },
+	{ "registry", "floor_percent" },
+	{ "registry", "clean_empty" },
 	{ "log", "level" },
 	{ "log", "format" },
+	{ "limits", "instances" },
+	{ "limits", "services" },
+	{ "limits", "instances_per_service" },
+	{ "limits", "namespaces" },
+	{ "limits", "metadata_bytes" },
 };
 
 bool setting_reloads(const struct setting *row)

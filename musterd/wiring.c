@@ -11,20 +11,20 @@ _Static_assert(sizeof(struct dns_listen) == sizeof(struct sockaddr_storage),
 
 enum { TTL_APEX_SEC = 3600, TTL_VERSION_SEC = 28800, FLOOR_HOLD_MS = 60000, TCP_MESSAGE_MS = 2000 };
 
-static bool peer_allowed(void *arg, const struct sockaddr *peer)
+void wiring_registry(struct registry_conf *to, const struct settings *s)
 {
-	return settings_allows(arg, peer);
+	to->namespaces_max = s->limits.namespaces;
+	to->services_max = s->limits.services;
+	to->instances_max = s->limits.instances;
+	to->instances_per_service_max = s->limits.instances_per_service;
+	to->metadata_max = s->limits.metadata_bytes;
+	to->clean_empty_ms = s->registry.clean_empty_ms;
+	to->expire_instances = s->registry.expire_instances;
 }
 
 static void wire_desk(struct desk_conf *to, const struct settings *s, const char *warm_path)
 {
-	to->registry.namespaces_max = s->limits.namespaces;
-	to->registry.services_max = s->limits.services;
-	to->registry.instances_max = s->limits.instances;
-	to->registry.instances_per_service_max = s->limits.instances_per_service;
-	to->registry.metadata_max = s->limits.metadata_bytes;
-	to->registry.clean_empty_ms = s->registry.clean_empty_ms;
-	to->registry.expire_instances = s->registry.expire_instances;
+	wiring_registry(&to->registry, s);
 	to->store.url = s->store.url;
 	to->store.data_dir = s->server.data_dir;
 	to->warm_path = warm_path;
@@ -62,15 +62,13 @@ static void wire_dns(struct dns_server_conf *to, const struct settings *s)
 	to->tcp_per_prefix = s->dns.tcp_per_prefix;
 }
 
-static void wire_api(struct api_conf *to, const struct settings *s)
+void wiring_api(struct api_conf *to, const struct settings *s)
 {
 	to->listens = (const struct sockaddr_storage *)s->http.listen.at;
 	to->listen_count = s->http.listen.count;
 	to->operator_listens = (const struct sockaddr_storage *)s->http.operator_listen.at;
 	to->operator_count = s->http.operator_listen.count;
 	to->io_threads = s->server.io_threads;
-	to->allowed = peer_allowed;
-	to->allowed_arg = (void *)(uintptr_t)s;
 	to->max_header = (uint32_t)s->http.max_header;
 	to->max_body = (uint32_t)s->http.max_body;
 	to->idle_ms = s->http.idle_timeout_ms;
@@ -110,7 +108,7 @@ int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 	wire_desk(&ret->conf.desk, s, ret->warm_path);
 	wire_zones(&ret->conf.zones, s, ret->zones);
 	wire_dns(&ret->conf.dns, s);
-	wire_api(&ret->conf.api, s);
+	wiring_api(&ret->conf.api, s);
 	ret->conf.beats.floor_percent = s->registry.floor_percent;
 	ret->conf.beats.floor_hold_ms = FLOOR_HOLD_MS;
 	ret->conf.prober.probe_rate = s->health.probe_rate;

@@ -13,6 +13,9 @@ struct wiring {
 
 /* @settings are borrowed until wiring_done(). E_NOMEM. */
 int wiring_make(struct wiring *ret, const struct settings *settings, struct error *err);
+/* The parts of it that a reload sets again. */
+void wiring_api(struct api_conf *to, const struct settings *s);
+void wiring_registry(struct registry_conf *to, const struct settings *s);
 void wiring_done(struct wiring *w);
 
 #endif

@@ -46,6 +46,14 @@ failed:
 	return E_NOMEM;
 }
 
+void registry_set_limits(struct registry *r, const struct registry_conf *conf)
+{
+	bool expire = r->conf.expire_instances;
+
+	r->conf = *conf;
+	r->conf.expire_instances = expire; /* heartbeat deadlines were set by it */
+}
+
 void registry_use_reaper(struct registry *r, struct rcu_reaper *reaper)
 {
 	r->reaper = r->services.reaper = reaper;

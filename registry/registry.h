@@ -32,6 +32,9 @@ struct registry_watcher {
 	void *arg;
 };
 
+/* Limits from now on (a reload); what is over one already stays. Control thread. */
+void registry_set_limits(struct registry *r, const struct registry_conf *conf);
+
 struct registry_stats { /* any thread (atomics) */
 	uint64_t namespaces, services, instances, ephemeral, persistent, healthy, number;
 };
