@@ -122,16 +122,6 @@ static void answer_wrong_method(struct request *r, unsigned allowed)
 	reply_framework(r, 405, message, header);
 }
 
-void route_not_built(struct request *r)
-{
-	char message[256];
-	snprintf(message, sizeof(message),
-		 "not built in this release of Muster: %s /nacos%s is an API of Nacos that " PACKAGE_STRING
-		 " does not have yet",
-		 http_method_str(r->call->method), r->route->path);
-	reply_framework(r, 501, message, NULL);
-}
-
 /* Naming answers nothing before the registry is whole (an empty list would be a lie), or while an operator
  * holds it down. Operator and state routes always answer. */
 static bool gate_passes(struct request *r)
@@ -364,6 +354,7 @@ static int io_open(struct io *io, struct api *a, unsigned number, struct error *
 	io->api = a;
 	io->number = number;
 	text_init(&io->scratch);
+	cpu_meter_start(&io->cpu);
 	encodings_init(&io->encodings, a->conf.encoding_cache / a->io_count);
 	if (uv_loop_init(&io->loop) < 0) {
 		io->api = NULL;

@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "api/doors.h"
 #include "api/encodings.h"
+#include "api/machine.h"
 #include "api/request.h"
 
 struct api {
@@ -42,6 +43,7 @@ struct io {
 	struct inbox_message *first, *last; /* commands of this turn */
 	struct text scratch;
 	struct encodings encodings;
+	struct cpu_meter cpu;
 	bool draining;
 	int64_t now_ms; /* clock_ms() of this turn; 0: not asked yet */
 	unsigned requests[ROUTE_CLASSES][STATUS_CLASSES], durations[ROUTE_CLASSES]; /* metric cells */

@@ -2,6 +2,7 @@
  * (nacos-naming 2.10, 4.4; nacos-config 7.3, 7.4). */
 #include "api/handlers.h"
 #include "api/io.h"
+#include "api/members.h"
 #include "config.h"
 
 void api_state_liveness(struct request *r)
@@ -60,7 +61,7 @@ void api_state_server(struct request *r)
 {
 	struct text *t = answer_begin(r);
 	json_open(t, '{');
-	json_kv_str(t, "version", "2.5.1"); /* of Nacos: consoles and SDKs choose their calls by it */
+	json_kv_str(t, "version", NACOS_VERSION);
 	json_kv_str(t, "muster_version", PACKAGE_VERSION);
 	json_kv_str(t, "startup_mode", "standalone");
 	json_kv_str(t, "standalone_mode", "standalone");

@@ -80,6 +80,7 @@ struct command {
 		} ns;
 		struct {
 			const char *entry, *value;
+			bool passing; /* until the next start: it is not stored */
 		} set;
 		struct {
 			int (*run)(struct registry *r, void *arg, struct error *err);

@@ -267,7 +267,7 @@ int plan_namespace(struct registry *r, struct plan *p, struct error *err)
 int plan_switch(struct registry *r, struct plan *p, struct error *err)
 {
 	p->service = NULL;
-	p->durable = true;
+	p->durable = !p->cmd->set.passing;
 	p->switches = mem_alloc(sizeof(*p->switches));
 	if (p->switches == NULL)
 		return plan_no_memory(err);
