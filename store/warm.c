@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include <uv.h>
 #include <xxhash.h>
 
+enum { WARM_NICE = 10 /* whoever answers goes first */ };
 enum { WARM_APPLICATION_ID = 0x4d575231 }; /* "MWR1": another layout is another id, and thrown away */
 
 struct warm_row {
@@ -146,6 +148,7 @@ static void rows_take(struct warm *w, struct warm_row *rows)
 static void warm_main(void *arg)
 {
 	struct warm *w = arg;
+	setpriority(PRIO_PROCESS, 0, WARM_NICE); /* on Linux: of this thread */
 	for (bool stop = false; !stop;) {
 		uv_mutex_lock(&w->mutex);
 		while (w->slot == NULL && !w->stop)
