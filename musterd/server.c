@@ -172,7 +172,11 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 	rc = api_start(&s->api, s->desk, &api, &s->error);
 	if (rc < 0)
 		return port_holder_explain(&s->error, rc, api.listens, api.listen_count);
-	return server_addresses(s, bound);
+	rc = server_addresses(s, bound);
+	if (rc != E_FULL)
+		return rc;
+	log_error("server", "serving without it: %s", s->error.text); /* DNS matters more than a file for tools */
+	return E_OK;
 }
 
 static void say_ready(struct server *s, const struct bound_addresses *bound)
@@ -378,7 +382,7 @@ int server_run(const struct server_conf *conf, struct error *err)
 	snprintf(lock_path, sizeof(lock_path), "%s/lock", conf->data_dir);
 	rc = lock_take(&s.lock, lock_path, err);
 	if (rc < 0)
-		return rc;
+		return error_wrap(err, rc, "server.data_dir");
 	ports_remove(conf->data_dir);
 	uv_loop_init(&s.loop);
 	rcu_thread_start();

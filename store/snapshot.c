@@ -32,7 +32,7 @@ static int open_as(struct sqlite_file *f, const char *path, int flags, struct er
 	return E_OK;
 }
 
-/* A log needs a file for its index beside it, which a read-only directory refuses. Without a log (nobody
+/* A log needs a file for its index beside it, which a read-only directory or a full disk refuses. Without a log (nobody
  * writes there) the file alone is whole. */
 static int open_immutable(struct sqlite_file *f, const char *path, struct error *err)
 {
@@ -45,7 +45,7 @@ static int open_immutable(struct sqlite_file *f, const char *path, struct error 
 	snprintf(log, sizeof(log), "%s-wal", path);
 	if (stat(log, &st) == 0 && st.st_size > 0)
 		return error_set(err, E_FULL,
-				 "%s has a log that was not moved into it, and its directory is read-only: copy both files",
+				 "%s has a log that was not moved into it, and nothing can be written beside it: copy both files",
 				 path);
 	for (const char *c = path; *c != '\0'; c++)
 		at += (size_t)snprintf(uri + at, sizeof(uri) - at,
@@ -82,7 +82,7 @@ int snapshot_open(struct sqlite_file *f, const char *path, struct error *err)
 	if (rc < 0)
 		return rc;
 	rc = sqlite_schema_check(f, &found, err);
-	if (rc < 0 && rc != E_CONFLICT && read_only_place(path)) {
+	if (rc < 0 && rc != E_CONFLICT && (rc == E_FULL || read_only_place(path))) {
 		sqlite_file_close(f);
 		rc = open_immutable(f, path, err);
 		if (rc < 0)

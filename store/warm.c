@@ -1,8 +1,9 @@
 /* The warm copy. Control gathers changes in a map (a later put of a key replaces the earlier); a flush
  * turns the map into a list and leaves it in the hand-over slot, where the thread finds it. At most one
  * list lies in the slot and one is being written; while the slot is full the map keeps gathering. A list
- * that could not be written (disk full) stays with the thread and is tried again before the next one,
- * so a delete is never lost while the process lives.
+ * that could not be written (disk full) stays with the thread and is tried again at each flush; until that
+ * has gone well the map keeps what is new, once for each key, so that a long outage takes bounded memory and a
+ * delete is never lost while the process lives.
  *
  * WAL with synchronous=OFF: a kill leaves whole transactions, a power cut may tear the file. Every row
  * carries a checksum, and a file is read through once before anything of it is used. */
@@ -34,12 +35,13 @@ struct warm_row {
 struct warm {
 	/* control's */
 	struct map gathered;
+	bool ending; /* what is gathered is handed over also after a failure */
 
 	/* under the mutex */
 	uv_mutex_t mutex;
 	uv_cond_t cond, taken; /* there is something in the slot; it is empty */
 	struct warm_row *slot;
-	bool stop;
+	bool stop, again; /* again: try once more what could not be written */
 
 	/* the thread's; before it starts and after it has ended control's */
 	char *path;
@@ -49,6 +51,7 @@ struct warm {
 	uv_thread_t thread;
 
 	_Atomic uint64_t written, failed, pending;
+	atomic_bool failing; /* the last attempt to write has failed */
 };
 
 /* ---- rows */
@@ -135,6 +138,7 @@ static void rows_take(struct warm *w, struct warm_row *rows)
 		return;
 	uint64_t count;
 	int rc = rows_write(w, w->unwritten, &count);
+	atomic_store(&w->failing, rc != SQLITE_OK);
 	if (rc != SQLITE_OK) {
 		atomic_fetch_add_explicit(&w->failed, count, memory_order_relaxed);
 		return;
@@ -151,10 +155,11 @@ static void warm_main(void *arg)
 	setpriority(PRIO_PROCESS, 0, WARM_NICE); /* on Linux: of this thread */
 	for (bool stop = false; !stop;) {
 		uv_mutex_lock(&w->mutex);
-		while (w->slot == NULL && !w->stop)
+		while (w->slot == NULL && !w->stop && !w->again)
 			uv_cond_wait(&w->cond, &w->mutex);
 		struct warm_row *rows = w->slot;
 		w->slot = NULL;
+		w->again = false;
 		uv_cond_signal(&w->taken);
 		stop = w->stop && rows == NULL;
 		uv_mutex_unlock(&w->mutex);
@@ -362,20 +367,22 @@ static struct warm_row *gathered_take(struct warm *w)
 
 bool warm_flush(struct warm *w)
 {
-	if (w->gathered.count == 0)
+	bool failing = atomic_load(&w->failing), any = w->gathered.count > 0;
+	if (!any && !failing)
 		return true;
 	uv_mutex_lock(&w->mutex);
-	bool taken = w->slot == NULL;
-	if (taken) {
+	bool taken = any && w->slot == NULL && (!failing || w->ending);
+	if (taken)
 		w->slot = gathered_take(w);
-		uv_cond_signal(&w->cond);
-	}
+	w->again = failing;
+	uv_cond_signal(&w->cond);
 	uv_mutex_unlock(&w->mutex);
-	return taken;
+	return taken || !any;
 }
 
 void warm_wait(struct warm *w)
 {
+	w->ending = true;
 	uv_mutex_lock(&w->mutex);
 	while (w->slot != NULL)
 		uv_cond_wait(&w->taken, &w->mutex);

@@ -19,7 +19,8 @@ int warm_open(struct warm **ret, const char *path,
 /* A put, or with @value NULL a delete. Copied; gathered until warm_flush. E_NOMEM. */
 int warm_put(struct warm *w, const char *key, const char *value, size_t value_len);
 /* Hands what was gathered to the thread as one transaction; returns at once. If the thread still works
- * on the last but one batch this one keeps gathering, and the answer is false. Call about once a second, or
+ * on the last but one batch, or could not write the last one (it tries that again), this one keeps gathering, and
+ * the answer is false. Call about once a second, or
  * when warm_gathered() has grown to what shall lie in memory. */
 bool warm_flush(struct warm *w);
 size_t warm_gathered(const struct warm *w); /* entries */

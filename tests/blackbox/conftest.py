@@ -64,11 +64,15 @@ class Server:
     def arguments(self):
         return [self.program, f"--server.data_dir={self.data}"] + [f"--{k}={v}" for k, v in self.flags.items()] + self.zones
 
+    def see(self, name):
+        """A file of the data directory, as this process finds it."""
+        return os.path.join(self.data, name)
+
     def start(self, wait=True, **flags):
         self.flags.update({k.replace("_", ".", 1): v for k, v in flags.items()})
         if "server.user" not in self.flags:  # it makes the directory of another user itself
             os.makedirs(self.data, exist_ok=True)
-        ports = os.path.join(self.data, "ports.json")
+        ports = self.see("ports.json")
         if os.path.exists(ports):
             os.unlink(ports)
         self.log = open(self.log_path, "ab")
@@ -79,7 +83,7 @@ class Server:
         return self
 
     def wait_ready(self, limit=20):
-        ports = os.path.join(self.data, "ports.json")
+        ports = self.see("ports.json")
         end = time.monotonic() + limit * SLOW
         while not os.path.exists(ports):
             if self.process.poll() is not None:
