@@ -186,16 +186,18 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 
 	for (size_t i = 0; i < bound->dns_count; i++) {
 		bound_format(text, sizeof(text), &bound->dns[i]);
-		log_info("server", "DNS on %s", text);
+		log_each(LOG_INFO, "server", "DNS on %s", text);
 	}
 	for (size_t i = 0; i < bound->http_count; i++) {
 		bound_format(text, sizeof(text), &bound->http[i]);
-		log_info("server", "HTTP on %s", text);
+		log_each(LOG_INFO, "server", "HTTP on %s", text);
 	}
 	for (size_t i = 0; i < bound->operator_count; i++) {
 		bound_format(text, sizeof(text), &bound->operator[i]);
-		log_info("server", "HTTP for operators on %s", text);
+		log_each(LOG_INFO, "server", "HTTP for operators on %s", text);
 	}
+	log_info("server", "this registry stands alone: a second Muster in one server-addr list would be another registry, "
+			   "not a cluster");
 	registry_stats(desk_registry(s->desk), &stats);
 	log_info("server", "ready after %.0f ms: %llu services, %llu instances",
 		 (double)(clock_ns() - s->started_ns) / 1e6, (unsigned long long)stats.services,

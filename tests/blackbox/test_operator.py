@@ -82,3 +82,8 @@ def test_several_threads_serve_both_kinds_of_listener(make_server):
         server.connection = None
         assert server.get("/metrics").status == 403
         assert server.get("/nacos/v1/ns/operator/metrics").status == 200
+
+
+def test_the_start_says_that_two_servers_are_two_registries(make_server):
+    server = make_server().start()
+    assert "a second Muster in one server-addr list would be another registry, not a cluster" in server.log_text()
