@@ -16,7 +16,8 @@ route_fn api_catalog_service, api_catalog_instances, api_catalog_services;
 /* metadata.c */
 route_fn api_metadata_batch;
 /* service.c */
-route_fn api_service_create, api_service_update, api_service_delete, api_service_detail, api_service_list, api_selector_types;
+route_fn api_service_create, api_service_update, api_service_delete, api_service_detail, api_service_list, api_selector_types,
+    api_service_by_path;
 /* cluster.c */
 route_fn api_cluster_update;
 /* health.c */

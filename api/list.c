@@ -3,7 +3,6 @@
 #include "api/io.h"
 #include "api/shapes.h"
 #include "base/metrics.h"
-#include "net/form.h"
 #include "registry/failure.h"
 #include <string.h>
 
@@ -129,15 +128,7 @@ static char *statuses_key(struct request *r)
 {
 	if (request_is_v1(r))
 		return r->params.values[P_KEY].at;
-	const char *path = r->call->path.at, *slash = path;
-	for (size_t i = 0; i < r->call->path.len; i++)
-		if (path[i] == '/')
-			slash = path + i + 1;
-	size_t len = (size_t)(path + r->call->path.len - slash);
-	char *key = len > 0 ? arena_alloc(&r->call->arena, len + 1) : NULL;
-	if (key != NULL)
-		url_decode(key, slash, len, 0);
-	return key;
+	return request_last_segment(r);
 }
 
 /* [namespace##]group@@service */

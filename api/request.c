@@ -5,6 +5,7 @@
 #include "api/io.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "net/form.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <string.h>
@@ -172,6 +173,19 @@ int request_key(struct request *r, struct service_key *ret)
 		return error_set(&r->err, E_NOMEM, "no memory for the service name");
 	return name_normalise(ret, param_or(&r->params, P_NAMESPACE_ID, ""), param_or(&r->params, P_GROUP_NAME, ""),
 			      name, buf, &r->err);
+}
+
+char *request_last_segment(struct request *r)
+{
+	const char *path = r->call->path.at, *slash = path;
+	for (size_t i = 0; i < r->call->path.len; i++)
+		if (path[i] == '/')
+			slash = path + i + 1;
+	size_t len = (size_t)(path + r->call->path.len - slash);
+	char *to = len > 0 ? arena_alloc(&r->call->arena, len + 1) : NULL;
+	if (to != NULL)
+		url_decode(to, slash, len, 0);
+	return to;
 }
 
 /* The peer as text, for the change log. IPv4 is written here: it is on the way of every registration. */

@@ -54,6 +54,8 @@ void answer_end_bare(struct request *r);
 /* ---- commands */
 /* Sets up r->cmd with the key of serviceName, groupName, namespaceId. */
 int request_key(struct request *r, struct service_key *ret);
+/* What follows the last slash of the path, decoded, in the arena; NULL: nothing, or no memory. */
+char *request_last_segment(struct request *r);
 void request_command(struct request *r, enum command_kind kind);
 /* Hands it to the desk at the end of this loop turn; @finish runs when it has come back well, a failure
  * is answered through the table. NULL: reply_ok. */

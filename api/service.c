@@ -97,6 +97,26 @@ void api_service_detail(struct request *r)
 	reply_failure(r);
 }
 
+void api_service_by_path(struct request *r)
+{
+	char *name = request_last_segment(r);
+	if (name != NULL && utf8_valid(name, strlen(name)))
+		r->params.values[P_SERVICE_NAME] = (struct param_value){ name, (uint32_t)strlen(name) };
+	switch (r->call->method) {
+	case HTTP_POST:
+		api_service_create(r);
+		break;
+	case HTTP_PUT:
+		api_service_update(r);
+		break;
+	case HTTP_DELETE:
+		api_service_delete(r);
+		break;
+	default:
+		api_service_detail(r);
+	}
+}
+
 /* ---- list */
 
 enum { NAMES_MAX = 10000 /* of one page */ };

@@ -50,6 +50,16 @@ def test_v2_service_life(server):
         assert (reply.status, reply.json()["code"]) == (400, 21008)
 
 
+def test_the_paths_of_2_0_carry_the_name(server):
+    params = {"groupName": "g20", "protectThreshold": "0.5"}
+    assert server.call("POST", S2 + "/old%2Epath", params).json() == OK
+    assert server.get(S2 + "/old.path", groupName="g20").json()["data"]["protectThreshold"] == 0.5
+    assert server.call("PUT", S2 + "/old.path", {**params, "protectThreshold": "0.25"}).json() == OK
+    assert server.get(S2, serviceName="old.path", groupName="g20").json()["data"]["protectThreshold"] == 0.25
+    assert server.delete(S2 + "/old.path", groupName="g20").json() == OK
+    assert server.get(S2 + "/old.path", groupName="g20").json()["code"] == 21008
+
+
 def test_lists_page_through_bare_names(server):
     for n in range(7):
         server.post(S1, serviceName=f"page-{n}", namespaceId="pages")
