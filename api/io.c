@@ -226,6 +226,7 @@ static void on_server_closed(void *arg)
 	struct io *io = arg;
 	assert(io->first == NULL);
 	uv_close((uv_handle_t *)&io->check, NULL);
+	loop_watch_close(&io->watch);
 	inbox_close(io->inbox, NULL, NULL);
 	inbox_close(io->news, NULL, NULL);
 	io->inbox = io->news = NULL;
@@ -360,6 +361,7 @@ static int io_open(struct io *io, struct api *a, unsigned number, struct error *
 		io->api = NULL;
 		return error_set(err, E_NOMEM, "no event loop for HTTP");
 	}
+	loop_watch_open(&io->watch, &io->loop, "http");
 	uv_check_init(&io->loop, &io->check);
 	io->check.data = io;
 	uv_check_start(&io->check, on_check);
@@ -385,6 +387,7 @@ static void close_unstarted(struct io *io)
 	if (io->news != NULL)
 		inbox_close(io->news, NULL, NULL);
 	uv_close((uv_handle_t *)&io->check, NULL);
+	loop_watch_close(&io->watch);
 	uv_run(&io->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&io->loop);
 	encodings_done(&io->encodings);
@@ -394,6 +397,7 @@ static void close_unstarted(struct io *io)
 static void api_free(struct api *a)
 {
 	route_map_free(a->routes);
+	mem_free(a->counts);
 	mem_free(a->ios);
 	mem_free(a);
 }
@@ -413,7 +417,8 @@ static int api_new(struct api **ret, struct desk *desk, const struct api_conf *c
 		api_free(a);
 		return error_set(err, E_NOMEM, "no memory for HTTP");
 	}
-	int rc = route_map_new(&a->routes);
+	a->counts = api_counts_new();
+	int rc = a->counts == NULL ? E_NOMEM : route_map_new(&a->routes);
 	if (rc < 0) {
 		api_free(a);
 		return error_set(err, rc, "the table of routes cannot be indexed");

@@ -4,10 +4,12 @@
 #define API_IO_H
 
 #include "api/api.h"
+#include "api/counts.h"
 #include "api/doors.h"
 #include "api/encodings.h"
 #include "api/machine.h"
 #include "api/request.h"
+#include "base/loop_watch.h"
 
 struct api {
 	struct desk *desk;
@@ -15,6 +17,7 @@ struct api {
 	struct api_conf conf; /* without the listens */
 	struct doors doors; /* as bound; the control thread's */
 	struct route_map *routes;
+	struct api_counts *counts;
 	struct io *ios;
 	unsigned io_count;
 	/* stopping: on the control thread */
@@ -25,14 +28,13 @@ struct api {
 	bool stopped_open;
 };
 
-enum { STATUS_CLASSES = 6 }; /* 0xx is never used */
-
 struct io {
 	struct api *api;
 	unsigned number;
 	uv_thread_t thread;
 	bool thread_started;
 	uv_loop_t loop;
+	struct loop_watch watch;
 	uv_check_t check; /* after each poll: this turn's commands leave together */
 	struct http_server *server;
 	struct doors doors; /* this thread's copy */

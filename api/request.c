@@ -24,6 +24,7 @@ static void account(struct request *r, int status)
 	enum route_class class = r->route != NULL ? r->route->class : CLASS_UNKNOWN;
 	unsigned hundreds = (unsigned)status / 100;
 	metrics_add(r->io->requests[class][hundreds < STATUS_CLASSES ? hundreds : 5], 1);
+	api_count_answer(r->io->api->counts, r->route, hundreds < STATUS_CLASSES ? hundreds : 5);
 	metrics_observe(r->io->durations[class], (double)(clock_ns() - r->started_ns) * 1e-9);
 }
 
@@ -92,6 +93,7 @@ void reply_failure(struct request *r)
 {
 	const struct failure_row *row = failure_row(&r->err);
 	enum face face = r->route->face;
+	api_count_refusal(r->io->api->counts, &r->err);
 	int status = face == FACE_V2 ? row->v2_status : face == FACE_V3 ? row->v3_status : row->v1_status;
 	if (face == FACE_NATIVE)
 		reply_framework(r, status, r->err.text, NULL);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/metrics.h"
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -35,12 +36,24 @@ static struct {
 	_Atomic int fd;
 	pthread_mutex_t lock; /* guards what follows */
 	struct repeat repeats[REPEAT_SLOTS];
+	unsigned cells[LOG_ERROR + 1]; /* 0: not counted */
 } state = { .least = LOG_INFO, .fd = STDERR_FILENO, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 
+static void cells_declare(void)
+{
+	char labels[32];
+	for (int i = LOG_INFO; i <= LOG_ERROR; i++) {
+		snprintf(labels, sizeof(labels), "level=\"%s\"", level_names[i]);
+		state.cells[i] =
+		    metrics_counter("log_lines_total", "Lines for the log, those that were held back included.", labels);
+	}
+}
+
 void log_setup(enum log_level least, enum log_format format, int fd)
 {
+	cells_declare();
 	atomic_store(&state.least, (int)least);
 	atomic_store(&state.format, (int)format);
 	atomic_store(&state.fd, fd);
@@ -195,6 +208,7 @@ void log_line(enum log_level level, const char *area, const char *format, ...)
 {
 	if (!log_wants(level))
 		return;
+	metrics_add(state.cells[level], 1);
 	pthread_mutex_lock(&state.lock);
 	bool allowed = repeat_allows(level, area, format);
 	pthread_mutex_unlock(&state.lock);

@@ -130,6 +130,7 @@ static void conn_close(struct conn *c, enum close_reason why)
 	*at = c->prefix_next;
 	f->count--;
 	metrics_add(f->responder->tally.cells->closed[why], 1);
+	metrics_add(f->responder->tally.cells->connections, (uint64_t)-1);
 	uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
 }
 
@@ -404,6 +405,7 @@ static void accept_one(struct tcp_front *f, struct listening *l)
 	f->count++;
 	sweep_start(f);
 	metrics_add(f->responder->tally.cells->opened, 1);
+	metrics_add(f->responder->tally.cells->connections, 1);
 	uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
 }
 

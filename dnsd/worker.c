@@ -3,6 +3,7 @@
  * worker_free joins it. A start that fails closes what it has by running the loop out itself. */
 #include "dnsd/worker.h"
 #include "base/log.h"
+#include "base/loop_watch.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/rcu.h"
@@ -31,6 +32,7 @@ struct worker {
 	bool closing;
 	uv_thread_t thread;
 	unsigned number;
+	struct loop_watch watch;
 	struct responder responder;
 	struct udp_batch *batch;
 	struct tcp_front *tcp;
@@ -51,6 +53,7 @@ static void close_all(struct worker *w)
 		inbox_close(w->inbox, NULL, NULL);
 	for (size_t i = 0; i < w->place_count; i++)
 		udp_socket_close(&w->places[i]->udp, on_place_closed);
+	loop_watch_close(&w->watch);
 	if (w->tcp != NULL)
 		tcp_front_close(w->tcp);
 }
@@ -222,6 +225,7 @@ int worker_start(struct worker **ret, unsigned number, const struct dns_server_c
 	w->stop.data = w;
 	responder_init(&w->responder, conf->zones, counters, conf->udp_size, conf->tcp_idle_ms);
 	uv_async_init(&w->loop, &w->stop, on_stop);
+	loop_watch_open(&w->watch, &w->loop, "dns");
 	int rc = worker_fill(w, conf, sockets, count, err);
 	if (rc < 0) {
 		close_all(w);

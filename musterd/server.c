@@ -9,10 +9,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/loop_watch.h"
 #include "base/metrics.h"
 #include "musterd/port_holder.h"
 #include "musterd/ports.h"
 #include "musterd/reload.h"
+#include "musterd/server_metrics.h"
 #include "store/key.h"
 #include "store/lock.h"
 
@@ -41,6 +43,8 @@ struct server {
 	struct beats *beats;
 	struct prober *prober;
 	struct change_log *changes;
+	struct server_metrics metrics;
+	struct loop_watch watch;
 	_Atomic(const char *) missing; /* what is not there yet; NULL: ready */
 	bool stopping, reload_wanted; /* asked for before everything was there */
 	uint64_t started_ns;
@@ -70,6 +74,7 @@ static void on_changes_written(void *arg)
 	struct server *s = arg;
 
 	s->changes = NULL;
+	loop_watch_close(&s->watch);
 	uv_close((uv_handle_t *)&s->term, NULL);
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
 	uv_close((uv_handle_t *)&s->hangup, NULL);
@@ -255,6 +260,7 @@ static void on_store_state(void *arg, enum store_state state, const char *reason
 {
 	struct server *s = arg;
 
+	atomic_store(&s->metrics.store_state, (int)state);
 	if (state == STORE_LIVE)
 		log_info("store", "durable writes are accepted");
 	else if (state == STORE_FULL)
@@ -299,6 +305,11 @@ static int server_watchers(struct server *s)
 	if (rc < 0)
 		return rc;
 	watcher = prober_watcher(s->prober);
+	rc = desk_watch(s->desk, &watcher);
+	if (rc < 0)
+		return rc;
+	server_metrics_declare(&s->metrics, s->desk, server_missing, s);
+	watcher = server_metrics_watcher(&s->metrics);
 	rc = desk_watch(s->desk, &watcher);
 	if (rc < 0 || s->conf->changes.path == NULL)
 		return rc;
@@ -389,6 +400,7 @@ int server_run(const struct server_conf *conf, struct error *err)
 	uv_loop_init(&s.loop);
 	rcu_thread_start();
 	metrics_thread_start();
+	loop_watch_open(&s.watch, &s.loop, "control");
 	server_handles(&s);
 	rc = server_open(&s);
 	if (s.desk == NULL) {

@@ -1,6 +1,7 @@
 /* http1.c - the server: its listeners, its pool of connections, its time. One coarse timer looks
  * over all connections; nothing is armed per request. http_server_drain() and http_server_close()
  * end by counting: listeners, connections, handles, unanswered calls. */
+#include "net/http_cells.h"
 #include "net/http1.h"
 #include "base/mem.h"
 #include "net/http_internal.h"
@@ -315,6 +316,7 @@ int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct htt
 		goto failed;
 	}
 	http_parse_init(&s->parse);
+	http_refusals_declare();
 	s->sweep_ms = sweep_period(&s->conf);
 	uv_timer_init(loop, &s->sweep); /* these two cannot fail */
 	uv_idle_init(loop, &s->later);

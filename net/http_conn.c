@@ -9,6 +9,7 @@
  * CONN_LINGER shuts our side and reads on for a moment: closing a socket that holds unread bytes
  * would reset the connection, and the peer might never see the last answer. */
 #include "base/mem.h"
+#include "net/http_cells.h"
 #include "net/http_internal.h"
 #include "net/http_scan.h"
 #include <assert.h>
@@ -302,6 +303,7 @@ void http_conn_refuse(struct http_conn *c, int status, const char *why)
 		return;
 	}
 	c->server->counts.refused++;
+	http_refusal_count(status);
 	c->state = CONN_LAST;
 	c->clean = false;
 	call->close_after = true;

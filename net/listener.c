@@ -6,6 +6,8 @@
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/metrics.h"
+#include "net/http_cells.h"
 #include "net/listener_peer.h"
 #include "net/stream.h"
 #include <arpa/inet.h>
@@ -31,6 +33,7 @@ struct listener {
 	union stream_peer at;
 	struct map peers; /* listener_peer by address; only with a limit per peer */
 	struct listener_counts counts;
+	struct connection_cells cells;
 	unsigned streams; /* refused ones that are closing too */
 	bool closing, socket_closed;
 	void (*on_closed)(void *arg);
@@ -143,6 +146,7 @@ void listener_left(struct stream *s)
 	peer_leave(l, s->counted);
 	s->counted = NULL;
 	l->counts.open--;
+	metrics_add(l->cells.open, (uint64_t)-1);
 	l->streams--;
 	listener_release(l);
 }
@@ -200,16 +204,28 @@ static void refuse_unplaced(uv_stream_t *server)
 	uv_close((uv_handle_t *)tcp, on_unplaced_closed);
 }
 
+static void refusal_count(const struct listener *l, const uint64_t *counter)
+{
+	const struct listener_counts *c = &l->counts;
+	enum connection_refusal why = counter == &c->refused_allow   ? REFUSED_ALLOW
+				      : counter == &c->refused_total ? REFUSED_LIMIT
+				      : counter == &c->refused_peer  ? REFUSED_PEER
+								     : REFUSED_FAILED;
+	metrics_add(l->cells.refused[why], 1);
+}
+
 static void on_connection(uv_stream_t *server, int status)
 {
 	struct listener *l = server->data;
 	if (status < 0) { /* out of descriptors, or the peer gave up */
 		l->counts.failed++;
+		metrics_add(l->cells.refused[REFUSED_FAILED], 1);
 		return;
 	}
 	struct stream *s = l->owner.place(l->owner.arg);
 	if (s == NULL) {
 		l->counts.refused_total++;
+		metrics_add(l->cells.refused[REFUSED_LIMIT], 1);
 		refuse_unplaced(server);
 		return;
 	}
@@ -222,6 +238,7 @@ static void on_connection(uv_stream_t *server, int status)
 	l->streams++;
 	if (refused != NULL) {
 		++*refused;
+		refusal_count(l, refused);
 		s->tcp.data = l;
 		uv_close((uv_handle_t *)&s->tcp, on_refused_closed);
 		return;
@@ -230,6 +247,8 @@ static void on_connection(uv_stream_t *server, int status)
 	s->tcp.data = s;
 	l->counts.open++;
 	l->counts.accepted++;
+	metrics_add(l->cells.open, 1);
+	metrics_add(l->cells.accepted, 1);
 	l->owner.accept(l->owner.arg, l, s);
 }
 
@@ -325,6 +344,7 @@ int listener_open(struct listener **ret, uv_loop_t *loop, const struct sockaddr 
 	l->conf = *conf;
 	l->owner = *owner;
 	map_init(&l->peers, peer_equal);
+	connection_cells_declare(&l->cells);
 	int rc = uv_tcp_init_ex(loop, &l->tcp, conf->has_fd ? AF_UNSPEC : at->sa_family);
 	if (rc < 0) {
 		given_close(conf);

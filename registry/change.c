@@ -69,6 +69,11 @@ static const char *update_name(const struct instance *old, const struct instance
 	}
 }
 
+const char *change_what_label(enum change_what what)
+{
+	return what_names[what];
+}
+
 const char *change_what_name(const struct change *c)
 {
 	return c->what == CHANGE_UPDATE ? update_name(c->old, c->fresh) : what_names[c->what];

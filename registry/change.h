@@ -44,6 +44,7 @@ struct change {
 	const char *entry;
 };
 
+const char *change_what_label(enum change_what what); /* of metrics: "update" for all updates */
 const char *change_what_name(const struct change *c); /* "weight" for an update of just that */
 const char *change_cause_name(enum command_cause cause);
 

@@ -112,6 +112,7 @@ struct registry {
 	int64_t last_ref_offset; /* last_ref_ms = number + this */
 	uint64_t number_base;
 	_Atomic uint64_t stat_services, stat_instances, stat_ephemeral, stat_healthy, stat_number, stat_namespaces;
+	_Atomic uint64_t stat_disabled, stat_ephemeral_healthy;
 	_Atomic uint64_t stat_published; /* stat_number when everything of it had been published */
 };
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "registry/desk_inside.h"
 
 #include <assert.h>
@@ -196,6 +197,8 @@ static void on_commands(void *arg, struct inbox_message *first, unsigned count)
 
 	atomic_fetch_add_explicit(&d->in_hand, count, memory_order_relaxed);
 	d->now_ms = clock_ms();
+	if (d->turn_ns == 0)
+		d->turn_ns = clock_ns();
 	while (first != NULL) {
 		struct command *cmd = (struct command *)first;
 
@@ -253,6 +256,7 @@ static void publish_one(struct desk *d, struct service *s, uint64_t *now_ns, uin
 			s->build_end_ns = *now_ns;
 			s->build_ns = (uint32_t)(*now_ns - begin_ns < UINT32_MAX ? *now_ns - begin_ns : UINT32_MAX);
 			d->published = true;
+			metrics_observe(d->cell_publications, (double)(*now_ns - begin_ns) * 1e-9);
 			return;
 		}
 		wait = (uint64_t)RETRY_MS * 1000 * 1000;
@@ -310,6 +314,9 @@ void desk_turn(struct desk *d)
 	d->number = 0;
 	if (d->done != NULL)
 		answer(d);
+	if (d->turn_ns != 0)
+		metrics_observe(d->cell_turns, (double)(clock_ns() - d->turn_ns) * 1e-9);
+	d->turn_ns = 0;
 	rcu_reaper_turn(d->reaper);
 	if (d->loaded && !d->ready) {
 		d->ready = true;
@@ -418,6 +425,8 @@ void on_warm_timer(uv_timer_t *timer)
 	if (!d->warm_pass)
 		warm_copy_begin(&d->warm);
 	d->warm_pass = !warm_copy_slice(&d->warm, WARM_SLICE_NS);
+	if (!d->warm_pass)
+		atomic_store_explicit(&d->warm_copy_ms, clock_ms(), memory_order_relaxed);
 	uv_timer_start(timer, on_warm_timer, d->warm_pass ? WARM_PAUSE_MS : WARM_MS, 0);
 }
 
@@ -443,6 +452,12 @@ unsigned desk_depth(const struct desk *d)
 	return inbox_depth(d->inbox) + atomic_load_explicit(&d->in_hand, memory_order_relaxed);
 }
 
+void desk_stats(const struct desk *d, struct desk_stats *ret)
+{
+	ret->depth = desk_depth(d);
+	ret->warm_copy_ms = atomic_load_explicit(&d->warm_copy_ms, memory_order_relaxed);
+}
+
 void desk_submit(struct desk *d, struct command *cmd)
 {
 	inbox_post(d->inbox, &cmd->message);
@@ -462,6 +477,14 @@ int desk_watch(struct desk *d, const struct registry_watcher *watcher)
 	r->watchers[r->watcher_count++] = *watcher;
 	r->change_watchers += watcher->on_change != NULL;
 	return E_OK;
+}
+
+static void cells_declare(struct desk *d)
+{
+	d->cell_turns = metrics_histogram("registry_turn_seconds",
+					  "From taking a batch of commands to its publication and answers.", NULL);
+	d->cell_publications = metrics_histogram("registry_publish_seconds",
+						 "Building and publishing one service's view and its DNS answers.", NULL);
 }
 
 static void handles_open(struct desk *d, uv_loop_t *loop)
@@ -544,6 +567,7 @@ int desk_open_with(struct desk **ret, uv_loop_t *loop, const struct desk_conf *c
 		return rc;
 	}
 	handles_open(d, loop);
+	cells_declare(d);
 	d->durable.registry = d->registry;
 	d->durable.store = d->store;
 	d->durable.on_settled = on_settled;

@@ -253,14 +253,20 @@ static void count(struct registry *r, const struct instance *i, int64_t by)
 		registry_stat(&r->stat_ephemeral, by);
 	if ((i->flags & INSTANCE_HEALTHY) != 0)
 		registry_stat(&r->stat_healthy, by);
+	if ((i->flags & (INSTANCE_HEALTHY | INSTANCE_EPHEMERAL)) == (INSTANCE_HEALTHY | INSTANCE_EPHEMERAL))
+		registry_stat(&r->stat_ephemeral_healthy, by);
+	if ((i->flags & INSTANCE_ENABLED) == 0)
+		registry_stat(&r->stat_disabled, by);
 }
 
 static void recount(struct registry *r, const struct instance *old, const struct instance *fresh)
 {
-	if (old == NULL || fresh == NULL)
+	if (old == NULL || fresh == NULL) {
 		count(r, old == NULL ? fresh : old, old == NULL ? 1 : -1);
-	else if (((old->flags ^ fresh->flags) & INSTANCE_HEALTHY) != 0)
-		registry_stat(&r->stat_healthy, (fresh->flags & INSTANCE_HEALTHY) != 0 ? 1 : -1);
+	} else if (old->flags != fresh->flags) {
+		count(r, old, -1);
+		count(r, fresh, 1);
+	}
 }
 
 /* The overlay of @old has lost its instance, if @fresh is not in its place. */

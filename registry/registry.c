@@ -118,6 +118,8 @@ void registry_stats(struct registry *r, struct registry_stats *ret)
 	ret->ephemeral = atomic_load_explicit(&r->stat_ephemeral, memory_order_relaxed);
 	ret->persistent = ret->instances > ret->ephemeral ? ret->instances - ret->ephemeral : 0;
 	ret->healthy = atomic_load_explicit(&r->stat_healthy, memory_order_relaxed);
+	ret->disabled = atomic_load_explicit(&r->stat_disabled, memory_order_relaxed);
+	ret->ephemeral_healthy = atomic_load_explicit(&r->stat_ephemeral_healthy, memory_order_relaxed);
 	ret->number = atomic_load_explicit(&r->stat_number, memory_order_relaxed);
 }
 

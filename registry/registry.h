@@ -37,6 +37,7 @@ void registry_set_limits(struct registry *r, const struct registry_conf *conf);
 
 struct registry_stats { /* any thread (atomics) */
 	uint64_t namespaces, services, instances, ephemeral, persistent, healthy, number;
+	uint64_t disabled, ephemeral_healthy;
 };
 void registry_stats(struct registry *r, struct registry_stats *ret);
 

@@ -118,6 +118,7 @@ struct sqlite_queue {
 
 struct sqlite_counters {
 	_Atomic uint64_t commits, transactions, refused, waiting, last_commit_ns;
+	unsigned seconds; /* histogram: from handing over to the answer */
 };
 
 /* The store thread's whole world. */

@@ -127,18 +127,22 @@ static bool select_addresses(struct reply *r, struct blob *b, int family, const 
 	case SELECT_ONE:
 		room[0] = addresses_pick(s, r->rng);
 		ret->n = 1;
+		r->a->pick = PICK_ONE;
 		return true;
 	case SELECT_SHUFFLE:
+		r->a->pick = PICK_SHUFFLE;
 		if (s->n <= SHUFFLE_MAX)
 			shuffle_all(s, r->rng, room);
 		else
 			shuffle_some(s, r->rng, n, room);
 		return true;
 	case SELECT_SUBSET:
+		r->a->pick = PICK_SUBSET;
 		ret->n = subset_choose(b, family, r->q->client, window_of(r), n, room);
 		return true;
 	case SELECT_AUTO:
 		if (s->n > most) {
+			r->a->pick = PICK_SUBSET;
 			ret->n = subset_choose(b, family, r->q->client, window_of(r), n, room);
 			return true;
 		}
@@ -146,6 +150,7 @@ static bool select_addresses(struct reply *r, struct blob *b, int family, const 
 	case SELECT_ALL:
 		break;
 	}
+	r->a->pick = s->n > 1 ? PICK_FIRST : PICK_NONE;
 	*ret = (struct selection){ s->n, s->n == 1 ? 0 : addresses_pick(s, r->rng), NULL };
 	return s->n <= fit;
 }

@@ -338,7 +338,7 @@ def test_native_health_and_metrics(server):
     assert 'muster_http_requests_total{class="instance",status="2xx"}' in reply.text
     assert 'muster_http_request_duration_seconds_bucket{class="list",le="+Inf"}' in reply.text
     for line in reply.text.splitlines():
-        assert line.startswith("#") or line.startswith("muster_"), line
+        assert line.startswith(("#", "muster_", "process_")), line
 
 
 def test_native_instances_say_why_they_are_listed(server):
