@@ -194,7 +194,7 @@ static int beat_port(struct beat_in *b, double v, struct error *err)
 {
 	if (!(v >= 0 && v <= 65535) || v != (double)(int)v)
 		return error_set_what(err, E_RANGE, FAIL_PARAM,
-				      "Param 'port' is illegal, %g in the beat is outside 0..65535", v);
+				      "Param 'port' is illegal, %.15g in the beat is outside 0..65535", v);
 	b->port = (uint16_t)v;
 	b->has_port = true;
 	return E_OK;
@@ -411,7 +411,7 @@ static int target_of_tree(struct instance_target *t, struct arena *mem, const cJ
 	const cJSON *v = cJSON_GetObjectItemCaseSensitive(tree, "port");
 	double port = cJSON_IsNumber(v) ? v->valuedouble : cJSON_IsString(v) ? atof(v->valuestring) : 0;
 	if (!(port >= 0 && port <= 65535) || port != (double)(int)port)
-		return error_set_what(err, E_RANGE, FAIL_PARAM, "Param 'instances' is illegal, port %g is outside 0..65535",
+		return error_set_what(err, E_RANGE, FAIL_PARAM, "Param 'instances' is illegal, port %.15g is outside 0..65535",
 				      port);
 	t->port = (uint16_t)port;
 	return E_OK;

@@ -29,7 +29,7 @@ int plan_weight_check(double weight, struct error *err)
 	if (!(weight >= 0 && weight <= 10000)) /* NaN too */
 		return error_set_what(err, E_RANGE, FAIL_WEIGHT,
 				      "instance format invalid: The weights range from 0.000000 to 10000.000000, "
-				      "weight %g is outside",
+				      "weight %.15g is outside",
 				      weight);
 	return E_OK;
 }

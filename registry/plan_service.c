@@ -24,7 +24,7 @@ static int service_missing(const struct plan *p, struct error *err)
 static int check_service_spec(const struct registry *r, const struct service_spec *spec, struct error *err)
 {
 	if (!isfinite(spec->protect_threshold) || spec->protect_threshold > 1)
-		return error_set_what(err, E_RANGE, FAIL_PARAM, "protectThreshold %g is outside 0..1",
+		return error_set_what(err, E_RANGE, FAIL_PARAM, "protectThreshold %.15g is outside 0..1",
 				      spec->protect_threshold);
 	if (spec->selector != NULL && strlen(spec->selector) > SELECTOR_MAX)
 		return error_set_what(err, E_RANGE, FAIL_SELECTOR, "selector has %zu bytes, the limit is %d",

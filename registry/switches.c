@@ -113,7 +113,7 @@ static int check_bounds(const struct entry *e, const struct check_params *p, str
 				      "min and at most 3600000",
 				      e->name, p->min_ms, p->max_ms);
 	if (!(p->factor >= 0 && p->factor <= 1))
-		return error_set_what(err, E_RANGE, FAIL_SWITCH, "switch %s: factor %g is outside 0..1", e->name,
+		return error_set_what(err, E_RANGE, FAIL_SWITCH, "switch %s: factor %.15g is outside 0..1", e->name,
 				      p->factor);
 	return E_OK;
 }
