@@ -154,6 +154,7 @@ static void set_limits(const struct reload_parts *parts, const struct settings *
 	memset(&conf, 0, sizeof(conf));
 	wiring_registry(&conf, s);
 	registry_set_limits(desk_registry(parts->desk), &conf);
+	zone_set_ttls(parts->zones, s->dns.ttl, s->dns.ttl_host, s->dns.ttl_negative);
 	beats_set_floor(parts->beats, s->registry.floor_percent);
 	log_setup(s->log.level, s->log.format, STDERR_FILENO);
 }

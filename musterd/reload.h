@@ -19,6 +19,7 @@ struct reload_parts {
 	struct dns_server *dns;
 	struct api *api;
 	struct beats *beats;
+	struct zone_set *zones;
 };
 
 /* E_NOMEM. Freed behind the last thread that asks reload_allows(). */

@@ -214,7 +214,7 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 static void server_reload(struct server *s)
 {
 	struct bound_addresses bound = { .dns_count = 0 };
-	struct reload_parts parts = { s->desk, s->dns, s->api, s->beats };
+	struct reload_parts parts = { s->desk, s->dns, s->api, s->beats, s->zones };
 	char state[64];
 
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(clock_ns() / 1000));

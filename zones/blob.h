@@ -67,8 +67,10 @@ struct blob_cluster { /* sorted by label */
 
 struct subset_cache;
 
+#define TTL_OF_SETTINGS UINT32_MAX /* the service has none of its own: what is set when an answer is written */
+
 struct blob {
-	uint32_t ttl;
+	uint32_t ttl; /* or TTL_OF_SETTINGS */
 	uint32_t n4, n6, nsrv;
 	uint16_t cap;
 	uint8_t mode, flags;

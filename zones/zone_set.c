@@ -228,6 +228,17 @@ int zone_set_ns_addresses(struct zone_set *zs, const char *const *addresses, siz
 	return E_OK;
 }
 
+void zone_set_ttls(struct zone_set *zs, uint32_t ttl, uint32_t ttl_host, uint32_t ttl_negative)
+{
+	struct zone_set_conf *c = &zs->conf;
+	if (c->ttl == ttl && c->ttl_host == ttl_host && c->ttl_negative == ttl_negative)
+		return;
+	__atomic_store_n(&c->ttl, ttl, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->ttl_host, ttl_host, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->ttl_negative, ttl_negative, __ATOMIC_RELAXED);
+	zones_touch(zs);
+}
+
 /* ---- watcher, serials */
 
 static void serials_publish(struct zone_set *zs)

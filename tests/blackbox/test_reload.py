@@ -107,6 +107,26 @@ def test_an_address_that_is_taken_leaves_all_others_as_they_were(make_server):
     assert server.addresses("still.svc.muster.internal") == ["10.62.1.2"]
 
 
+def test_ttls_change_with_the_next_answer_and_the_serial_moves(make_server):
+    server = with_file(make_server, LOCAL).start()
+    server.register("web", "10.62.5.1", 80, clusterName="c1")
+    server.post("/nacos/v1/ns/service", serviceName="own", metadata="dns.ttl=77")
+    server.register("own", "10.62.5.2", 80, ephemeral="false")
+
+    def ttls():
+        srv = server.dig("web.svc.muster.internal", "SRV")
+        negative = server.dig("none.svc.muster.internal").authority[0]
+        return (server.dig("web.svc.muster.internal").answer[0].ttl, srv.answer[0].ttl, srv.additional[0].ttl, negative.ttl, negative[0].minimum,
+                server.dig("own.svc.muster.internal").answer[0].ttl)
+
+    assert ttls() == (5, 5, 60, 5, 5, 77)
+    serial = server.dig("muster.internal", "SOA").answer[0][0].serial
+    log = reload(server, "[dns]\nlisten = 127.0.0.1:0\nttl = 9s\nttl_host = 2m\nttl_negative = 3s\n[http]\nlisten = 127.0.0.1:0\n")
+    assert "dns.ttl = 9s, it was 5s" in log and "3 changed, 0 wait" in log, log
+    assert ttls() == (9, 9, 120, 3, 3, 77)
+    eventually(lambda: server.dig("muster.internal", "SOA").answer[0][0].serial != serial)
+
+
 def test_listeners_come_and_go(make_server):
     server = with_file(make_server, LOCAL).start()
     server.register("web", "10.62.2.1", 80)
