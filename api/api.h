@@ -3,7 +3,9 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include "base/text.h"
 #include "registry/desk.h"
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 struct api;
@@ -25,6 +27,10 @@ struct api_conf {
 	/* What is still missing before DNS and HTTP serve; NULL: ready. Any thread. */
 	const char *(*not_ready)(void *arg);
 	void *not_ready_arg;
+	/* Writes a backup and tells of it in @ret, as JSON; on a thread of its own, ends early when *@stop is set. NULL:
+	 * nobody said where. */
+	int (*backup)(void *arg, const atomic_bool *stop, struct text *ret, struct error *err);
+	void *backup_arg;
 };
 
 /* E_CONFLICT: address in use; E_IO otherwise, with the address in the text. */

@@ -36,6 +36,8 @@ route_fn api_client_list, api_client_detail, api_client_published, api_service_p
 route_fn api_state_liveness, api_state_readiness, api_state_actuator, api_state_server, api_state_up;
 /* log_level.c */
 route_fn api_log_get, api_log_put, api_log_nacos;
+/* backup.c */
+route_fn api_native_backup;
 /* native.c */
 route_fn api_native_health, api_native_metrics, api_native_instances;
 

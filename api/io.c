@@ -486,6 +486,7 @@ void api_stop(struct api *a, uv_loop_t *control, void (*on_stopped)(void *arg), 
 {
 	a->on_stopped = on_stopped;
 	a->stopped_arg = arg;
+	atomic_store(&a->stopping, true);
 	uv_async_init(control, &a->stopped, on_thread_ended);
 	a->stopped.data = a;
 	for (unsigned i = 0; i < a->io_count; i++) {

@@ -23,6 +23,8 @@ struct api {
 	/* stopping: on the control thread */
 	uv_async_t stopped; /* an I/O thread sends it when it is about to end */
 	_Atomic unsigned running;
+	atomic_bool stopping;	/* any thread may look */
+	atomic_bool backing_up; /* of the I/O threads: one backup at a time */
 	void (*on_stopped)(void *arg);
 	void *stopped_arg;
 	bool stopped_open;

@@ -143,6 +143,7 @@ static const struct route routes[] = {
 	{ M_PUT, "/v3/admin/cs/ops/log", FORM, FACE_V3, CLASS_OPERATOR, api_log_nacos },
 	{ M_PUT, "/v1/core/ops/log", FORM, FACE_V1, CLASS_OPERATOR, api_log_nacos },
 	{ M_PUT, "/v2/core/ops/log", FORM, FACE_V2, CLASS_OPERATOR, api_log_nacos },
+	{ M_POST, "/muster/v1/backup", FORM, FACE_NATIVE, CLASS_OPERATOR, api_native_backup },
 	{ M_GET, "/muster/v1/log", FORM, FACE_NATIVE, CLASS_OPERATOR, api_log_get },
 	{ M_PUT, "/muster/v1/log", FORM, FACE_NATIVE, CLASS_OPERATOR, api_log_put },
 

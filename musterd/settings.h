@@ -65,6 +65,8 @@ struct settings {
 	struct {
 		const char *user; /* NULL: who starts the server */
 		const char *data_dir;
+		const char *backup_dir; /* NULL: no backups over HTTP */
+		unsigned backup_keep;
 		unsigned io_threads;
 	} server;
 	struct {

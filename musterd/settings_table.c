@@ -23,6 +23,11 @@ const struct setting settings_table[] = {
 	  "stays who it is (the systemd unit sets its own user)." },
 	{ "server", "data_dir", SETTING_TEXT, AT(server.data_dir), "/var/lib/muster", 1, 0, NULL,
 	  "Directory of the store, the warm copy, the lock and ports.json." },
+	{ "server", "backup_dir", SETTING_TEXT, AT(server.backup_dir), "", 0, 0, NULL,
+	  "Directory of the backups that POST /muster/v1/backup writes, in server.data_dir when it is relative; empty: that "
+	  "route writes none." },
+	{ "server", "backup_keep", SETTING_COUNT, AT(server.backup_keep), "7", 1, 10000, NULL,
+	  "The newest backups in server.backup_dir that are kept; older ones are removed when one was written." },
 	{ "server", "io_threads", SETTING_COUNT, AT(server.io_threads), "1", 1, 64, NULL,
 	  "Threads that serve HTTP." },
 

@@ -90,6 +90,13 @@ static char *data_path(const struct settings *s, const char *name)
 	return path;
 }
 
+static void wire_backups(struct backups *to, const struct settings *s)
+{
+	to->data_dir = s->server.data_dir;
+	to->keep = s->server.backup_keep;
+	to->dir = s->server.backup_dir == NULL ? NULL : data_path(s, s->server.backup_dir);
+}
+
 int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 {
 	bool changes = strcmp(s->log.changes, "off") != 0;
@@ -98,6 +105,11 @@ int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 	ret->zones = mem_zalloc(s->zone_count, sizeof(*ret->zones));
 	ret->warm_path = data_path(s, "warm.db");
 	ret->changes_path = changes ? data_path(s, s->log.changes) : NULL;
+	wire_backups(&ret->backups, s);
+	if (s->server.backup_dir != NULL && ret->backups.dir == NULL) {
+		wiring_done(ret);
+		return error_set(err, E_NOMEM, "settings: no memory");
+	}
 	if (ret->zones == NULL || ret->warm_path == NULL || (changes && ret->changes_path == NULL)) {
 		wiring_done(ret);
 		return error_set(err, E_NOMEM, "settings: no memory");
@@ -109,6 +121,8 @@ int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 	wire_zones(&ret->conf.zones, s, ret->zones);
 	wire_dns(&ret->conf.dns, s);
 	wiring_api(&ret->conf.api, s);
+	ret->conf.api.backup = ret->backups.dir == NULL ? NULL : backups_write;
+	ret->conf.api.backup_arg = &ret->backups;
 	ret->conf.beats.floor_percent = s->registry.floor_percent;
 	ret->conf.beats.floor_hold_ms = FLOOR_HOLD_MS;
 	ret->conf.prober.probe_rate = s->health.probe_rate;
@@ -125,6 +139,8 @@ void wiring_done(struct wiring *w)
 	mem_free(w->zones);
 	mem_free(w->warm_path);
 	mem_free(w->changes_path);
+	mem_free(w->backups.dir);
+	w->backups.dir = NULL;
 	w->zones = NULL;
 	w->warm_path = w->changes_path = NULL;
 }

@@ -2,12 +2,14 @@
 #ifndef MUSTERD_WIRING_H
 #define MUSTERD_WIRING_H
 
+#include "musterd/backups.h"
 #include "musterd/server.h"
 #include "musterd/settings.h"
 
 struct wiring {
 	struct server_conf conf;
 	struct zone_conf *zones; /* heap; the rest is borrowed from the settings */
+	struct backups backups; /* dir: heap */
 	char *warm_path, *changes_path; /* NULL: off */
 };
 

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 from conftest import MUSTERD, SLOW, eventually
@@ -340,3 +341,90 @@ def test_a_store_in_a_read_only_directory_can_be_backed_up(make_server, tmp_path
     other.start()
     check_filled(other)
     os.chmod(tmp_path / "ro", 0o755)
+
+
+# ---- over HTTP
+
+
+def ask(server):
+    reply = server.call("POST", "/muster/v1/backup", timeout=60)
+    assert reply.status == 200, reply
+    return reply.json()
+
+
+def test_an_operator_gets_a_backup_over_http_where_the_settings_say(make_server):
+    server = make_server(server_backup_dir="backups").start()
+    fill(server)
+    told = ask(server)
+    assert told["file"].startswith(os.path.join(server.data, "backups", "muster-")) and told["removed"] == []
+    assert told["bytes"] == os.path.getsize(told["file"]) and told["rows"] >= 5 and told["schema"] >= 1
+    assert os.stat(told["file"]).st_mode & 0o777 == 0o600 and os.stat(os.path.dirname(told["file"])).st_mode & 0o777 == 0o700
+    other = make_server()
+    restore(other, told["file"])
+    other.start()
+    check_filled(other)
+    metrics = server.get("/metrics").text
+    assert 'muster_backups_total{result="written"} 1' in metrics and "muster_backup_last_written_timestamp_seconds 1" in metrics
+
+
+def test_the_request_cannot_say_where_and_without_the_setting_nothing_is_written(make_server, tmp_path):
+    server = make_server().start()
+    reply = server.post("/muster/v1/backup", file=str(tmp_path / "b"), to=str(tmp_path / "b"))
+    assert reply.status == 409 and "server.backup_dir" in reply.text, reply
+    server.restart(server_backup_dir=str(tmp_path / "here"))
+    reply = server.post("/muster/v1/backup", file=str(tmp_path / "b"), dir=str(tmp_path), backup_dir=str(tmp_path))
+    assert reply.status == 200 and os.path.dirname(reply.json()["file"]) == str(tmp_path / "here")
+    assert os.listdir(tmp_path) == ["here"]
+    assert server.get("/muster/v1/backup").status == 405
+
+
+def test_old_backups_are_removed_and_nothing_else(make_server, tmp_path):
+    server = make_server(server_backup_dir=str(tmp_path), server_backup_keep=2).start()
+    for name in ("muster-20200101T000000Z.db", "muster-20210101T000000Z.db", "muster-20220101T000000Z.db", "muster-mine.db", "other"):
+        (tmp_path / name).write_text("")
+    told = ask(server)
+    assert [os.path.basename(p) for p in told["removed"]] == ["muster-20200101T000000Z.db", "muster-20210101T000000Z.db"]
+    assert sorted(os.listdir(tmp_path)) == sorted(["muster-20220101T000000Z.db", "muster-mine.db", "other", os.path.basename(told["file"])])
+
+
+def test_a_backup_that_cannot_be_written_is_told_with_the_reason(make_server, tmp_path):
+    (tmp_path / "file").write_text("")
+    server = make_server(server_backup_dir=str(tmp_path / "file")).start()
+    reply = server.post("/muster/v1/backup")
+    assert reply.status >= 400 and str(tmp_path / "file") in reply.text, reply
+    assert 'muster_backups_total{result="failed"} 1' in server.get("/metrics").text
+    server.restart(server_backup_dir="/nowhere/at/all")
+    assert "/nowhere/at/all" in server.post("/muster/v1/backup").text
+
+
+def test_one_backup_at_a_time_and_a_stop_ends_it(make_server, tmp_path):
+    server = make_server(server_backup_dir=str(tmp_path)).start()
+    for i in range(1, 40):
+        server.register(f"b{i}", "10.67.0.1", 80, ephemeral="false", metadata='{"k":"%s"}' % ("v" * 900))
+    answers = []
+
+    def post():
+        with urllib.request.urlopen(urllib.request.Request(f"{server.http}/muster/v1/backup", method="POST"), timeout=60) as answer:
+            answers.append(answer.status)
+
+    def try_post():
+        try:
+            post()
+        except urllib.error.HTTPError as e:
+            answers.append(e.code)
+        except OSError:
+            answers.append(0)
+
+    threads = [threading.Thread(target=try_post) for _ in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert set(answers) <= {200, 409} and 200 in answers, answers
+    threads = [threading.Thread(target=try_post) for _ in range(4)]
+    for t in threads:
+        t.start()
+    server.stop()  # status 0, whatever is under way
+    for t in threads:
+        t.join()
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".new")]
