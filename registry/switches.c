@@ -159,7 +159,7 @@ static int set_status(struct switches *s, const struct entry *e, const char *val
 {
 	static const char *const allowed[] = { "UP", "DOWN", "STARTING", "PAUSED", "WRITE_ONLY", "READ_ONLY" };
 
-	if (*value == '\0' || strcmp(value, "null") == 0) {
+	if (*value == '\0' || strcasecmp(value, "null") == 0) {
 		s->status[0] = '\0';
 		return E_OK;
 	}

@@ -158,6 +158,48 @@ def test_a_debug_switch_ends_with_the_process(make_server):
     assert (answer["checkTimes"], answer["clientBeatInterval"]) == (3, 7000)
 
 
+REFUSED = {"distroThreshold": "0.5", "pushVersion": "java:1.2.3", "defaultCacheMillis": "5000", "masters": "10.0.0.1", "distro": "false",
+           "serviceStatusSynchronizationPeriodMillis": "6000", "serverStatusSynchronizationPeriodMillis": "16000", "disableAddIP": "true", "sendBeatOnly": "true",
+           "limitedUrlMap": "/a:403", "enableStandalone": "false", "distroServerExpiredMillis": "5000", "autoChangeHealthCheckEnabled": "false",
+           "healthCheckWhiteList": "a"}
+
+
+@pytest.mark.parametrize("entry", sorted(REFUSED))
+def test_a_switch_without_effect_is_refused_with_the_reason(server, entry):
+    before = server.get(OP + "/switches").json()
+    for path in (OP, "/nacos/v1/ns/ops", "/nacos/v2/ns/operator", "/nacos/v2/ns/ops"):
+        reply = server.put(path + "/switches", entry=entry, value=REFUSED[entry])
+        assert reply.status == 400 and f"switch {entry} has no effect on this server: " in reply.text, reply
+        if "/v2/" in path:
+            assert reply.json()["code"] == 30000
+    assert server.get(OP + "/switches").json() == before
+
+
+@pytest.mark.parametrize("entry,key,good,bad", [
+    ("check", "healthCheckEnabled", [("false", False), ("TRUE", True)], ["1", "yes"]), ("pushEnabled", "pushEnabled", [("false", False), ("true", True)], ["off"]),
+    ("lightBeatEnabled", "lightBeatEnabled", [("false", False), ("true", True)], ["x"]),
+    ("defaultInstanceEphemeral", "defaultInstanceEphemeral", [("false", False), ("true", True)], ["x"]),
+    ("healthCheckTimes", "checkTimes", [("1", 1), ("100", 100), ("3", 3)], ["0", "101", "-1", "x", "1.5"]),
+    ("clientBeatInterval", "clientBeatInterval", [("100", 100), ("5000", 5000)], ["99", "3600001", "x"]),
+    ("pushCacheMillis", "defaultPushCacheMillis", [("86400000", 86400000), ("10000", 10000)], ["9999", "86400001"]),
+    ("tcpHealthParams", "tcpHealthParams", [('{"max":3000,"min":500,"factor":1}', {"max": 3000, "min": 500, "factor": 1.0}), ('{"max":5000,"min":1000,"factor":0.75}', {"max": 5000, "min": 1000, "factor": 0.75})],
+     ['{"max":2999}', '{"min":499}', '{"factor":1.1}', '{"factor":-0.1}', '{"max":4000,"min":4001}', "{", "5000"]),
+    ("httpHealthParams", "httpHealthParams", [('{"max":6000}', {"max": 6000, "min": 500, "factor": 0.85}), ('{"max":5000}', {"max": 5000, "min": 500, "factor": 0.85})], ["[]"]),
+    ("mysqlHealthParams", "mysqlHealthParams", [('{"min":2500}', {"max": 3000, "min": 2500, "factor": 0.65}), ('{"min":2000}', {"max": 3000, "min": 2000, "factor": 0.65})], ["x"]),
+    ("overriddenServerStatus", "overriddenServerStatus", [("READ_ONLY", "READ_ONLY"), ("UP", "UP"), ("NULL", None)], ["BUSY", "up"]),
+])
+def test_a_switch_takes_its_values_and_no_others(server, entry, key, good, bad):
+    path = OP + "/switches"
+    for text, value in good:
+        assert server.put(path, entry=entry, value=text).text == "ok", text
+        assert server.get(path).json()[key] == value
+    last = server.get(path).json()
+    for text in bad:
+        reply = server.put(path, entry=entry, value=text)
+        assert reply.status == 400 and entry in reply.text, text
+    assert server.get(path).json() == last
+
+
 @pytest.mark.parametrize("method,path,reason", [
     ("GET", "/nacos/v1/ns/service/subscribers", "UDP push"), ("GET", "/nacos/v2/ns/client/subscribe/list", "UDP push"),
     ("GET", "/nacos/v2/ns/client/service/subscriber/list", "UDP push"), ("GET", "/nacos/v1/ns/operator/push/state", "push"),
