@@ -10,6 +10,7 @@ from conftest import MUSTERD, SLOW, need
 BUILD = os.path.dirname(os.path.dirname(os.path.abspath(MUSTERD)))
 FILES = {"usr/local/sbin/musterd", "usr/local/share/man/man8/musterd.8", "usr/local/share/man/man5/muster.conf.5", "etc/muster/muster.conf",
          "usr/local/share/doc/muster/muster.conf", "usr/local/share/doc/muster/README.md", "usr/local/share/doc/muster/LICENSE",
+         "usr/local/share/doc/muster/muster-alerts.yml", "usr/local/share/man/man7/muster-metrics.7",
          "usr/local/lib/systemd/system/muster.service", "usr/local/lib/sysusers.d/muster.conf", "usr/local/lib/tmpfiles.d/muster.conf"}
 
 
@@ -70,7 +71,7 @@ def test_the_man_page_tells_of_every_setting_with_its_default_and_limits(install
 
 def test_the_man_pages_have_no_errors(installed):
     mandoc = need("mandoc")
-    for page in ("man8/musterd.8", "man5/muster.conf.5"):
+    for page in ("man8/musterd.8", "man5/muster.conf.5", "man7/muster-metrics.7"):
         path = str(installed / "usr/local/share/man" / page)
         run = subprocess.run([mandoc, "-Tlint", "-Wwarning", path], stdout=subprocess.PIPE, text=True, check=False)
         assert run.stdout == "" and run.returncode == 0, run.stdout
