@@ -157,6 +157,14 @@ static int server_addresses(struct server *s, struct bound_addresses *bound)
 	return ports_write(s->conf->data_dir, bound, &s->error);
 }
 
+static int explain_http(struct error *err, int rc, const struct api_conf *api)
+{
+	size_t len = strlen(err->text);
+
+	port_holder_explain(err, rc, api->listens, api->listen_count);
+	return strlen(err->text) > len ? rc : port_holder_explain(err, rc, api->operator_listens, api->operator_count);
+}
+
 static int server_bind(struct server *s, struct bound_addresses *bound)
 {
 	struct dns_server_conf dns = s->conf->dns;
@@ -176,7 +184,7 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 	api.not_ready_arg = s;
 	rc = api_start(&s->api, s->desk, &api, &s->error);
 	if (rc < 0)
-		return port_holder_explain(&s->error, rc, api.listens, api.listen_count);
+		return explain_http(&s->error, rc, &api);
 	rc = server_addresses(s, bound);
 	if (rc != E_FULL)
 		return rc;

@@ -28,6 +28,11 @@ static const char *const reloadable[][2] = {
 	{ "limits", "metadata_bytes" },
 };
 
+const char *setting_reload_name(size_t nth, unsigned part)
+{
+	return nth < sizeof(reloadable) / sizeof(reloadable[0]) ? reloadable[nth][part] : NULL;
+}
+
 bool setting_reloads(const struct setting *row)
 {
 	for (size_t i = 0; i < sizeof(reloadable) / sizeof(reloadable[0]); i++)

@@ -7,6 +7,8 @@
 
 /* False: a change takes effect after a restart. */
 bool setting_reloads(const struct setting *row);
+/* Section (@part 0) or key (1) of the @nth setting that does; NULL: no more. */
+const char *setting_reload_name(size_t nth, unsigned part);
 /* The values of one row in @a and @b (struct settings, or zone_conf for a zone's row). */
 bool setting_same(const struct setting *row, const void *a, const void *b);
 /* Names, order and keys of all zones. */
