@@ -231,6 +231,14 @@ def eventually(check, limit=10.0, pause=0.02):
         time.sleep(pause)
 
 
+def in_network_of_its_own(arguments):
+    """@arguments wrapped so that the program has every port of an empty network to itself; a skip where that is not allowed."""
+    unshare, ip = need("unshare"), need("ip")
+    if subprocess.run([unshare, "--net", ip, "link", "set", "lo", "up"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("no network namespaces here")
+    return [unshare, "--net", "sh", "-c", f'{ip} link set lo up && exec "$@"', "sh"] + arguments
+
+
 def need(program):
     """A program that a test needs: its path, or a skip with its reason."""
     path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")

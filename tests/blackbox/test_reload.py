@@ -8,7 +8,8 @@ import threading
 import time
 
 import dns.message
-from conftest import SLOW, eventually, free_port
+import pytest
+from conftest import SLOW, eventually, free_port, in_network_of_its_own
 
 
 def with_file(make_server, text, **flags):
@@ -274,15 +275,12 @@ def test_systemd_is_told_of_the_start_the_reload_and_the_stop(make_server):
 
 
 def test_a_reload_as_an_ordinary_user_still_binds_a_port_below_1024(make_server):
-    import pytest
-    from conftest import need
     if os.getuid() != 0:
         pytest.skip("only root can become another user")
-    unshare, ip = need("unshare"), need("ip")
     server = with_file(make_server, "[dns]\nlisten = 127.0.0.1:5300\n[http]\nlisten = 127.0.0.1:8848\n", server_user="daemon")
     os.chmod(server.dir, 0o755)
     arguments = server.arguments
-    server.arguments = lambda: [unshare, "--net", "sh", "-c", f'{ip} link set lo up && exec "$@"', "sh"] + arguments()
+    server.arguments = lambda: in_network_of_its_own(arguments())
     server.start()
     reload(server, "[dns]\nlisten = 127.0.0.1:53\n[http]\nlisten = 127.0.0.1:80\n")
     server.wait_ready()

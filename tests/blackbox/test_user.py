@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 import pytest
-from conftest import MUSTERD, SLOW, need
+from conftest import MUSTERD, SLOW, in_network_of_its_own, need
 
 USER = "daemon"  # every Debian has it
 PORT_53 = 1 << 10  # CAP_NET_BIND_SERVICE
@@ -95,11 +95,9 @@ def test_an_ordinary_user_can_neither_become_another_nor_use_a_foreign_directory
 
 def test_port_53_is_served_as_the_user_in_a_network_of_its_own(make_server):
     """Its holder, when it is taken, is named although the user may not look into it."""
-    unshare, ip = need("unshare"), need("ip")
     server = own(make_server(dns_listen="127.0.0.1:53, [::1]:53", http_listen="127.0.0.1:8848"))
     arguments = server.arguments
-    wrapped = [unshare, "--net", "sh", "-c", f'{ip} link set lo up && exec "$@"', "sh"]
-    server.arguments = lambda: wrapped + arguments()
+    server.arguments = lambda: in_network_of_its_own(arguments())
     server.start()
     assert server.ports["dns"] == ["127.0.0.1:53", "[::1]:53"]
     enter = [need("nsenter"), f"--target={server.process.pid}", "--net"]
