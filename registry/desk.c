@@ -25,6 +25,7 @@ enum {
 	WARM_SLICE_NS = 2 * 1000 * 1000,
 	PACE_FREE_NS = 20 * 1000,	/* a publication this quick never waits */
 	PACE_FACTOR = 10,
+	PACE_WAIT_NS = 100 * 1000 * 1000, /* at most: what an answer waits, even when the machine was busy with others */
 	RETRY_MS = 10,			/* no memory for a view */
 	INBOXES_MAX = 16,		/* replied to in one list each; more are replied to one by one */
 };
@@ -235,7 +236,8 @@ static void run_early(struct desk *d, bool refuse)
 /* Nanoseconds until @s may be published again; 0: now. */
 static uint64_t pace(const struct desk *d, const struct service *s, uint64_t now_ns)
 {
-	uint64_t due_ns = s->build_end_ns + (uint64_t)s->build_ns * PACE_FACTOR;
+	uint64_t wait_ns = (uint64_t)s->build_ns * PACE_FACTOR;
+	uint64_t due_ns = s->build_end_ns + (wait_ns < PACE_WAIT_NS ? wait_ns : PACE_WAIT_NS);
 
 	if (s->build_ns <= PACE_FREE_NS || s->removed || d->closing || due_ns <= now_ns)
 		return 0;
