@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/metrics.h"
+#include "base/text.h"
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -20,6 +21,7 @@ enum {
 	REPEAT_SLOTS = 64,
 	REPEAT_MAX = 10,
 	REPEAT_WINDOW_MS = 10000,
+	SAMPLE_MAX_LEN = 160,
 };
 
 struct repeat {
@@ -28,6 +30,7 @@ struct repeat {
 	enum log_level level;
 	int64_t since_ms;
 	unsigned written, held;
+	char sample[SAMPLE_MAX_LEN]; /* the last one written, perhaps cut */
 };
 
 static struct {
@@ -111,17 +114,24 @@ static void line_add(struct line *l, const char *s)
 	line_put(l, s, strlen(s));
 }
 
-/* Text from outside may stand in a message: it must not end the line or the JSON string. */
+/* Text from outside may stand in a message: it must not end the line or the JSON string, nor be anything but UTF-8
+ * (which a message that was cut may end in the middle of). */
 static void line_escaped(struct line *l, const char *s, bool json)
 {
-	for (; *s != '\0'; s++) {
+	for (size_t left = strlen(s), step; left > 0; s += step, left -= step) {
 		unsigned char c = (unsigned char)*s;
-		char out[8];
-		if (c < 0x20 || c == 0x7F)
+		char out[8] = { (char)c };
+		step = c < 0x80 ? 1 : text_utf8_run((const uint8_t *)s, left);
+		if (step > 1)
+			memcpy(out, s, step);
+		else if (step == 0 && json)
+			memcpy(out, "\\ufffd", 6);
+		else if (step == 0 || c < 0x20 || c == 0x7F)
 			snprintf(out, sizeof(out), json ? "\\u%04x" : "\\x%02x", c);
-		else
-			snprintf(out, sizeof(out), json && (c == '"' || c == '\\') ? "\\%c" : "%c",
-				 c);
+		else if (json && (c == '"' || c == '\\'))
+			memcpy(out, (char[]){ '\\', (char)c }, 2);
+		if (step == 0)
+			step = 1;
 		size_t len = strlen(out);
 		if (sizeof(l->at) - l->len - 4 < len)
 			return; /* no half escape */
@@ -167,8 +177,7 @@ static void repeat_end(struct repeat *r)
 	if (old.held == 0)
 		return;
 	char text[TEXT_MAX_LEN];
-	snprintf(text, sizeof(text), "%u more lines like \"%s\" were held back", old.held,
-		 old.format);
+	snprintf(text, sizeof(text), "%u more lines like this one were held back: %s", old.held, old.sample);
 	write_line(old.level, old.area, text);
 }
 
@@ -195,13 +204,22 @@ static bool repeat_allows(enum log_level level, const char *area, const char *fo
 	int64_t now = clock_ms();
 	struct repeat *r = repeat_find(format, now);
 	if (r->format == NULL)
-		*r = (struct repeat){ format, area, level, now, 0, 0 };
+		*r = (struct repeat){ .format = format, .area = area, .level = level, .since_ms = now };
 	if (r->written < REPEAT_MAX) {
 		r->written++;
 		return true;
 	}
 	r->held++;
 	return false;
+}
+
+static void repeat_sample(const char *format, const char *text)
+{
+	pthread_mutex_lock(&state.lock);
+	for (struct repeat *r = state.repeats; r < state.repeats + REPEAT_SLOTS; r++)
+		if (r->format == format)
+			snprintf(r->sample, sizeof(r->sample), "%.*s", SAMPLE_MAX_LEN - 1, text);
+	pthread_mutex_unlock(&state.lock);
 }
 
 void log_line(enum log_level level, const char *area, const char *format, ...)
@@ -219,6 +237,7 @@ void log_line(enum log_level level, const char *area, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	repeat_sample(format, text);
 	write_line(level, area, text);
 }
 
@@ -228,6 +247,7 @@ void log_each(enum log_level level, const char *area, const char *format, ...)
 	va_list args;
 	if (!log_wants(level))
 		return;
+	metrics_add(state.cells[level], 1);
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

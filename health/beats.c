@@ -233,7 +233,7 @@ static void floor_turn(struct beats *b, int64_t now_ms)
 	if (!floor_over(f, now_ms))
 		return;
 	if (b->alarmed)
-		log_warn("health", "held instances that have not beaten since now expire");
+		log_warn("health", "the hold after the standstill is over: instances that have not beaten since are removed");
 	b->alarmed = false;
 	metrics_set(b->held, 0);
 	floor_end(f);

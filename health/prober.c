@@ -51,7 +51,7 @@ static void post_gathered(struct prober *p)
 static void post(struct prober *p, struct target_news *n)
 {
 	if (n == NULL)
-		log_error("health", "no memory to follow a change of a checked instance");
+		log_error("health", "no memory: a changed instance or checker is probed as it was before, until it changes again");
 	else
 		inbox_post(p->loop.inbox, &n->message);
 }

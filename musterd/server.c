@@ -272,7 +272,7 @@ static void on_store_state(void *arg, enum store_state state, const char *reason
 	if (state == STORE_LIVE)
 		log_info("store", "durable writes are accepted");
 	else if (state == STORE_FULL)
-		log_error("store", "durable writes are refused: %s", reason);
+		log_error("store", "durable writes are refused (persistent instances, edits, namespaces; DNS and ephemeral instances go on): %s", reason);
 	else if (state == STORE_REFUSED && !s->stopping) {
 		s->rc = error_set(&s->error, E_IO, "store: %s", reason);
 		server_stop(s, s->error.text);
@@ -426,7 +426,7 @@ int server_run(const struct server_conf *conf, struct error *err)
 	ports_remove(conf->data_dir);
 	lock_release(s.lock);
 	if (uv_loop_close(&s.loop) != 0)
-		log_warn("server", "a handle was left open");
+		log_warn("server", "the event loop ended with a handle open: a bug, but nothing is lost by it");
 	if (rc < 0)
 		s.rc = rc;
 	if (s.rc < 0)

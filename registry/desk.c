@@ -357,7 +357,7 @@ static void load_entry(void *arg, const struct store_entry *e)
 		if (d->conf.on_other_row != NULL)
 			d->conf.on_other_row(d->conf.arg, e);
 	} else if (rc < 0) {
-		log_warn("registry", "left out: %s", error.text);
+		log_warn("registry", "a stored row cannot be used and is not served, it stays in the store: %s", error.text);
 	}
 }
 
@@ -371,10 +371,10 @@ static void restore(struct desk *d, int64_t number)
 	int rc = warm_copy_open(&d->warm, d->conf.warm_path, d->now_ms, number, &count, &error);
 
 	if (rc < 0)
-		log_warn("registry", "there is no warm copy, so ephemeral instances will not outlive a restart: %s",
+		log_warn("registry", "there is no warm copy, so ephemeral instances will come back after a restart only with their next heartbeat: %s",
 			 error.text);
 	else if (count > 0)
-		log_info("registry", "%zu rows restored from the warm copy", count);
+		log_info("registry", "%zu ephemeral instances and probe verdicts are back from the warm copy, with a fresh grace period", count);
 }
 
 /* Loaded services get the first number of a fresh block: it is above any that was handed out before. */

@@ -143,9 +143,9 @@ int warm_copy_open(struct warm_copy *wc, const char *path, int64_t now_ms, int64
 	if (rc < 0)
 		wc->warm = NULL;
 	if (fresh && existed)
-		log_warn("registry", "the warm copy %s could not be read and begins anew", path);
+		log_warn("registry", "the warm copy %s could not be read and begins anew: ephemeral instances come back with their next heartbeat", path);
 	if (restore.bad > 0)
-		log_warn("registry", "%zu rows of the warm copy were left out; the first: %s", restore.bad,
+		log_warn("registry", "%zu rows of the warm copy could not be used; the first: %s", restore.bad,
 			 restore.first.text);
 	return rc;
 }
