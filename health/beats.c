@@ -230,6 +230,8 @@ static void floor_turn(struct beats *b, int64_t now_ms)
 	struct floor *f = &b->floor;
 	if (f->state == FLOOR_SETTLING)
 		floor_decide(f, b->registry, now_ms);
+	else if (f->state == FLOOR_WATCHING && f->held > 0 && now_ms - f->counted_ms >= FLOOR_AGAIN_MS)
+		floor_recount(f, b->registry, now_ms);
 	if (!floor_over(f, now_ms))
 		return;
 	if (b->alarmed)
