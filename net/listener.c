@@ -188,19 +188,29 @@ static uint64_t *admit(struct listener *l, struct stream *s)
 	return peer_enter(l, s) ? NULL : &l->counts.refused_peer;
 }
 
+/* A fresh socket's buffer takes a short text whole. */
+static void say(uv_tcp_t *tcp, const char *text)
+{
+	if (text == NULL)
+		return;
+	uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)strlen(text));
+	uv_try_write((uv_stream_t *)tcp, &buf, 1);
+}
+
 static void on_unplaced_closed(uv_handle_t *handle)
 {
 	mem_free(handle);
 }
 
 /* No place for one more: the connection must still be taken off the backlog. */
-static void refuse_unplaced(uv_stream_t *server)
+static void refuse_unplaced(uv_stream_t *server, const char *text)
 {
 	uv_tcp_t *tcp = mem_alloc(sizeof(*tcp));
 	if (tcp == NULL)
 		return; /* libuv asks again at the next connection */
 	uv_tcp_init(server->loop, tcp);
-	uv_accept(server, (uv_stream_t *)tcp);
+	if (uv_accept(server, (uv_stream_t *)tcp) == 0)
+		say(tcp, text);
 	uv_close((uv_handle_t *)tcp, on_unplaced_closed);
 }
 
@@ -226,7 +236,7 @@ static void on_connection(uv_stream_t *server, int status)
 	if (s == NULL) {
 		l->counts.refused_total++;
 		metrics_add(l->cells.refused[REFUSED_LIMIT], 1);
-		refuse_unplaced(server);
+		refuse_unplaced(server, l->conf.full_text);
 		return;
 	}
 	memset(s, 0, sizeof(*s));
@@ -239,6 +249,10 @@ static void on_connection(uv_stream_t *server, int status)
 	if (refused != NULL) {
 		++*refused;
 		refusal_count(l, refused);
+		if (refused == &l->counts.refused_total)
+			say(&s->tcp, l->conf.full_text);
+		else if (refused == &l->counts.refused_peer)
+			say(&s->tcp, l->conf.peer_text);
 		s->tcp.data = l;
 		uv_close((uv_handle_t *)&s->tcp, on_refused_closed);
 		return;
