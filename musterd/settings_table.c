@@ -116,7 +116,8 @@ const struct setting settings_table[] = {
 	  "File with one line of JSON for each change of the registry, in server.data_dir unless it begins with a slash; "
 	  "off: none." },
 	{ "log", "changes_rate", SETTING_COUNT, AT(log.changes_rate), "2000", 0, 10000000, NULL,
-	  "Lines a second about instances in the change log; what is over it is counted. 0: every change has its line." },
+	  "Lines a second in the change log, of which operators' changes are no part; what is over it is counted. 0: every "
+	  "change has its line." },
 	{ "log", "changes_size", SETTING_SIZE, AT(log.changes_size), "64MiB", 4 * KIB, 65536 * MIB, NULL,
 	  "A change log of this size is rotated." },
 	{ "log", "changes_files", SETTING_COUNT, AT(log.changes_files), "4", 1, 1000, NULL,
