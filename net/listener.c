@@ -36,6 +36,8 @@ struct listener {
 	struct connection_cells cells;
 	unsigned streams; /* refused ones that are closing too */
 	bool closing, socket_closed;
+	uv_tcp_t reserve; /* takes a connection off the backlog when there is no memory */
+	bool reserve_busy, waits; /* waits: one more is to be refused with it */
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
@@ -202,15 +204,44 @@ static void on_unplaced_closed(uv_handle_t *handle)
 	mem_free(handle);
 }
 
-/* No place for one more: the connection must still be taken off the backlog. */
-static void refuse_unplaced(uv_stream_t *server, const char *text)
+static void on_reserve_closed(uv_handle_t *handle);
+
+static void refuse_with_reserve(struct listener *l)
 {
-	uv_tcp_t *tcp = mem_alloc(sizeof(*tcp));
-	if (tcp == NULL)
-		return; /* libuv asks again at the next connection */
-	uv_tcp_init(server->loop, tcp);
-	if (uv_accept(server, (uv_stream_t *)tcp) == 0)
-		say(tcp, text);
+	l->waits = l->reserve_busy;
+	if (l->waits)
+		return; /* libuv holds the connection and accepts no other until this one is taken */
+	l->reserve_busy = true;
+	l->streams++;
+	uv_tcp_init(l->tcp.loop, &l->reserve);
+	l->reserve.data = l;
+	if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&l->reserve) == 0)
+		say(&l->reserve, l->conf.full_text);
+	uv_close((uv_handle_t *)&l->reserve, on_reserve_closed);
+}
+
+static void on_reserve_closed(uv_handle_t *handle)
+{
+	struct listener *l = handle->data;
+	l->reserve_busy = false;
+	if (l->waits && !l->closing)
+		refuse_with_reserve(l);
+	l->streams--;
+	listener_release(l);
+}
+
+/* No place for one more: the connection must still be taken off the backlog, or libuv would never accept again; where
+ * there is no memory either, by the handle that is kept for this. */
+static void refuse_unplaced(struct listener *l)
+{
+	uv_tcp_t *tcp = l->waits ? NULL : mem_alloc(sizeof(*tcp));
+	if (tcp == NULL) {
+		refuse_with_reserve(l);
+		return;
+	}
+	uv_tcp_init(l->tcp.loop, tcp);
+	if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)tcp) == 0)
+		say(tcp, l->conf.full_text);
 	uv_close((uv_handle_t *)tcp, on_unplaced_closed);
 }
 
@@ -236,7 +267,7 @@ static void on_connection(uv_stream_t *server, int status)
 	if (s == NULL) {
 		l->counts.refused_total++;
 		metrics_add(l->cells.refused[REFUSED_LIMIT], 1);
-		refuse_unplaced(server, l->conf.full_text);
+		refuse_unplaced(l);
 		return;
 	}
 	memset(s, 0, sizeof(*s));
