@@ -100,23 +100,26 @@ static int seen_read(struct sqlite_file *f, struct seen *seen, int64_t now_ms, s
 
 /* Reads the former store, then moves its log into it. It may be of a newer version (a downgrade) or damaged: what
  * cannot be read is left to the clock. Read-only first, since SQLite throws away a log that it cannot read. */
-static void former_read(struct restore *r)
+static int former_read(struct restore *r, struct error *err)
 {
 	struct sqlite_file f = { .path = r->path };
 	struct stat st;
 	if (stat(r->path, &st) < 0)
-		return;
-	r->ret->former_unread =
-		sqlite3_open_v2(r->path, &f.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-		seen_read(&f, &r->seen, r->now_ms, NULL) < 0;
+		return E_OK;
+	int rc = sqlite3_open_v2(r->path, &f.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+	rc = rc == SQLITE_OK ? seen_read(&f, &r->seen, r->now_ms, err) : sqlite_file_error(&f, rc, "open", err);
 	sqlite3_close(f.db);
-	if (r->ret->former_unread)
-		return;
+	if (rc == E_NOMEM)
+		return rc;
+	r->ret->former_unread = rc < 0;
+	if (rc < 0)
+		return E_OK;
 	int64_t tables; /* the log is looked at once something is read */
 	if (sqlite3_open_v2(r->path, &f.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
 	    sqlite_query_int(&f, "SELECT count(*) FROM sqlite_schema", &tables, NULL) == E_OK)
 		sqlite3_wal_checkpoint_v2(f.db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	sqlite3_close(f.db); /* what is in the log all the same is kept with it */
+	return E_OK;
 }
 
 /* ---- raising the copy above it */
@@ -306,8 +309,9 @@ static int restore_locked(struct restore *r, struct error *err)
 	sqlite_file_close(&backup);
 	if (rc < 0)
 		return rc;
-	former_read(r);
-	rc = copy_raise(&copy, r, err);
+	rc = former_read(r, err);
+	if (rc == E_OK)
+		rc = copy_raise(&copy, r, err);
 	if (rc < 0) {
 		snapshot_drop(&copy);
 		return rc;
