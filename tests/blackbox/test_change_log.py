@@ -192,6 +192,10 @@ def test_a_file_that_was_moved_away_is_made_anew(make_server):
     os.rename(log.path, log.path + ".old")
     server.register("cl-move", "10.9.1.2", 2)
     assert [c["port"] for c in log.wait("cl-move", "register")] == [2]
+    os.rename(log.path, log.path + ".old")
+    open(log.path, "w").close()  # as logrotate's "create" does
+    server.register("cl-move", "10.9.1.2", 3)
+    assert [c["port"] for c in log.wait("cl-move", "register")] == [3]
 
 
 def test_off_writes_nothing_and_a_wrong_path_is_told(make_server):
