@@ -424,7 +424,10 @@ static int target_of_tree(struct instance_target *t, struct arena *mem, const cJ
 	if (rc < 0)
 		return rc;
 	const cJSON *v = cJSON_GetObjectItemCaseSensitive(tree, "port");
-	double port = cJSON_IsNumber(v) ? v->valuedouble : cJSON_IsString(v) ? atof(v->valuestring) : 0;
+	char *end = NULL;
+	double port = cJSON_IsNumber(v) ? v->valuedouble : cJSON_IsString(v) ? strtod(v->valuestring, &end) : 0;
+	if ((v != NULL && !cJSON_IsNumber(v) && !cJSON_IsNull(v) && end == NULL) || (end != NULL && *end != '\0'))
+		return error_set_what(err, E_INVALID, FAIL_PARAM, "Param 'instances' is illegal, a port is not a number");
 	if (!(port >= 0 && port <= 65535) || port != (double)(int)port)
 		return error_set_what(err, E_RANGE, FAIL_PARAM, "Param 'instances' is illegal, port %.15g is outside 0..65535",
 				      port);
