@@ -1,5 +1,5 @@
-/* mem.h - the heap, counted and failable. All heap calls of ours go through here; cJSON, SQLite and
- * others are given these by their allocator hooks (mem_hook_libraries). Any thread. */
+/* mem.h - the heap, counted and failable. All heap calls of ours go through here, and cJSON's by its allocator hooks
+ * (mem_hook_libraries); SQLite, OpenSSL and libuv keep to the system's. Any thread. */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
