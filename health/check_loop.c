@@ -44,7 +44,7 @@ static void read_switches(struct check_loop *l)
 {
 	rcu_begin();
 	const struct switches *s = registry_switches(l->registry);
-	l->checks_on = s->health_check;
+	l->checks_on = s->health_check && atomic_load_explicit(&l->loaded, memory_order_relaxed);
 	l->check_times = s->check_times > 0 ? (unsigned)s->check_times : 1;
 	l->params[CHECKER_TCP] = s->tcp;
 	l->params[CHECKER_HTTP] = s->http;

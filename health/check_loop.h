@@ -23,6 +23,7 @@ struct check_loop {
 	uv_poll_t poll; /* the epoll set of the probes */
 	struct inbox *inbox; /* struct target_news; any thread may post until it is told to stop */
 	struct registry *registry;
+	_Atomic bool loaded; /* control's: before, nothing is probed, since the switches may not have been read */
 	struct targets targets;
 	struct probe_schedule schedule;
 	struct probes probes;

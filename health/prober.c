@@ -214,6 +214,7 @@ static void on_change_turn(void *arg, uint64_t number)
 {
 	struct prober *p = arg;
 	(void)number;
+	atomic_store_explicit(&p->loop.loaded, true, memory_order_relaxed); /* nothing is published earlier */
 	if (!p->stopped)
 		post_gathered(p);
 }
