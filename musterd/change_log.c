@@ -315,7 +315,7 @@ static void on_change(void *arg, const struct change *c)
 {
 	struct change_log *log = arg;
 
-	if (log->conf.rate > 0 && log->filling.len == 0)
+	if (log->conf.rate > 0 && !log->armed && !log->working) /* in a flood the flushes refill */
 		refill(log, clock_ms());
 	if (!admitted(log, c)) {
 		log->held++;

@@ -115,7 +115,7 @@ const struct setting settings_table[] = {
 	{ "log", "changes", SETTING_TEXT, AT(log.changes), "changes.log", 1, 0, NULL,
 	  "File with one line of JSON for each change of the registry, in server.data_dir unless it begins with a slash; "
 	  "off: none." },
-	{ "log", "changes_rate", SETTING_COUNT, AT(log.changes_rate), "2000", 0, 10000000, NULL,
+	{ "log", "changes_rate", SETTING_COUNT, AT(log.changes_rate), "1000", 0, 10000000, NULL,
 	  "Lines a second in the change log, of which operators' changes are no part; what is over it is counted. 0: every "
 	  "change has its line." },
 	{ "log", "changes_size", SETTING_SIZE, AT(log.changes_size), "64MiB", 4 * KIB, 65536 * MIB, NULL,
