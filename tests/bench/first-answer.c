@@ -107,7 +107,7 @@ int main(int argc, char **argv)
 		int null = open("/dev/null", O_RDWR);
 		dup2(null, 1);
 		dup2(null, 2);
-		execl(argv[1], argv[1], dir, http, dns, "--zone.test.layout=full", (char *)NULL);
+		execl(argv[1], argv[1], dir, http, dns, name == NULL ? NULL : "--zone.test.layout=full", (char *)NULL);
 		_exit(127);
 	}
 	while ((dns_ms == 0 || http_ms == 0) && now_ms() - begun < 60000) {
