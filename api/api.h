@@ -24,6 +24,7 @@ struct api_conf {
 	int64_t idle_ms, header_ms, write_ms; /* 60000, 10000, 30000 */
 	uint64_t max_output; /* bytes that wait for one client: 64 MiB */
 	unsigned connections, connections_per_address;
+	unsigned inbox;	       /* commands under way, above which a request is refused: 100,000 */
 	size_t encoding_cache; /* bytes, 64 MiB */
 	/* What is still missing before DNS and HTTP serve; NULL: ready. Any thread. */
 	const char *(*not_ready)(void *arg);

@@ -238,6 +238,14 @@ void request_command(struct request *r, enum command_kind kind)
 void request_submit(struct request *r, void (*finish)(struct request *r))
 {
 	struct io *io = r->io;
+	unsigned limit = io->api->conf.inbox;
+
+	if (io->in_flight >= limit || desk_depth(io->api->desk) >= limit) {
+		error_set(&r->err, E_LIMIT, "%u commands are under way already, the limit is %u (limits.inbox): try again",
+			  limit, limit);
+		reply_failure(r);
+		return;
+	}
 	r->finish = finish;
 	r->cmd.reply_to = io->inbox;
 	r->cmd.owner = r;

@@ -77,6 +77,7 @@ void wiring_api(struct api_conf *to, const struct settings *s)
 	to->max_output = s->http.max_output;
 	to->connections = s->http.connections;
 	to->connections_per_address = s->http.connections_per_address;
+	to->inbox = (unsigned)s->limits.inbox;
 	to->encoding_cache = s->limits.encoding_cache;
 }
 

@@ -2,6 +2,7 @@
 import os
 import random
 import resource
+import signal
 import socket
 import subprocess
 import threading
@@ -193,3 +194,29 @@ def test_a_client_that_never_reads(make_server, by):
         assert len(server.hosts("big")) == 200
     if VARIANT == "plain":
         assert rss_kib(server) - before < 64 << 10
+
+
+def test_more_commands_at_once_than_the_inbox_holds(make_server):
+    """Four hundred requests find a server that stood still: it takes a hundred and refuses the others by name."""
+    server = make_server(limits_inbox=100).start()
+    clients = [socket.create_connection(server.http_address, timeout=20) for _ in range(400)]
+    server.get("/health")  # all are accepted
+    os.kill(server.process.pid, signal.SIGSTOP)
+    for i, client in enumerate(clients):
+        client.sendall(f"POST /nacos/v1/ns/instance?serviceName=crowd&ip=127.9.0.{i % 250 + 1}&port={80 + i // 250} HTTP/1.1\r\n"
+                       "Host: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
+    os.kill(server.process.pid, signal.SIGCONT)
+    taken = refused = 0
+    for client in clients:
+        answer = b""
+        while more := client.recv(4096):
+            answer += more
+        client.close()
+        if answer.startswith(b"HTTP/1.1 200"):
+            taken += 1
+        else:
+            assert answer.startswith(b"HTTP/1.1 503") and b"the limit is 100 (limits.inbox)" in answer, answer
+            refused += 1
+    assert taken >= 100 and refused > 0 and taken + refused == 400, (taken, refused)
+    assert len(server.hosts("crowd")) == taken
+    server.register("after", "127.9.1.1", 80)
