@@ -540,7 +540,11 @@ static void on_half_inbox_closed(void *arg)
 int desk_open_with(struct desk **ret, uv_loop_t *loop, const struct desk_conf *conf, desk_store_fn *open_store,
 		   void *open_arg, struct error *err)
 {
-	struct store_feed feed = { load_begin, load_entry, load_end, on_state, NULL };
+	struct store_feed feed = { .load_begin = load_begin,
+				   .prepare = row_prepare,
+				   .load_entry = load_entry,
+				   .load_end = load_end,
+				   .on_state = on_state };
 	struct desk *d = mem_zalloc(1, sizeof(*d));
 	struct registry_watcher copy;
 	int rc;

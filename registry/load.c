@@ -11,7 +11,7 @@ enum { SEGMENTS_MAX = 8, PAIRS_FIRST = 16, ROW_ARENA_FIRST = 8192, ROW_ARENA_MAX
 
 struct row { /* one row being read */
 	struct registry *r;
-	struct arena mem;
+	struct arena *mem;
 	const struct store_entry *entry;
 	const char *segments[SEGMENTS_MAX];
 	size_t segment_count;
@@ -19,7 +19,6 @@ struct row { /* one row being read */
 	bool warm;
 	int64_t now_ms;
 	struct error *err;
-	char first[ROW_ARENA_FIRST];
 };
 
 static int bad(const struct row *row, const char *why)
@@ -43,7 +42,7 @@ static int split_key(struct row *row)
 	while ((rc = key_next(&at, segment, sizeof(segment))) == E_OK) {
 		if (row->segment_count == SEGMENTS_MAX)
 			return E_NOTFOUND;
-		row->segments[row->segment_count] = arena_strdup(&row->mem, segment);
+		row->segments[row->segment_count] = arena_strdup(row->mem, segment);
 		if (row->segments[row->segment_count++] == NULL)
 			return no_memory(row);
 	}
@@ -59,7 +58,7 @@ static inline bool is_key(const struct json_value *v, const char *key, enum json
 static struct pair *pairs_more(struct row *row, const struct pair *pairs, size_t n, size_t *room)
 {
 	size_t more = n == 0 ? PAIRS_FIRST : 4 * n;
-	struct pair *fresh = arena_alloc(&row->mem, more * sizeof(*fresh));
+	struct pair *fresh = arena_alloc(row->mem, more * sizeof(*fresh));
 
 	if (fresh != NULL && n > 0)
 		memcpy(fresh, pairs, n * sizeof(*fresh));
@@ -74,7 +73,7 @@ static bool read_pairs(struct row *row, struct json_value *object, const struct 
 	struct json_value v;
 	size_t n = 0, room = 0;
 
-	while (json_next(&object->inner, &row->mem, &v), v.type != JSON_END) {
+	while (json_next(&object->inner, row->mem, &v), v.type != JSON_END) {
 		if (v.type != JSON_STRING || n == PAIRS_MAX || v.key_len > UINT16_MAX || v.text_len > UINT16_MAX)
 			return false;
 		if (n == room && (pairs = pairs_more(row, pairs, n, &room)) == NULL)
@@ -156,16 +155,17 @@ static int read_tail(const struct row *row, struct tail *ret)
 }
 
 struct instance_row {
+	struct service_key key;
 	struct instance_spec spec;
 	int64_t kind, registered_ms, created;
 };
 
-static int read_instance(struct row *row, struct instance_row *to)
+static int read_instance_value(struct row *row, struct instance_row *to)
 {
 	struct instance_spec *spec = &to->spec;
 	struct json_value v;
 
-	while (json_next(&row->value.inner, &row->mem, &v), v.type != JSON_END) {
+	while (json_next(&row->value.inner, row->mem, &v), v.type != JSON_END) {
 		if (is_key(&v, "kind", JSON_NUMBER))
 			to->kind = v.integer;
 		else if (is_key(&v, "weight", JSON_NUMBER))
@@ -189,38 +189,53 @@ static int read_instance(struct row *row, struct instance_row *to)
 	return row->value.inner.failed ? bad(row, "it is not JSON") : E_OK;
 }
 
-static int load_instance(struct row *row)
+/* All that stands in the row, into @to. Any thread. */
+static int read_instance(struct row *row, struct instance_row *to)
 {
-	struct instance_row it = { .created = row->entry->mod_revision };
-	struct command cmd;
+	struct command blank;
 	struct tail tail;
-	struct plan p;
 	int rc = read_tail(row, &tail);
 
 	if (rc < 0)
 		return rc;
-	command_init(&cmd, CMD_INSTANCE_REGISTER);
-	it.spec = cmd.instance;
-	rc = read_instance(row, &it);
-	if (rc < 0)
-		return rc;
-	cmd.instance = it.spec;
-	cmd.instance.ip = tail.ip;
-	cmd.instance.port = tail.port;
-	cmd.instance.cluster = tail.cluster;
-	cmd.instance.ephemeral = it.kind != 0;
-	if (cmd.instance.ephemeral != row->warm)
+	command_init(&blank, CMD_INSTANCE_REGISTER);
+	*to = (struct instance_row){ .key = key_at(row, 2), .spec = blank.instance, .created = row->entry->mod_revision };
+	rc = read_instance_value(row, to);
+	to->spec.ip = tail.ip;
+	to->spec.port = tail.port;
+	to->spec.cluster = tail.cluster;
+	to->spec.ephemeral = to->kind != 0;
+	return rc;
+}
+
+static int apply_instance(struct row *row, const struct instance_row *it)
+{
+	struct command cmd;
+	struct plan p;
+	int rc;
+
+	if (it->spec.ephemeral != row->warm)
 		return bad(row, "its kind does not belong here");
-	cmd.key = key_at(row, 2);
+	command_init(&cmd, CMD_INSTANCE_REGISTER);
+	cmd.instance = it->spec;
+	cmd.key = it->key;
 	rc = apply(row, &cmd, &p);
 	if (rc < 0 || p.nothing)
 		return rc;
-	if (it.registered_ms > 0)
-		p.one.fresh->registered_ms = it.registered_ms;
+	if (it->registered_ms > 0)
+		p.one.fresh->registered_ms = it->registered_ms;
 	if (row->warm)
 		p.one.fresh->flags |= INSTANCE_RESTORED;
-	older(p.service, it.created);
+	older(p.service, it->created);
 	return E_OK;
+}
+
+static int load_instance(struct row *row)
+{
+	struct instance_row it;
+	int rc = read_instance(row, &it);
+
+	return rc < 0 ? rc : apply_instance(row, &it);
 }
 
 /* ---- im/... */
@@ -229,7 +244,7 @@ static int read_overlay(struct row *row, struct instance_spec *spec, bool *ephem
 {
 	struct json_value v;
 
-	while (json_next(&row->value.inner, &row->mem, &v), v.type != JSON_END) {
+	while (json_next(&row->value.inner, row->mem, &v), v.type != JSON_END) {
 		if (is_key(&v, "ephemeral", JSON_BOOL)) {
 			*ephemeral = v.boolean;
 		} else if (is_key(&v, "weight", JSON_NUMBER)) {
@@ -283,7 +298,7 @@ static int load_verdict(struct row *row)
 	if (rc < 0)
 		return rc;
 	command_init(&cmd, CMD_VERDICT);
-	while (json_next(&row->value.inner, &row->mem, &v), v.type != JSON_END) {
+	while (json_next(&row->value.inner, row->mem, &v), v.type != JSON_END) {
 		if (is_key(&v, "healthy", JSON_BOOL))
 			cmd.instance.healthy = v.boolean;
 		else if (is_key(&v, "reason", JSON_STRING))
@@ -305,7 +320,7 @@ static void read_checker(struct row *row, struct json_value *object, struct chec
 	static const char *const kinds[] = { "TCP", "HTTP", "MYSQL", "NONE" };
 	struct json_value v;
 
-	while (json_next(&object->inner, &row->mem, &v), v.type != JSON_END) {
+	while (json_next(&object->inner, row->mem, &v), v.type != JSON_END) {
 		if (is_key(&v, "kind", JSON_STRING)) {
 			c->kind = CHECKER_NONE;
 			for (int k = 0; k < 4; k++)
@@ -331,7 +346,7 @@ static void read_checker(struct row *row, struct json_value *object, struct chec
 static bool pack(struct row *row, const struct pair *pairs, size_t n, struct packed *ret)
 {
 	size_t size = packed_size(pairs, n);
-	char *at = arena_alloc(&row->mem, size + 1);
+	char *at = arena_alloc(row->mem, size + 1);
 
 	if (at == NULL)
 		return false;
@@ -347,7 +362,7 @@ static bool read_cluster(struct row *row, struct json_value *object, struct clus
 	size_t n;
 
 	cluster_default(c, "");
-	while (json_next(&object->inner, &row->mem, &v), v.type != JSON_END) {
+	while (json_next(&object->inner, row->mem, &v), v.type != JSON_END) {
 		if (is_key(&v, "name", JSON_STRING))
 			c->name = v.text;
 		else if (is_key(&v, "checker", JSON_OBJECT))
@@ -372,7 +387,7 @@ static int load_clusters(struct row *row, struct json_value *array, const struct
 
 	command_init(&cmd, CMD_CLUSTER_UPDATE);
 	cmd.key = *key;
-	while (json_next(&array->inner, &row->mem, &v), rc == E_OK && v.type != JSON_END) {
+	while (json_next(&array->inner, row->mem, &v), rc == E_OK && v.type != JSON_END) {
 		if (v.type != JSON_OBJECT || !read_cluster(row, &v, &cmd.cluster))
 			return bad(row, "a cluster cannot be read");
 		rc = apply(row, &cmd, &p);
@@ -391,7 +406,7 @@ static int read_service(struct row *row, struct service_row *to)
 {
 	struct json_value v;
 
-	while (json_next(&row->value.inner, &row->mem, &v), v.type != JSON_END) {
+	while (json_next(&row->value.inner, row->mem, &v), v.type != JSON_END) {
 		if (is_key(&v, "ephemeral", JSON_BOOL))
 			to->spec.ephemeral = v.boolean;
 		else if (is_key(&v, "stored", JSON_BOOL))
@@ -455,7 +470,7 @@ static int load_named(struct row *row, enum command_kind kind)
 		cmd.set.entry = row->segments[1];
 	else
 		cmd.ns.id = row->segments[1];
-	while (json_next(&row->value.inner, &row->mem, &v), v.type != JSON_END) {
+	while (json_next(&row->value.inner, row->mem, &v), v.type != JSON_END) {
 		if (v.type != JSON_STRING)
 			continue;
 		if (kind == CMD_SWITCH_SET && strcmp(v.key, "value") == 0)
@@ -500,26 +515,44 @@ static bool is_ours(const char *key)
 	return false;
 }
 
+/* The key's segments and the value as an object. */
+static int row_open(struct row *row)
+{
+	struct cursor c = cursor_of(row->entry->value, row->entry->value_len);
+	int rc = split_key(row);
+
+	if (rc == E_OK && (!json_begin(&c, row->mem, &row->value) || row->value.type != JSON_OBJECT))
+		rc = bad(row, "it is not a JSON object");
+	return rc;
+}
+
+const void *row_prepare(const struct store_entry *e, struct arena *mem)
+{
+	struct row row = { .mem = mem, .entry = e };
+	struct instance_row *it;
+
+	if (strncmp(e->key, ROWS_ROOT "i/", sizeof(ROWS_ROOT "i/") - 1) != 0 || row_open(&row) < 0)
+		return NULL;
+	it = arena_alloc(mem, sizeof(*it));
+	return it != NULL && read_instance(&row, it) == E_OK ? it : NULL;
+}
+
 int row_load(struct registry *r, const struct store_entry *e, bool warm, int64_t now_ms, struct error *err)
 {
-	struct cursor c = cursor_of(e->value, e->value_len);
-	struct row row;
+	struct row row = { .r = r, .entry = e, .warm = warm, .now_ms = now_ms, .err = err };
+	char first[ROW_ARENA_FIRST];
+	struct arena mem;
 	int rc;
 
+	if (e->prepared != NULL)
+		return apply_instance(&row, e->prepared);
 	if (!is_ours(e->key))
 		return E_NOTFOUND;
-	memset(&row, 0, offsetof(struct row, first));
-	row.r = r;
-	row.entry = e;
-	row.warm = warm;
-	row.now_ms = now_ms;
-	row.err = err;
-	arena_init(&row.mem, row.first, sizeof(row.first), ROW_ARENA_MAX);
-	rc = split_key(&row);
-	if (rc == E_OK && (!json_begin(&c, &row.mem, &row.value) || row.value.type != JSON_OBJECT))
-		rc = bad(&row, "it is not a JSON object");
+	arena_init(&mem, first, sizeof(first), ROW_ARENA_MAX);
+	row.mem = &mem;
+	rc = row_open(&row);
 	if (rc == E_OK)
 		rc = load_by_kind(&row);
-	arena_done(&row.mem);
+	arena_done(&mem);
 	return rc;
 }

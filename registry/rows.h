@@ -33,6 +33,8 @@ void row_verdict(struct text *to, const struct instance *i);
 /* ---- reading (load.c). The registry must be in loading mode: limits do not apply to what was acknowledged
  * already. @warm: a row of the warm copy. E_NOTFOUND: not a row of ours; E_INVALID: cannot be read, with the
  * reason; E_NOMEM. */
+/* What row_load does first, for the store's feed: any thread, NULL: row_load will do it. */
+const void *row_prepare(const struct store_entry *e, struct arena *mem);
 int row_load(struct registry *r, const struct store_entry *e, bool warm, int64_t now_ms, struct error *err);
 
 #endif

@@ -121,7 +121,7 @@ struct restore {
 static void on_entry(void *arg, const char *key, const char *value, size_t value_len)
 {
 	struct restore *restore = arg;
-	struct store_entry e = { key, value, value_len, restore->number };
+	struct store_entry e = { key, value, value_len, restore->number, NULL };
 	struct error error;
 	int rc = row_load(restore->wc->registry, &e, true, restore->now_ms, &error);
 

@@ -198,7 +198,7 @@ static void load(struct memory_store *s)
 		s->feed.load_begin(s->feed.arg);
 	for (size_t i = 0; i < n; i++) {
 		struct store_entry e = { rows[i]->key, rows[i]->value, rows[i]->value_len,
-					 rows[i]->mod_revision };
+					 rows[i]->mod_revision, NULL };
 		if (s->mod_last < e.mod_revision)
 			s->mod_last = e.mod_revision;
 		if (s->feed.load_entry != NULL)

@@ -184,9 +184,7 @@ static void on_chunk(struct sqlite_store *s, struct sqlite_chunk *chunk)
 	if (!s->closing)
 		load_begin_once(s);
 	for (size_t i = 0; i < chunk->count && !s->closing; i++) {
-		struct store_entry e = { chunk->bytes + chunk->rows[i].key,
-					 chunk->bytes + chunk->rows[i].value,
-					 chunk->rows[i].value_len, chunk->rows[i].mod_revision };
+		struct store_entry e = sqlite_chunk_entry(chunk, i);
 		if (s->feed.load_entry != NULL)
 			s->feed.load_entry(s->feed.arg, &e);
 	}
@@ -201,8 +199,7 @@ static void free_chunks_drop(struct sqlite_store *s)
 	uv_mutex_unlock(&s->queue.mutex);
 	while (chunk != NULL) {
 		struct sqlite_chunk *next = (struct sqlite_chunk *)chunk->m.link.next;
-		mem_free(chunk->bytes);
-		mem_free(chunk);
+		sqlite_chunk_free(chunk);
 		chunk = next;
 	}
 }
@@ -407,6 +404,7 @@ static int threads_prepare(struct sqlite_store *s, uv_loop_t *loop, const struct
 	s->check.control = s->writer.control = s->inbox;
 	s->writer.queue = &s->queue;
 	s->writer.counters = &s->counters;
+	s->writer.prepare = s->feed.prepare;
 	s->counters.seconds = metrics_histogram("store_commit_seconds",
 						"From handing a group of batches to the store to its sync.", NULL);
 	return E_OK;

@@ -87,17 +87,23 @@ struct sqlite_commit {
 	/* the batch's bytes follow */
 };
 
-enum { SQLITE_CHUNK_ROWS = 512, SQLITE_CHUNK_BYTES = 256 * 1024, SQLITE_CHUNKS_MAX = 4 };
+enum { SQLITE_CHUNK_ROWS = 512, SQLITE_CHUNK_BYTES = 256 * 1024, SQLITE_CHUNKS_MAX = 4, SQLITE_CHUNK_PREPARED = 768 * 1024 };
 
 struct sqlite_chunk {
 	struct sqlite_message m;
 	size_t count, used, cap;
 	char *bytes; /* a row with a value over SQLITE_CHUNK_BYTES makes a block of its own size */
+	char *first; /* what the arena begins with */
+	struct arena prepared;
 	struct {
 		size_t key, value, value_len; /* offsets into bytes */
 		int64_t mod_revision;
+		const void *prepared;
 	} rows[SQLITE_CHUNK_ROWS];
 };
+
+struct store_entry sqlite_chunk_entry(const struct sqlite_chunk *chunk, size_t i);
+void sqlite_chunk_free(struct sqlite_chunk *chunk);
 
 struct sqlite_loaded {
 	struct sqlite_message m;
@@ -127,6 +133,7 @@ struct sqlite_writer {
 	struct sqlite_queue *queue;
 	struct inbox *control;
 	struct sqlite_counters *counters;
+	const void *(*prepare)(const struct store_entry *e, struct arena *mem); /* the feed's */
 };
 
 void sqlite_writer_main(void *writer); /* the thread */

@@ -1,4 +1,4 @@
-/* Reading everything: on the store thread before its first commit, rows go to control in chunks. At
+/* Reading everything: on the store thread before its first commit, rows go to control in chunks, prepared by the feed. At
  * most SQLITE_CHUNKS_MAX chunks exist, so a load never outruns control by more than a few
  * milliseconds of its work. Control gives a chunk back through the queue's list of free ones. */
 #include "base/mem.h"
@@ -26,6 +26,8 @@ static struct sqlite_chunk *chunk_get(struct sqlite_queue *q, bool *ret_stopped)
 			q->chunks++;
 			chunk->cap = 0;
 			chunk->bytes = NULL;
+			chunk->first = mem_alloc(SQLITE_CHUNK_PREPARED); /* without it the arena takes blocks */
+			arena_init(&chunk->prepared, chunk->first, chunk->first != NULL ? SQLITE_CHUNK_PREPARED : 0, 0);
 		}
 	}
 	uv_mutex_unlock(&q->mutex);
@@ -33,6 +35,7 @@ static struct sqlite_chunk *chunk_get(struct sqlite_queue *q, bool *ret_stopped)
 		return NULL;
 	chunk->m.kind = SQLITE_CHUNK;
 	chunk->count = chunk->used = 0;
+	arena_reset(&chunk->prepared);
 	return chunk;
 }
 
@@ -64,6 +67,23 @@ static size_t chunk_put(struct sqlite_chunk *chunk, const void *from, size_t len
 	return at;
 }
 
+struct store_entry sqlite_chunk_entry(const struct sqlite_chunk *chunk, size_t i)
+{
+	return (struct store_entry){ .key = chunk->bytes + chunk->rows[i].key,
+				     .value = chunk->bytes + chunk->rows[i].value,
+				     .value_len = chunk->rows[i].value_len,
+				     .mod_revision = chunk->rows[i].mod_revision,
+				     .prepared = chunk->rows[i].prepared };
+}
+
+void sqlite_chunk_free(struct sqlite_chunk *chunk)
+{
+	arena_done(&chunk->prepared);
+	mem_free(chunk->first);
+	mem_free(chunk->bytes);
+	mem_free(chunk);
+}
+
 /* ---- the walk */
 
 struct load {
@@ -73,10 +93,21 @@ struct load {
 	bool stopped;
 };
 
+static void chunk_prepare(const struct load *l)
+{
+	struct sqlite_chunk *chunk = l->chunk;
+	for (size_t i = 0; i < chunk->count && l->w->prepare != NULL; i++) {
+		struct store_entry e = sqlite_chunk_entry(chunk, i);
+		chunk->rows[i].prepared = l->w->prepare(&e, &chunk->prepared);
+	}
+}
+
 static void chunk_send(struct load *l)
 {
-	if (l->chunk != NULL)
+	if (l->chunk != NULL) {
+		chunk_prepare(l);
 		inbox_post(l->w->control, &l->chunk->m.link);
+	}
 	l->chunk = NULL;
 }
 
@@ -103,6 +134,7 @@ static int row_send(struct load *l, sqlite3_stmt *s)
 	l->chunk->rows[i].value = chunk_put(l->chunk, value, value_len);
 	l->chunk->rows[i].value_len = value_len;
 	l->chunk->rows[i].mod_revision = revision;
+	l->chunk->rows[i].prepared = NULL;
 	if (revision > l->max_revision)
 		l->max_revision = revision;
 	return E_OK;

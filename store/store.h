@@ -10,6 +10,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include "base/arena.h"
 #include "base/error.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +26,7 @@ struct store_entry {
 	const char *value;
 	size_t value_len;
 	int64_t mod_revision;
+	const void *prepared; /* what the feed's prepare made of it; NULL: nothing */
 };
 
 enum store_state {
@@ -38,6 +40,9 @@ enum store_state {
 struct store_feed {
 	/* The full picture follows, entry by entry in key order; until load_end the old one stays valid. */
 	void (*load_begin)(void *arg);
+	/* Work on an entry ahead of its load_entry, on whatever thread reads: the result lies in @mem and lives as long as
+	 * the entry. Pure; knows nothing of @arg's. NULL, or returns NULL: load_entry does it all. */
+	const void *(*prepare)(const struct store_entry *e, struct arena *mem);
 	void (*load_entry)(void *arg, const struct store_entry *e); /* borrowed for the call */
 	void (*load_end)(void *arg, int64_t revision); /* @revision: the first number of a fresh block */
 	void (*on_state)(void *arg, enum store_state state, const char *reason);

@@ -1,5 +1,6 @@
 /* test_desk.c - commands through the desk with the memory store. */
 #include "base/clock.h"
+#include "registry/rows.h"
 #include "tests/registry/fixture.h"
 
 #include <stdlib.h>
@@ -243,6 +244,51 @@ static void registrations_of_one_service_share_a_commit_turn(void **state)
 	}
 }
 
+static const struct instance *loaded(struct fixture *f, const char *port, const struct store_entry *e)
+{
+	struct error error;
+
+	assert_int_equal(row_load(f->registry, e, false, f->now_ms, &error), E_OK);
+	struct service *s = registry_find(f->registry, &(struct service_key){ "public", "DEFAULT_GROUP", "cart", 6, 13, 4 },
+					  service_key_hash(&(struct service_key){ "public", "DEFAULT_GROUP", "cart", 6, 13, 4 }));
+	assert_non_null(s);
+	desk_turn(f->desk);
+	return seen(f, "cart", "10.0.0.1", (uint16_t)atoi(port));
+}
+
+/* The store's thread reads rows of instances ahead; what it cannot read is left to row_load, which says why. */
+static void a_row_read_ahead_becomes_what_it_becomes_without(void **state)
+{
+	struct fixture *f = *state;
+	static const char value[] = "{\"kind\":0,\"weight\":2.5,\"enabled\":true,\"healthy\":false,"
+				    "\"metadata\":{\"a\":\"b\"},\"registered_ms\":7,\"created\":3}";
+	struct store_entry e = { "/muster/1/i/00/public/DEFAULT_GROUP/cart/east/10.0.0.1/80", value, sizeof(value) - 1, 9, NULL };
+	struct arena mem;
+	struct error error;
+
+	arena_init(&mem, NULL, 0, 0);
+	const struct instance *plain = loaded(f, "80", &e);
+	e.key = "/muster/1/i/00/public/DEFAULT_GROUP/cart/east/10.0.0.1/81";
+	e.prepared = row_prepare(&e, &mem);
+	assert_non_null(e.prepared);
+	e.value_len = 0; /* it is not read again */
+	const struct instance *ahead = loaded(f, "81", &e);
+	assert_true(plain->weight == 2.5 && ahead->weight == 2.5);
+	assert_int_equal(plain->flags, ahead->flags);
+	assert_int_equal(plain->cluster, ahead->cluster);
+	assert_int_equal(ahead->registered_ms, 7);
+	assert_int_equal(plain->registered_ms, 7);
+
+	e.value = "{\"kind\":0,";
+	e.value_len = strlen(e.value);
+	e.prepared = row_prepare(&e, &mem);
+	assert_null(e.prepared);
+	assert_int_equal(row_load(f->registry, &e, false, f->now_ms, &error), E_INVALID);
+	e.key = "/muster/1/switch/check";
+	assert_null(row_prepare(&e, &mem));
+	arena_done(&mem);
+}
+
 static void persistent_instances_and_settings_survive_a_restart(void **state)
 {
 	struct fixture *f = *state;
@@ -318,6 +364,7 @@ int main(void)
 		TEST(a_refused_write_leaves_no_trace),
 		TEST(a_command_waits_behind_a_pending_write_to_its_service),
 		TEST(registrations_of_one_service_share_a_commit_turn),
+		TEST(a_row_read_ahead_becomes_what_it_becomes_without),
 		TEST(persistent_instances_and_settings_survive_a_restart),
 	};
 

@@ -108,7 +108,7 @@ int fixture_teardown(void **state)
 
 int fixture_open_only(struct fixture *f)
 {
-	struct store_feed feed = { on_begin, on_entry, on_end, on_state, f };
+	struct store_feed feed = { .load_begin = on_begin, .load_entry = on_entry, .load_end = on_end, .on_state = on_state, .arg = f };
 	forget(f);
 	if (f->disk != NULL)
 		return memory_store_open(&f->store, &f->loop, f->disk, &feed, &f->err);
