@@ -216,16 +216,14 @@ static void on_check(uv_check_t *check)
 		text_done(&io->scratch);
 }
 
-static void on_command(struct request *r)
+void io_submit(struct io *io, struct command *cmd, void (*on_back)(struct command *cmd))
 {
-	if (r->cmd.code < 0 && !r->takes_failure) {
-		r->err = r->cmd.error;
-		reply_failure(r);
-	} else if (r->finish != NULL) {
-		r->finish(r);
-	} else {
-		reply_ok(r);
-	}
+	cmd->reply_to = io->inbox;
+	cmd->on_done = on_back;
+	cmd->message.next = NULL;
+	*(io->last != NULL ? &io->last->next : &io->first) = &cmd->message;
+	io->last = &cmd->message;
+	io->in_flight++;
 }
 
 static void on_server_closed(void *arg)
@@ -265,7 +263,7 @@ static void on_inbox(void *arg, struct inbox_message *first, unsigned count)
 		}
 		struct command *cmd = (struct command *)m;
 		commands++;
-		on_command(cmd->owner);
+		cmd->on_done(cmd);
 	}
 	io->in_flight -= commands;
 	metrics_set(io->cell_in_flight, io->in_flight);

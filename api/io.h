@@ -49,5 +49,7 @@ struct io {
 /* What is missing before everything serves, NULL: nothing. Any thread. */
 const char *api_not_ready(const struct api *a);
 int64_t io_now_ms(struct io *io);
+/* To the desk at the end of this loop turn; @on_back receives it on this thread. cmd->owner is the caller's. */
+void io_submit(struct io *io, struct command *cmd, void (*on_back)(struct command *cmd));
 
 #endif

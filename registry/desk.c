@@ -459,6 +459,17 @@ int desk_watch(struct desk *d, const struct registry_watcher *watcher)
 	return E_OK;
 }
 
+void desk_unwatch(struct desk *d, const void *arg)
+{
+	struct registry *r = d->registry;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < r->watcher_count; i++)
+		if (r->watchers[i].arg != arg)
+			r->watchers[kept++] = r->watchers[i];
+	r->watcher_count = kept;
+}
+
 static void handles_open(struct desk *d, uv_loop_t *loop)
 {
 	uv_check_init(loop, &d->check);

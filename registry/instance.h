@@ -26,6 +26,7 @@ struct instance {
 		struct rcu_head reap;	 /* afterwards */
 	};
 	struct service *service; /* owner; valid while published */
+	uint64_t publisher;	 /* control's: the connection whose entry this is; 0: heartbeats */
 	double weight;		 /* 0..10000; effective (overlay merged) */
 	uint8_t addr[16];	 /* network order; IPv4 in the first 4; ::ffff:a.b.c.d is family 4 */
 	uint16_t port;
