@@ -5,6 +5,7 @@
 
 #include "api/failure_map.h"
 #include "api/handlers.h"
+#include "api/rpc.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -19,6 +20,8 @@ enum {
 	UNKNOWN_BODY = 1 << 16,	   /* bytes read of a request that gets a 404 */
 	SCRATCH_KEPT = 1 << 20,	   /* a larger scratch text is given back */
 	DRAIN_MS = 5000,
+	PAIR_TRIES = 100,
+	GRPC_PORT_OFFSET = 1000,
 };
 
 const char *api_not_ready(const struct api *a)
@@ -226,19 +229,43 @@ void io_submit(struct io *io, struct command *cmd, void (*on_back)(struct comman
 	io->in_flight++;
 }
 
+/* Both servers are closed: the rest ends when every command is back. */
+static void finish_stop(struct io *io)
+{
+	if (!io->servers_closed || io->in_flight > 0 || io->finished)
+		return;
+	io->finished = true;
+	assert(io->first == NULL);
+	uv_close((uv_handle_t *)&io->check, NULL);
+	io_timers_close(io);
+	push_close(io);
+	inbox_close(io->inbox, NULL, NULL);
+	io->inbox = NULL;
+}
+
 static void on_server_closed(void *arg)
 {
 	struct io *io = arg;
-	assert(io->first == NULL);
-	uv_close((uv_handle_t *)&io->check, NULL);
-	inbox_close(io->inbox, NULL, NULL);
-	io->inbox = NULL;
+	if (--io->servers > 0)
+		return;
+	io->servers_closed = true;
+	finish_stop(io);
+}
+
+static void on_grpc_closed(void *arg)
+{
+	struct io *io = arg;
+	http_server_close(io->server, on_server_closed, io); /* it has its streams back */
+	on_server_closed(io);
 }
 
 static void on_drained(void *arg)
 {
 	struct io *io = arg;
-	http_server_close(io->server, on_server_closed, io);
+	if (--io->servers > 0)
+		return;
+	io->servers = 2;
+	grpc_server_close(io->grpc, on_grpc_closed, io);
 }
 
 static void begin_stop(struct io *io)
@@ -246,6 +273,8 @@ static void begin_stop(struct io *io)
 	if (io->draining)
 		return;
 	io->draining = true;
+	io->servers = 2;
+	http2_server_drain(grpc_server_http2(io->grpc), DRAIN_MS, on_drained, io);
 	http_server_drain(io->server, DRAIN_MS, on_drained, io);
 }
 
@@ -269,9 +298,19 @@ static void on_inbox(void *arg, struct inbox_message *first, unsigned count)
 	metrics_set(io->cell_in_flight, io->in_flight);
 	if (stop)
 		begin_stop(io);
+	finish_stop(io);
 }
 
 /* ---- the thread */
+
+static void io_parts_free(struct io *io)
+{
+	sessions_free(io);
+	push_free(io);
+	io_timers_free(io);
+	encodings_done(&io->encodings);
+	text_done(&io->scratch);
+}
 
 static void io_run(void *arg)
 {
@@ -279,8 +318,7 @@ static void io_run(void *arg)
 	rcu_thread_start();
 	metrics_thread_start();
 	uv_run(&io->loop, UV_RUN_DEFAULT);
-	encodings_done(&io->encodings);
-	text_done(&io->scratch);
+	io_parts_free(io);
 	metrics_thread_stop();
 	rcu_thread_stop();
 	atomic_fetch_sub(&io->api->running, 1);
@@ -327,31 +365,72 @@ static int open_server(struct io *io, struct error *err)
 		.server_name = NULL,
 		.on_request = on_request,
 		.on_body_limit = body_limit,
+		.on_http2 = rpc_adopt,
 		.arg = io,
 	};
 	return http_server_open(&io->server, &io->loop, &conf, err);
+}
+
+static int listen_at(struct io *io, struct sockaddr_storage *at, int tag, struct listener **ret, struct error *err)
+{
+	struct api *a = io->api;
+	struct listener_conf conf = {
+		.conns_per_peer = tag == LISTEN_HTTP ? a->conf.connections_per_address : a->conf.grpc_connections_per_address,
+		.conns_max = tag == LISTEN_HTTP ? 0 : a->conf.grpc_connections,
+		.reuse_port = a->io_count > 1,
+		.allow = a->conf.allowed,
+		.allow_arg = a->conf.allowed_arg,
+	};
+	int rc = http_server_listen(io->server, (const struct sockaddr *)at, &conf, tag, ret, err);
+	if (rc < 0)
+		return rc == E_EXISTS ? err->code = E_CONFLICT : rc;
+	const struct sockaddr *bound = listener_address(*ret);
+	memcpy(at, bound,
+	       bound->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+	return E_OK;
+}
+
+static in_port_t *port_of(struct sockaddr_storage *at)
+{
+	return at->ss_family == AF_INET6 ? &((struct sockaddr_in6 *)at)->sin6_port : &((struct sockaddr_in *)at)->sin_port;
+}
+
+/* An HTTP address and its gRPC one, 1000 above it: SDKs add that. A free HTTP port whose partner is taken is
+ * given back for another one. */
+static int listen_pair(struct io *io, size_t i, struct error *err)
+{
+	struct api *a = io->api;
+	bool any = *port_of(&a->addresses[i]) == 0;
+	for (unsigned tries = 0;; tries++) {
+		struct listener *http, *grpc;
+		int rc = listen_at(io, &a->addresses[i], LISTEN_HTTP, &http, err);
+		if (rc < 0 || a->conf.grpc_listen_count > 0)
+			return rc;
+		unsigned port = ntohs(*port_of(&a->addresses[i])) + GRPC_PORT_OFFSET;
+		a->grpc_addresses[i] = a->addresses[i];
+		*port_of(&a->grpc_addresses[i]) = htons((uint16_t)port);
+		rc = port > UINT16_MAX ? error_set(err, E_RANGE,
+						   "gRPC listens 1000 above HTTP, and %u is no port: set grpc.listen", port)
+				       : listen_at(io, &a->grpc_addresses[i], LISTEN_GRPC, &grpc, err);
+		if (rc == E_OK || !any || tries == PAIR_TRIES)
+			return rc;
+		http_server_unlisten(io->server, http);
+		*port_of(&a->addresses[i]) = 0;
+	}
 }
 
 /* With several threads each has its own socket at the address; the first one settles a port 0. */
 static int listen_all(struct io *io, struct error *err)
 {
 	struct api *a = io->api;
-	struct listener_conf conf = {
-		.conns_per_peer = a->conf.connections_per_address,
-		.reuse_port = a->io_count > 1,
-		.allow = a->conf.allowed,
-		.allow_arg = a->conf.allowed_arg,
-	};
-	for (size_t i = 0; i < a->address_count; i++) {
+	int rc = E_OK;
+	for (size_t i = 0; rc == E_OK && i < a->address_count; i++)
+		rc = listen_pair(io, i, err);
+	for (size_t i = 0; rc == E_OK && i < a->conf.grpc_listen_count; i++) {
 		struct listener *l;
-		int rc = http_server_listen(io->server, (const struct sockaddr *)&a->addresses[i], &conf, (int)i, &l, err);
-		if (rc < 0)
-			return rc == E_EXISTS ? err->code = E_CONFLICT : rc;
-		const struct sockaddr *at = listener_address(l);
-		memcpy(&a->addresses[i], at,
-		       at->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+		rc = listen_at(io, &a->grpc_addresses[i], LISTEN_GRPC, &l, err);
 	}
-	return E_OK;
+	return rc;
 }
 
 /* Everything of one thread but the thread. On failure what is open is left to close_unstarted(). */
@@ -373,7 +452,11 @@ static int io_open(struct io *io, struct api *a, unsigned number, struct error *
 	if (rc < 0)
 		return error_set(err, rc, "no inbox for HTTP");
 	declare_metrics(io);
-	rc = open_server(io, err);
+	if (io_timers_open(io) < 0 || push_open(io) < 0)
+		return error_set(err, E_NOMEM, "no memory for gRPC");
+	rc = rpc_open(io, err);
+	if (rc == E_OK)
+		rc = open_server(io, err);
 	return rc < 0 ? rc : listen_all(io, err);
 }
 
@@ -382,21 +465,26 @@ static void close_unstarted(struct io *io)
 {
 	if (io->api == NULL)
 		return;
+	if (io->grpc != NULL)
+		grpc_server_close(io->grpc, NULL, NULL);
 	if (io->server != NULL)
 		http_server_close(io->server, NULL, NULL);
+	io_timers_close(io);
+	push_close(io);
 	if (io->inbox != NULL)
 		inbox_close(io->inbox, NULL, NULL);
 	uv_close((uv_handle_t *)&io->check, NULL);
 	uv_run(&io->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&io->loop);
-	encodings_done(&io->encodings);
-	text_done(&io->scratch);
+	io_parts_free(io);
 }
 
 static void api_free(struct api *a)
 {
 	route_map_free(a->routes);
 	mem_free(a->addresses);
+	mem_free(a->grpc_addresses);
+	feed_done(&a->feed);
 	mem_free(a->ios);
 	mem_free(a);
 }
@@ -413,13 +501,19 @@ static int api_new(struct api **ret, struct desk *desk, const struct api_conf *c
 	a->io_count = conf->io_threads > 0 ? conf->io_threads : 1;
 	a->ios = mem_zalloc(a->io_count, sizeof(*a->ios));
 	a->addresses = mem_zalloc(conf->listen_count + 1, sizeof(*a->addresses));
-	if (a->ios == NULL || a->addresses == NULL) {
+	a->grpc_address_count = conf->grpc_listen_count > 0 ? conf->grpc_listen_count : conf->listen_count;
+	a->grpc_addresses = mem_zalloc(a->grpc_address_count + 1, sizeof(*a->addresses));
+	feed_init(&a->feed);
+	if (a->ios == NULL || a->addresses == NULL || a->grpc_addresses == NULL) {
 		api_free(a);
 		return error_set(err, E_NOMEM, "no memory for HTTP");
 	}
 	if (conf->listen_count > 0)
 		memcpy(a->addresses, conf->listens, conf->listen_count * sizeof(*a->addresses));
 	a->address_count = conf->listen_count;
+	if (conf->grpc_listen_count > 0)
+		memcpy(a->grpc_addresses, conf->grpc_listens, conf->grpc_listen_count * sizeof(*a->addresses));
+	a->conf.grpc_listens = NULL;
 	int rc = route_map_new(&a->routes);
 	if (rc < 0) {
 		api_free(a);
@@ -444,6 +538,8 @@ int api_start(struct api **ret, struct desk *desk, const struct api_conf *conf, 
 		api_free(a);
 		return rc;
 	}
+	struct registry_watcher watcher = feed_watcher(&a->feed);
+	desk_watch(desk, &watcher);
 	for (unsigned i = 0; i < a->io_count; i++) {
 		atomic_fetch_add(&a->running, 1);
 		if (uv_thread_create(&a->ios[i].thread, io_run, &a->ios[i]) < 0)
@@ -462,6 +558,13 @@ size_t api_addresses(const struct api *a, struct sockaddr_storage *ret, size_t m
 	return n;
 }
 
+size_t api_grpc_addresses(const struct api *a, struct sockaddr_storage *ret, size_t max)
+{
+	size_t n = a->grpc_address_count < max ? a->grpc_address_count : max;
+	memcpy(ret, a->grpc_addresses, n * sizeof(*ret));
+	return n;
+}
+
 /* ---- the end, on the control thread */
 
 static void on_async_closed(uv_handle_t *handle)
@@ -471,6 +574,7 @@ static void on_async_closed(uv_handle_t *handle)
 	void *arg = a->stopped_arg;
 	for (unsigned i = 0; i < a->io_count; i++)
 		uv_loop_close(&a->ios[i].loop);
+	desk_unwatch(a->desk, &a->feed);
 	api_free(a);
 	on_stopped(arg);
 }
@@ -488,6 +592,7 @@ static void on_thread_ended(uv_async_t *async)
 
 void api_stop(struct api *a, uv_loop_t *control, void (*on_stopped)(void *arg), void *arg)
 {
+	a->feed.stopped = true; /* before the threads end: nobody would receive news */
 	a->on_stopped = on_stopped;
 	a->stopped_arg = arg;
 	uv_async_init(control, &a->stopped, on_thread_ended);

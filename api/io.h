@@ -1,11 +1,16 @@
-/* io.h - one I/O thread: a loop, an HTTP server, an inbox for commands that come back, the list of commands
+/* io.h - one I/O thread: a loop, an HTTP and a gRPC server, an inbox for commands that come back, the list of commands
  * of this turn, the cache of encoded lists. Everything here belongs to that thread unless it says so. */
 #ifndef API_IO_H
 #define API_IO_H
 
 #include "api/api.h"
 #include "api/encodings.h"
+#include "api/feed.h"
+#include "api/io_timer.h"
+#include "api/push.h"
 #include "api/request.h"
+#include "base/handle.h"
+#include "net/grpc.h"
 
 struct api {
 	struct desk *desk;
@@ -13,6 +18,9 @@ struct api {
 	struct api_conf conf; /* without the listens */
 	struct sockaddr_storage *addresses;
 	size_t address_count;
+	struct sockaddr_storage *grpc_addresses;
+	size_t grpc_address_count;
+	struct feed feed; /* the control thread's */
 	struct route_map *routes;
 	struct io *ios;
 	unsigned io_count;
@@ -34,6 +42,9 @@ struct io {
 	uv_loop_t loop;
 	uv_check_t check; /* after each poll: this turn's commands leave together */
 	struct http_server *server;
+	struct grpc_server *grpc;
+	unsigned servers; /* of these two, not closed or not drained yet */
+	bool servers_closed, finished;
 	struct inbox *inbox;
 	struct inbox_message stop; /* posted by api_stop */
 	struct inbox_message *first, *last; /* commands of this turn */
@@ -43,6 +54,20 @@ struct io {
 	int64_t now_ms; /* clock_ms() of this turn; 0: not asked yet */
 	unsigned requests[ROUTE_CLASSES][STATUS_CLASSES], durations[ROUTE_CLASSES]; /* metric cells */
 	unsigned cell_hits, cell_misses, cell_in_flight;
+	/* gRPC */
+	struct session *sessions;
+	unsigned session_count; /* connected */
+	uint64_t publishers;
+	struct wheel *wheel;
+	uv_timer_t timer;
+	int64_t timer_due_ms;
+	struct inbox *news; /* from the feed */
+	struct map topics;
+	struct handles push_handles;
+	unsigned subscription_count;
+	struct text encode;
+	struct push_cells push;
+	unsigned cell_sessions, cell_evicted, cell_refused, cell_rpc_ok, cell_rpc_failed, rpc_duration;
 	unsigned in_flight; /* commands that the desk has, or will have at the end of this turn */
 };
 

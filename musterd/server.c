@@ -149,6 +149,7 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 	if (rc < 0)
 		return port_holder_explain(&s->error, rc, api.listens, api.listen_count);
 	bound->http_count = api_addresses(s->api, bound->http, 16);
+	bound->grpc_count = api_grpc_addresses(s->api, bound->grpc, 16);
 	return ports_write(s->conf->data_dir, bound, &s->error);
 }
 
@@ -164,6 +165,10 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 	for (size_t i = 0; i < bound->http_count; i++) {
 		bound_format(text, sizeof(text), &bound->http[i]);
 		log_info("server", "HTTP on %s", text);
+	}
+	for (size_t i = 0; i < bound->grpc_count; i++) {
+		bound_format(text, sizeof(text), &bound->grpc[i]);
+		log_info("server", "gRPC on %s", text);
 	}
 	registry_stats(desk_registry(s->desk), &stats);
 	log_info("server", "ready after %.0f ms: %llu services, %llu instances",

@@ -322,22 +322,27 @@ static const struct settings_origin *origin_of(const struct settings *s, const v
 }
 
 /* Access control is not built: who listens to strangers must say to which (design: the exposure rule). */
-static void check_exposure(struct loader *l)
+static void check_listens(struct loader *l, const struct address_list *list, const char *key)
 {
-	const struct settings *s = l->s;
 	size_t listen, allow;
-	const struct settings_origin *origin = origin_of(s, &s->http.listen, &listen);
-	origin_of(s, &s->http.allow, &allow);
-	if (s->http.allow.count > 0 || l->failed[listen] || l->failed[allow])
+	const struct settings_origin *origin = origin_of(l->s, list, &listen);
+	origin_of(l->s, &l->s->http.allow, &allow);
+	if (l->s->http.allow.count > 0 || l->failed[listen] || l->failed[allow])
 		return;
-	for (size_t i = 0; i < s->http.listen.count; i++)
-		if (!address_is_loopback(&s->http.listen.at[i].addr)) {
+	for (size_t i = 0; i < list->count; i++)
+		if (!address_is_loopback(&list->at[i].addr)) {
 			complain(l, origin->where,
-				 "http.listen: %s can be reached from other machines: say which may use it, for "
+				 "%s: %s can be reached from other machines: say which may use it, for "
 				 "example http.allow = 127.0.0.0/8, 10.0.0.0/8 (or --http.allow=...)",
-				 origin->text);
+				 key, origin->text);
 			return;
 		}
+}
+
+static void check_exposure(struct loader *l)
+{
+	check_listens(l, &l->s->http.listen, "http.listen");
+	check_listens(l, &l->s->grpc.listen, "grpc.listen");
 }
 
 static void check_text(struct loader *l, const void *field, bool ok, const char *why)
