@@ -205,16 +205,28 @@ static void on_request(void *arg, struct http_call *call)
 
 /* ---- commands: out after each poll, back by the inbox */
 
-static void on_check(uv_check_t *check)
+static void submit_all(struct io *io)
 {
-	struct io *io = check->data;
-	io->now_ms = 0;
 	if (io->first != NULL) {
 		struct inbox_message *first = io->first, *last = io->last;
 		io->first = io->last = NULL;
 		metrics_set(io->cell_in_flight, io->in_flight);
 		desk_submit_list(io->api->desk, (struct command *)first, (struct command *)last);
 	}
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct io *io = prepare->data;
+	io->now_ms = 0; /* the poll may take long */
+	submit_all(io);
+}
+
+static void on_check(uv_check_t *check)
+{
+	struct io *io = check->data;
+	io->now_ms = 0;
+	submit_all(io);
 	if (io->scratch.cap > SCRATCH_KEPT)
 		text_done(&io->scratch);
 }
@@ -237,6 +249,7 @@ static void finish_stop(struct io *io)
 	io->finished = true;
 	assert(io->first == NULL);
 	uv_close((uv_handle_t *)&io->check, NULL);
+	uv_close((uv_handle_t *)&io->prepare, NULL);
 	io_timers_close(io);
 	push_close(io);
 	inbox_close(io->inbox, NULL, NULL);
@@ -448,6 +461,10 @@ static int io_open(struct io *io, struct api *a, unsigned number, struct error *
 	io->check.data = io;
 	uv_check_start(&io->check, on_check);
 	uv_unref((uv_handle_t *)&io->check);
+	uv_prepare_init(&io->loop, &io->prepare);
+	io->prepare.data = io;
+	uv_prepare_start(&io->prepare, on_prepare);
+	uv_unref((uv_handle_t *)&io->prepare);
 	int rc = inbox_open(&io->inbox, &io->loop, on_inbox, io);
 	if (rc < 0)
 		return error_set(err, rc, "no inbox for HTTP");
@@ -474,6 +491,7 @@ static void close_unstarted(struct io *io)
 	if (io->inbox != NULL)
 		inbox_close(io->inbox, NULL, NULL);
 	uv_close((uv_handle_t *)&io->check, NULL);
+	uv_close((uv_handle_t *)&io->prepare, NULL);
 	uv_run(&io->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&io->loop);
 	io_parts_free(io);

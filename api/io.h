@@ -41,6 +41,7 @@ struct io {
 	bool thread_started;
 	uv_loop_t loop;
 	uv_check_t check; /* after each poll: this turn's commands leave together */
+	uv_prepare_t prepare; /* before each poll: those of timers */
 	struct http_server *server;
 	struct grpc_server *grpc;
 	unsigned servers; /* of these two, not closed or not drained yet */
