@@ -56,7 +56,7 @@ struct io {
 	unsigned requests[ROUTE_CLASSES][STATUS_CLASSES], durations[ROUTE_CLASSES]; /* metric cells */
 	unsigned cell_hits, cell_misses, cell_in_flight;
 	/* gRPC */
-	struct session *sessions;
+	struct session *sessions, *graced; /* connected; closed */
 	unsigned session_count; /* connected */
 	uint64_t publishers;
 	struct wheel *wheel;

@@ -19,7 +19,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RETRY_MS = 1000 /* no memory for deregistrations */ };
+enum {
+	RETRY_MS = 1000,   /* no memory for deregistrations */
+	LATE_REDO_MS = 35000, /* nacos-sdk-python 3.x registers again only in a round of 30 s */
+};
 
 static bool entry_equal(const void *value, const void *key)
 {
@@ -27,6 +30,22 @@ static bool entry_equal(const void *value, const void *key)
 	return a->name_len == b->name_len && a->group_len == b->group_len && a->ns_len == b->ns_len &&
 	       memcmp(a->name, b->name, a->name_len) == 0 && memcmp(a->group, b->group, a->group_len) == 0 &&
 	       memcmp(a->ns, b->ns, a->ns_len) == 0;
+}
+
+static void link_session(struct session *s, struct session **list)
+{
+	s->prev = NULL;
+	s->next = *list;
+	if (s->next != NULL)
+		s->next->prev = s;
+	*list = s;
+}
+
+static void unlink_session(struct session *s, struct session **list)
+{
+	*(s->prev != NULL ? &s->prev->next : list) = s->next;
+	if (s->next != NULL)
+		s->next->prev = s->prev;
 }
 
 /* ---- beginning */
@@ -63,10 +82,7 @@ int session_open(struct io *io, struct grpc_conn *conn)
 	s->since_ms = s->active_ms = clock_ms();
 	map_init(&s->entries, entry_equal);
 	push_session_init(s);
-	s->next = io->sessions;
-	if (s->next != NULL)
-		s->next->prev = s;
-	io->sessions = s;
+	link_session(s, &io->sessions);
 	io->session_count++;
 	metrics_set(io->cell_sessions, io->session_count);
 	grpc_conn_set_user(conn, s);
@@ -87,9 +103,7 @@ static void session_free(struct session *s)
 	}
 	map_done(&s->entries);
 	push_session_done(s);
-	*(s->prev != NULL ? &s->prev->next : &io->sessions) = s->next;
-	if (s->next != NULL)
-		s->next->prev = s->prev;
+	unlink_session(s, s->conn != NULL ? &io->sessions : &io->graced);
 	mem_free(s);
 }
 
@@ -163,6 +177,8 @@ static void leave(struct session *s)
 void session_conn_gone(struct session *s)
 {
 	struct io *io = s->io;
+	unlink_session(s, &io->sessions);
+	link_session(s, &io->graced);
 	s->conn = NULL;
 	s->stream = NULL;
 	io->session_count--;
@@ -187,8 +203,10 @@ void session_stream_gone(struct session *s)
 
 void sessions_free(struct io *io)
 {
-	for (struct session *s; (s = io->sessions) != NULL;)
-		session_free(s);
+	while (io->sessions != NULL)
+		session_free(io->sessions);
+	while (io->graced != NULL)
+		session_free(io->graced);
 }
 
 /* ---- does it still answer? */
@@ -234,9 +252,23 @@ void session_active(struct session *s)
 	io_timer_start(s->io, &s->timer, s->io->api->conf.connection_idle_ms, on_idle);
 }
 
+/* A client whose SDK is late to register again is back: what its old connection published stays for so long. */
+static void claim(const struct session *s)
+{
+	for (struct session *old = s->io->graced; old != NULL; old = old->next)
+		if (!old->claimed && !old->leaving && !old->evicted && strcmp(old->peer, s->peer) == 0 &&
+		    strcmp(old->version, s->version) == 0) {
+			old->claimed = true;
+			io_timer_start(s->io, &old->timer, LATE_REDO_MS, on_grace_over);
+			return;
+		}
+}
+
 void session_set_up(struct session *s)
 {
 	s->set_up = true;
+	if (strncmp(s->version, "Nacos-Python-Client:v3", 22) == 0)
+		claim(s);
 }
 
 int session_send(struct session *s, const char *type, const void *head, size_t head_len, const void *tail,

@@ -33,7 +33,7 @@ struct session_entry {
 
 struct session {
 	struct io *io;
-	struct session *next, *prev;
+	struct session *next, *prev; /* of io->sessions; closed ones: of io->graced */
 	struct grpc_conn *conn;	  /* NULL: closed */
 	struct grpc_call *stream; /* requestBiStream; NULL: none */
 	uint64_t publisher;	  /* its number at the registry */
@@ -41,6 +41,7 @@ struct session {
 	bool set_up;	/* ConnectionSetupRequest came: other requests are answered */
 	bool detecting; /* a ClientDetectionRequest is unanswered */
 	bool evicted;	/* it did not answer: no grace */
+	bool claimed;	/* closed, and its client is back, though it has not registered again yet */
 	bool leaving;	/* its instances are being deregistered */
 	int64_t since_ms, active_ms;
 	uint64_t requests; /* of ours on the stream */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RESTORED_GRACE_MS = 20000 /* beyond the deadline of beats, for connections */ };
 enum { SEGMENTS_MAX = 8, ROW_ARENA_FIRST = 8192, ROW_ARENA_MAX = 1 << 20 };
 
 struct row { /* one row being read */
@@ -198,7 +199,8 @@ static int load_instance(struct row *row)
 	cmd.instance.ip = tail.ip;
 	cmd.instance.port = tail.port;
 	cmd.instance.cluster = tail.cluster;
-	cmd.instance.ephemeral = it.kind != 0;
+	cmd.instance.ephemeral = it.kind != ROW_PERSISTENT;
+	cmd.instance.publisher = it.kind == ROW_BY_CONNECTION ? PUBLISHER_RESTORED : PUBLISHER_BEATS;
 	if (cmd.instance.ephemeral != row->warm)
 		return bad(row, "its kind does not belong here");
 	cmd.key = key_at(row, 2);
@@ -209,6 +211,8 @@ static int load_instance(struct row *row)
 		p.one.fresh->registered_ms = it.registered_ms;
 	if (row->warm)
 		p.one.fresh->flags |= INSTANCE_RESTORED;
+	if (it.kind == ROW_BY_CONNECTION) /* the slowest SDKs register again in a round of 30 s */
+		atomic_fetch_add_explicit(&p.one.fresh->last_beat_ms, RESTORED_GRACE_MS, memory_order_relaxed);
 	older(p.service, it.created);
 	return E_OK;
 }

@@ -144,7 +144,7 @@ static bool repeats(struct registry *r, const struct plan *p, const struct insta
 	struct record_draft same = *d;
 	const struct instance *said = old;
 
-	if (old->publisher != 0 && d->publisher == 0)
+	if (instance_is_held(old) && d->publisher == PUBLISHER_BEATS)
 		return false; /* from now on it lives by beats: its deadline must be armed */
 	if ((old->flags & INSTANCE_OVERRIDDEN) != 0) {
 		struct overlay *o = overlay_over(r, p, old);
@@ -220,7 +220,7 @@ int plan_register(struct registry *r, struct plan *p, struct error *err)
 /* What the warm copy restored belongs to whoever speaks of it first. */
 static bool is_its_own(const struct instance *i, uint64_t publisher)
 {
-	return i->publisher == publisher || (i->publisher == 0 && (i->flags & INSTANCE_RESTORED) != 0);
+	return i->publisher == publisher || (!instance_is_held(i) && (i->flags & INSTANCE_RESTORED) != 0);
 }
 
 int plan_deregister(struct registry *r, struct plan *p, struct error *err)
@@ -310,7 +310,7 @@ int plan_expire(struct registry *r, struct plan *p, struct error *err)
 	bool remove = p->cmd->remove;
 
 	p->nothing = true;
-	if (i == NULL || (i->flags & INSTANCE_EPHEMERAL) == 0 || i->publisher != 0 ||
+	if (i == NULL || (i->flags & INSTANCE_EPHEMERAL) == 0 || instance_is_held(i) ||
 	    !registry_switches(r)->health_check)
 		return E_OK;
 	int64_t silent_ms = p->now_ms - atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed);
