@@ -3,7 +3,9 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include "base/text.h"
 #include "registry/desk.h"
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 struct api;
@@ -11,6 +13,9 @@ struct api;
 struct api_conf {
 	const struct sockaddr_storage *listens; /* copied; port 0: a free one */
 	size_t listen_count;
+	/* Operator routes, metrics and health are answered here and no longer above; none: all is answered above. */
+	const struct sockaddr_storage *operator_listens;
+	size_t operator_count;
 	unsigned io_threads; /* 1 */
 	/* Peers that may connect; NULL: everybody (loopback listeners). Held against the socket's peer. */
 	bool (*allowed)(void *arg, const struct sockaddr *peer);
@@ -29,12 +34,24 @@ struct api_conf {
 	/* What is still missing before DNS and HTTP serve; NULL: ready. Any thread. */
 	const char *(*not_ready)(void *arg);
 	void *not_ready_arg;
+	/* Writes a backup and tells of it in @ret, as JSON; on a thread of its own, ends early when *@stop is set. NULL:
+	 * nobody said where. */
+	int (*backup)(void *arg, const atomic_bool *stop, struct text *ret, struct error *err);
+	void *backup_arg;
 };
 
 /* E_CONFLICT: address in use; E_IO otherwise, with the address in the text. */
 int api_start(struct api **ret, struct desk *desk, const struct api_conf *conf, struct error *err);
-size_t api_addresses(const struct api *a, struct sockaddr_storage *ret, size_t max);
+/* Bound addresses, for everybody or (@operators) for operators only. */
+size_t api_addresses(const struct api *a, bool operators, struct sockaddr_storage *ret, size_t max);
 size_t api_grpc_addresses(const struct api *a, struct sockaddr_storage *ret, size_t max);
+/* A reload: new addresses are bound here, so that one that cannot be had leaves everything as it was (E_CONFLICT, E_IO).
+ * The commit hands them to the I/O threads, with the limits and time-outs of @conf; what was served before goes on, and
+ * connections of addresses that are gone live on. Threads, cache and callbacks of @conf are not looked at. */
+struct api_change;
+int api_prepare(struct api_change **ret, struct api *a, const struct api_conf *conf, struct error *err);
+void api_commit(struct api *a, struct api_change *change); /* taken */
+void api_abandon(struct api_change *change);		   /* taken; NULL is fine */
 /* Stops accepting, answers what is under way, waits for the threads and frees. Call before desk_close;
  * the control loop must still run (the answers come from it): @on_stopped comes from @control. */
 void api_stop(struct api *a, uv_loop_t *control, void (*on_stopped)(void *arg), void *arg);

@@ -22,7 +22,7 @@ static const struct failure_row by_failure[] = {
 	[FAIL_NAMESPACE_EXISTS] = { 400, 500, 400, 22002, "namespace already exist", false },
 	[FAIL_SWITCH] = { 400, 400, 400, 30000, "server error", false },
 	[FAIL_LIMIT] = { 503, 503, 503, 30000, "server error", false },
-	[FAIL_STORE] = { 500, 500, 500, 10002, "data access error", false },
+	[FAIL_STORE] = { 503, 503, 503, 10002, "data access error", false },
 };
 
 static const struct failure_row by_code[] = {
@@ -36,7 +36,7 @@ static const struct failure_row by_code[] = {
 	[-E_CONFLICT] = { 409, 409, 409, 20005, "resource conflict", false },
 	[-E_LIMIT] = { 503, 503, 503, 30000, "server error", false },
 	[-E_IO] = { 500, 500, 500, 10002, "data access error", false },
-	[-E_FULL] = { 500, 500, 500, 10002, "data access error", false },
+	[-E_FULL] = { 503, 503, 503, 10002, "data access error", false },
 	[-E_UNAVAILABLE] = { 503, 503, 503, 30000, "server error", false },
 	[-E_TIMEOUT] = { 503, 503, 503, 30000, "server error", false },
 	[-E_CLOSED] = { 503, 503, 503, 30000, "server error", false },

@@ -3,7 +3,6 @@
 #include "api/io.h"
 #include "api/shapes.h"
 #include "registry/failure.h"
-#include <arpa/inet.h>
 
 static int read_health(struct request *r)
 {
@@ -33,16 +32,6 @@ void api_health_set(struct request *r)
 		request_submit(r, NULL);
 }
 
-/* The port of the first listener: a caller's own is in its hands. */
-static unsigned first_port(const struct api *a)
-{
-	const struct sockaddr_storage *s = a->addresses;
-	if (a->address_count == 0)
-		return 0;
-	return ntohs(s->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)(const void *)s)->sin6_port
-					      : ((const struct sockaddr_in *)(const void *)s)->sin_port);
-}
-
 void api_health_server(struct request *r)
 {
 	struct registry_stats stats;
@@ -51,7 +40,7 @@ void api_health_server(struct request *r)
 	text_printf(t,
 		    "{\"msg\":\"Hello! I am Muster, speaking Nacos-Naming, and healthy! total services: %llu, "
 		    "local port:%u\"}",
-		    (unsigned long long)stats.services, first_port(r->io->api));
+		    (unsigned long long)stats.services, doors_port(&r->io->doors));
 	answer_end_bare(r);
 }
 

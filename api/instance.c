@@ -242,6 +242,18 @@ void api_instance_beat(struct request *r)
 		request_submit(r, beaten);
 }
 
+void api_legacy_beat(struct request *r)
+{
+	const char *dom;
+	if (param_require(&r->params, P_DOM, &dom, &r->err) < 0) {
+		reply_failure(r);
+		return;
+	}
+	r->params.values[P_SERVICE_NAME] = r->params.values[P_DOM];
+	r->params.values[P_GROUP_NAME] = (struct param_value){ 0 };
+	api_instance_beat(r);
+}
+
 /* ---- v3 client: POST with heartBeat=true refreshes and never registers */
 
 static void v3_beaten(struct request *r)

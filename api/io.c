@@ -7,6 +7,7 @@
 #include "api/handlers.h"
 #include "api/rpc.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "config.h"
@@ -20,8 +21,6 @@ enum {
 	UNKNOWN_BODY = 1 << 16,	   /* bytes read of a request that gets a 404 */
 	SCRATCH_KEPT = 1 << 20,	   /* a larger scratch text is given back */
 	DRAIN_MS = 5000,
-	PAIR_TRIES = 100,
-	GRPC_PORT_OFFSET = 1000,
 };
 
 const char *api_not_ready(const struct api *a)
@@ -79,7 +78,7 @@ static uint64_t body_limit(void *arg, const struct http_call *call)
 	struct io *io = arg;
 	const struct route *row = match(io, call, buf, &allowed);
 	uint64_t most = row != NULL ? row->body_max : UNKNOWN_BODY;
-	return io->api->conf.max_body > 0 && most > io->api->conf.max_body ? io->api->conf.max_body : most;
+	return io->max_body > 0 && most > io->max_body ? io->max_body : most;
 }
 
 static void answer_unknown(struct request *r)
@@ -122,16 +121,6 @@ static void answer_wrong_method(struct request *r, unsigned allowed)
 		 http_method_str(r->call->method), header + 7);
 	snprintf(header + at, sizeof(header) - at, "\r\n");
 	reply_framework(r, 405, message, header);
-}
-
-void route_not_built(struct request *r)
-{
-	char message[256];
-	snprintf(message, sizeof(message),
-		 "not built in this release of Muster: %s /nacos%s is an API of Nacos that " PACKAGE_STRING
-		 " does not have yet",
-		 http_method_str(r->call->method), r->route->path);
-	reply_framework(r, 501, message, NULL);
 }
 
 /* Naming answers nothing before the registry is whole (an empty list would be a lie), or while an operator
@@ -195,6 +184,8 @@ static void on_request(void *arg, struct http_call *call)
 			answer_unknown(r);
 		else
 			answer_wrong_method(r, allowed);
+	} else if (io->doors.operators > 0 && !route_is_for(r->route, (enum door_kind)call->listener_tag)) {
+		answer_other_door(r);
 	} else if (gate_passes(r)) {
 		if (decode_params(r))
 			r->route->run(r);
@@ -252,8 +243,10 @@ static void finish_stop(struct io *io)
 	uv_close((uv_handle_t *)&io->prepare, NULL);
 	io_timers_close(io);
 	push_close(io);
+	loop_watch_close(&io->watch);
 	inbox_close(io->inbox, NULL, NULL);
-	io->inbox = NULL;
+	inbox_close(io->news, NULL, NULL);
+	io->inbox = io->news = NULL;
 }
 
 static void on_server_closed(void *arg)
@@ -314,6 +307,22 @@ static void on_inbox(void *arg, struct inbox_message *first, unsigned count)
 	finish_stop(io);
 }
 
+/* News of doors from the control thread. An address that cannot be served was bound all the same: it is told of here,
+ * since the one who asked for it has gone on. */
+static void on_news(void *arg, struct inbox_message *first, unsigned count)
+{
+	struct io *io = arg;
+	(void)count;
+	for (struct inbox_message *m = first, *next; m != NULL; m = next) {
+		struct error err;
+		next = m->next;
+		if (io->draining)
+			door_news_discard((struct door_news *)m);
+		else if (io_take_doors(io, (struct door_news *)m, &err) < 0)
+			log_error("http", "an address is not served: %s", err.text);
+	}
+}
+
 /* ---- the thread */
 
 static void io_parts_free(struct io *io)
@@ -365,10 +374,9 @@ static void declare_metrics(struct io *io)
 					   "Commands of HTTP requests that wait for the registry.", labels);
 }
 
-static int open_server(struct io *io, struct error *err)
+struct http_server_conf io_http_conf(struct io *io, const struct api_conf *c)
 {
-	const struct api_conf *c = &io->api->conf;
-	struct http_server_conf conf = {
+	return (struct http_server_conf){
 		.head_max = c->max_header,
 		.url_max = c->max_header,
 		.body_max = c->max_body,
@@ -381,69 +389,12 @@ static int open_server(struct io *io, struct error *err)
 		.on_http2 = rpc_adopt,
 		.arg = io,
 	};
+}
+
+static int open_server(struct io *io, struct error *err)
+{
+	struct http_server_conf conf = io_http_conf(io, &io->api->conf);
 	return http_server_open(&io->server, &io->loop, &conf, err);
-}
-
-static int listen_at(struct io *io, struct sockaddr_storage *at, int tag, struct listener **ret, struct error *err)
-{
-	struct api *a = io->api;
-	struct listener_conf conf = {
-		.conns_per_peer = tag == LISTEN_HTTP ? a->conf.connections_per_address : a->conf.grpc_connections_per_address,
-		.conns_max = tag == LISTEN_HTTP ? 0 : a->conf.grpc_connections,
-		.reuse_port = a->io_count > 1,
-		.allow = a->conf.allowed,
-		.allow_arg = a->conf.allowed_arg,
-	};
-	int rc = http_server_listen(io->server, (const struct sockaddr *)at, &conf, tag, ret, err);
-	if (rc < 0)
-		return rc == E_EXISTS ? err->code = E_CONFLICT : rc;
-	const struct sockaddr *bound = listener_address(*ret);
-	memcpy(at, bound,
-	       bound->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-	return E_OK;
-}
-
-static in_port_t *port_of(struct sockaddr_storage *at)
-{
-	return at->ss_family == AF_INET6 ? &((struct sockaddr_in6 *)at)->sin6_port : &((struct sockaddr_in *)at)->sin_port;
-}
-
-/* An HTTP address and its gRPC one, 1000 above it: SDKs add that. A free HTTP port whose partner is taken is
- * given back for another one. */
-static int listen_pair(struct io *io, size_t i, struct error *err)
-{
-	struct api *a = io->api;
-	bool any = *port_of(&a->addresses[i]) == 0;
-	for (unsigned tries = 0;; tries++) {
-		struct listener *http, *grpc;
-		int rc = listen_at(io, &a->addresses[i], LISTEN_HTTP, &http, err);
-		if (rc < 0 || a->conf.grpc_listen_count > 0)
-			return rc;
-		unsigned port = ntohs(*port_of(&a->addresses[i])) + GRPC_PORT_OFFSET;
-		a->grpc_addresses[i] = a->addresses[i];
-		*port_of(&a->grpc_addresses[i]) = htons((uint16_t)port);
-		rc = port > UINT16_MAX ? error_set(err, E_RANGE,
-						   "gRPC listens 1000 above HTTP, and %u is no port: set grpc.listen", port)
-				       : listen_at(io, &a->grpc_addresses[i], LISTEN_GRPC, &grpc, err);
-		if (rc == E_OK || !any || tries == PAIR_TRIES)
-			return rc;
-		http_server_unlisten(io->server, http);
-		*port_of(&a->addresses[i]) = 0;
-	}
-}
-
-/* With several threads each has its own socket at the address; the first one settles a port 0. */
-static int listen_all(struct io *io, struct error *err)
-{
-	struct api *a = io->api;
-	int rc = E_OK;
-	for (size_t i = 0; rc == E_OK && i < a->address_count; i++)
-		rc = listen_pair(io, i, err);
-	for (size_t i = 0; rc == E_OK && i < a->conf.grpc_listen_count; i++) {
-		struct listener *l;
-		rc = listen_at(io, &a->grpc_addresses[i], LISTEN_GRPC, &l, err);
-	}
-	return rc;
 }
 
 /* Everything of one thread but the thread. On failure what is open is left to close_unstarted(). */
@@ -452,11 +403,13 @@ static int io_open(struct io *io, struct api *a, unsigned number, struct error *
 	io->api = a;
 	io->number = number;
 	text_init(&io->scratch);
+	cpu_meter_start(&io->cpu);
 	encodings_init(&io->encodings, a->conf.encoding_cache / a->io_count);
 	if (uv_loop_init(&io->loop) < 0) {
 		io->api = NULL;
 		return error_set(err, E_NOMEM, "no event loop for HTTP");
 	}
+	loop_watch_open(&io->watch, &io->loop, "http");
 	uv_check_init(&io->loop, &io->check);
 	io->check.data = io;
 	uv_check_start(&io->check, on_check);
@@ -466,15 +419,15 @@ static int io_open(struct io *io, struct api *a, unsigned number, struct error *
 	uv_prepare_start(&io->prepare, on_prepare);
 	uv_unref((uv_handle_t *)&io->prepare);
 	int rc = inbox_open(&io->inbox, &io->loop, on_inbox, io);
+	if (rc == E_OK)
+		rc = inbox_open(&io->news, &io->loop, on_news, io);
 	if (rc < 0)
 		return error_set(err, rc, "no inbox for HTTP");
 	declare_metrics(io);
 	if (io_timers_open(io) < 0 || push_open(io) < 0)
 		return error_set(err, E_NOMEM, "no memory for gRPC");
 	rc = rpc_open(io, err);
-	if (rc == E_OK)
-		rc = open_server(io, err);
-	return rc < 0 ? rc : listen_all(io, err);
+	return rc < 0 ? rc : open_server(io, err);
 }
 
 /* On the caller's thread, before io->thread ever ran. */
@@ -490,8 +443,11 @@ static void close_unstarted(struct io *io)
 	push_close(io);
 	if (io->inbox != NULL)
 		inbox_close(io->inbox, NULL, NULL);
+	if (io->news != NULL)
+		inbox_close(io->news, NULL, NULL);
 	uv_close((uv_handle_t *)&io->check, NULL);
 	uv_close((uv_handle_t *)&io->prepare, NULL);
+	loop_watch_close(&io->watch);
 	uv_run(&io->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&io->loop);
 	io_parts_free(io);
@@ -500,9 +456,8 @@ static void close_unstarted(struct io *io)
 static void api_free(struct api *a)
 {
 	route_map_free(a->routes);
-	mem_free(a->addresses);
-	mem_free(a->grpc_addresses);
 	feed_done(&a->feed);
+	mem_free(a->counts);
 	mem_free(a->ios);
 	mem_free(a);
 }
@@ -515,24 +470,17 @@ static int api_new(struct api **ret, struct desk *desk, const struct api_conf *c
 	a->desk = desk;
 	a->registry = desk_registry(desk);
 	a->conf = *conf;
-	a->conf.listens = NULL;
+	a->conf.listens = a->conf.operator_listens = NULL;
 	a->io_count = conf->io_threads > 0 ? conf->io_threads : 1;
 	a->ios = mem_zalloc(a->io_count, sizeof(*a->ios));
-	a->addresses = mem_zalloc(conf->listen_count + 1, sizeof(*a->addresses));
-	a->grpc_address_count = conf->grpc_listen_count > 0 ? conf->grpc_listen_count : conf->listen_count;
-	a->grpc_addresses = mem_zalloc(a->grpc_address_count + 1, sizeof(*a->addresses));
+	a->conf.grpc_listens = NULL;
 	feed_init(&a->feed);
-	if (a->ios == NULL || a->addresses == NULL || a->grpc_addresses == NULL) {
+	if (a->ios == NULL) {
 		api_free(a);
 		return error_set(err, E_NOMEM, "no memory for HTTP");
 	}
-	if (conf->listen_count > 0)
-		memcpy(a->addresses, conf->listens, conf->listen_count * sizeof(*a->addresses));
-	a->address_count = conf->listen_count;
-	if (conf->grpc_listen_count > 0)
-		memcpy(a->grpc_addresses, conf->grpc_listens, conf->grpc_listen_count * sizeof(*a->addresses));
-	a->conf.grpc_listens = NULL;
-	int rc = route_map_new(&a->routes);
+	a->counts = api_counts_new();
+	int rc = a->counts == NULL ? E_NOMEM : route_map_new(&a->routes);
 	if (rc < 0) {
 		api_free(a);
 		return error_set(err, rc, "the table of routes cannot be indexed");
@@ -548,8 +496,13 @@ int api_start(struct api **ret, struct desk *desk, const struct api_conf *conf, 
 	if (rc < 0)
 		return rc;
 	unsigned opened = 0;
+	struct api_change *doors = NULL;
 	while (rc == E_OK && opened < a->io_count)
 		rc = io_open(&a->ios[opened], a, opened, err), opened++;
+	if (rc == E_OK)
+		rc = api_prepare(&doors, a, conf, err);
+	if (rc == E_OK)
+		api_commit(a, doors);
 	if (rc < 0) {
 		while (opened > 0)
 			close_unstarted(&a->ios[--opened]);
@@ -567,20 +520,6 @@ int api_start(struct api **ret, struct desk *desk, const struct api_conf *conf, 
 	}
 	*ret = a;
 	return E_OK;
-}
-
-size_t api_addresses(const struct api *a, struct sockaddr_storage *ret, size_t max)
-{
-	size_t n = a->address_count < max ? a->address_count : max;
-	memcpy(ret, a->addresses, n * sizeof(*ret));
-	return n;
-}
-
-size_t api_grpc_addresses(const struct api *a, struct sockaddr_storage *ret, size_t max)
-{
-	size_t n = a->grpc_address_count < max ? a->grpc_address_count : max;
-	memcpy(ret, a->grpc_addresses, n * sizeof(*ret));
-	return n;
 }
 
 /* ---- the end, on the control thread */
@@ -613,6 +552,7 @@ void api_stop(struct api *a, uv_loop_t *control, void (*on_stopped)(void *arg), 
 	a->feed.stopped = true; /* before the threads end: nobody would receive news */
 	a->on_stopped = on_stopped;
 	a->stopped_arg = arg;
+	atomic_store(&a->stopping, true);
 	uv_async_init(control, &a->stopped, on_thread_ended);
 	a->stopped.data = a;
 	for (unsigned i = 0; i < a->io_count; i++) {

@@ -4,35 +4,37 @@
 #define API_IO_H
 
 #include "api/api.h"
+#include "api/counts.h"
+#include "api/doors.h"
 #include "api/encodings.h"
 #include "api/feed.h"
 #include "api/io_timer.h"
+#include "api/machine.h"
 #include "api/push.h"
 #include "api/request.h"
 #include "base/handle.h"
+#include "base/loop_watch.h"
 #include "net/grpc.h"
 
 struct api {
 	struct desk *desk;
 	struct registry *registry;
 	struct api_conf conf; /* without the listens */
-	struct sockaddr_storage *addresses;
-	size_t address_count;
-	struct sockaddr_storage *grpc_addresses;
-	size_t grpc_address_count;
 	struct feed feed; /* the control thread's */
+	struct doors doors; /* as bound; the control thread's */
 	struct route_map *routes;
+	struct api_counts *counts;
 	struct io *ios;
 	unsigned io_count;
 	/* stopping: on the control thread */
 	uv_async_t stopped; /* an I/O thread sends it when it is about to end */
 	_Atomic unsigned running;
+	atomic_bool stopping;	/* any thread may look */
+	atomic_bool backing_up; /* of the I/O threads: one backup at a time */
 	void (*on_stopped)(void *arg);
 	void *stopped_arg;
 	bool stopped_open;
 };
-
-enum { STATUS_CLASSES = 6 }; /* 0xx is never used */
 
 struct io {
 	struct api *api;
@@ -40,17 +42,22 @@ struct io {
 	uv_thread_t thread;
 	bool thread_started;
 	uv_loop_t loop;
+	struct loop_watch watch;
 	uv_check_t check; /* after each poll: this turn's commands leave together */
 	uv_prepare_t prepare; /* before each poll: those of timers */
 	struct http_server *server;
 	struct grpc_server *grpc;
 	unsigned servers; /* of these two, not closed or not drained yet */
 	bool servers_closed, finished;
-	struct inbox *inbox;
+	struct doors doors; /* this thread's copy */
+	struct listener *listeners[DOORS_MAX]; /* by door; NULL: could not be opened */
+	uint64_t max_body;
+	struct inbox *inbox, *news; /* commands that come back; struct door_news */
 	struct inbox_message stop; /* posted by api_stop */
 	struct inbox_message *first, *last; /* commands of this turn */
 	struct text scratch;
 	struct encodings encodings;
+	struct cpu_meter cpu;
 	bool draining;
 	int64_t now_ms; /* clock_ms() of this turn; 0: not asked yet */
 	unsigned requests[ROUTE_CLASSES][STATUS_CLASSES], durations[ROUTE_CLASSES]; /* metric cells */
@@ -62,7 +69,7 @@ struct io {
 	struct wheel *wheel;
 	uv_timer_t timer;
 	int64_t timer_due_ms;
-	struct inbox *news; /* from the feed */
+	struct inbox *push_news; /* from the feed */
 	struct map topics;
 	struct handles push_handles;
 	unsigned subscription_count;
@@ -72,6 +79,8 @@ struct io {
 	unsigned in_flight; /* commands that the desk has, or will have at the end of this turn */
 };
 
+/* HTTP's part of @conf for one thread. */
+struct http_server_conf io_http_conf(struct io *io, const struct api_conf *conf);
 /* What is missing before everything serves, NULL: nothing. Any thread. */
 const char *api_not_ready(const struct api *a);
 int64_t io_now_ms(struct io *io);

@@ -4,6 +4,7 @@
 #include "api/flat_json.h"
 #include "registry/failure.h"
 #include <cjson/cJSON.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -193,7 +194,7 @@ static int beat_port(struct beat_in *b, double v, struct error *err)
 {
 	if (!(v >= 0 && v <= 65535) || v != (double)(int)v)
 		return error_set_what(err, E_RANGE, FAIL_PARAM,
-				      "Param 'port' is illegal, %g in the beat is outside 0..65535", v);
+				      "Param 'port' is illegal, %.15g in the beat is outside 0..65535", v);
 	b->port = (uint16_t)v;
 	b->has_port = true;
 	return E_OK;
@@ -382,4 +383,64 @@ int selector_check(struct param_value text, struct error *err)
 	return known ? E_OK
 		     : error_set_what(err, E_INVALID, FAIL_SELECTOR,
 				      "Param 'selector' is illegal, its type is neither none nor label");
+}
+
+/* ---- instances of a batch */
+
+static int target_text(const char **ret, struct arena *mem, const cJSON *tree, const char *name, struct error *err)
+{
+	const cJSON *v = cJSON_GetObjectItemCaseSensitive(tree, name);
+	*ret = "";
+	if (v == NULL || cJSON_IsNull(v))
+		return E_OK;
+	if (!cJSON_IsString(v))
+		return error_set_what(err, E_INVALID, FAIL_PARAM, "Param 'instances' is illegal, '%s' is not a text", name);
+	*ret = arena_strdup(mem, v->valuestring);
+	return *ret == NULL ? error_set(err, E_NOMEM, "no memory for the instances") : E_OK;
+}
+
+static int target_of_tree(struct instance_target *t, struct arena *mem, const cJSON *tree, struct error *err)
+{
+	if (!cJSON_IsObject(tree))
+		return error_set_what(err, E_INVALID, FAIL_PARAM, "Param 'instances' is illegal, a member is no object");
+	int rc = target_text(&t->ip, mem, tree, "ip", err);
+	if (rc == E_OK)
+		rc = target_text(&t->cluster, mem, tree, "clusterName", err);
+	if (rc < 0)
+		return rc;
+	const cJSON *v = cJSON_GetObjectItemCaseSensitive(tree, "port");
+	double port = cJSON_IsNumber(v) ? v->valuedouble : cJSON_IsString(v) ? atof(v->valuestring) : 0;
+	if (!(port >= 0 && port <= 65535) || port != (double)(int)port)
+		return error_set_what(err, E_RANGE, FAIL_PARAM, "Param 'instances' is illegal, port %.15g is outside 0..65535",
+				      port);
+	t->port = (uint16_t)port;
+	return E_OK;
+}
+
+int targets_decode(const struct instance_target **ret, size_t *count, struct arena *mem, struct param_value text,
+		   struct error *err)
+{
+	char part[SHOWN_MAX];
+	const char *end = NULL;
+	cJSON *tree = has_escaped_nul(text.at, text.len) ? NULL
+							  : cJSON_ParseWithLengthOpts(text.at, text.len + 1, &end, 1);
+	size_t n = cJSON_IsArray(tree) ? (size_t)cJSON_GetArraySize(tree) : 0, at = 0;
+	struct instance_target *to = NULL;
+	int rc = E_OK;
+	if (!cJSON_IsArray(tree))
+		rc = error_set_what(err, E_INVALID, FAIL_PARAM, "Param 'instances' is illegal, '%s' is not a JSON array",
+				    shown(part, text.at, text.len));
+	else if (n > TARGETS_MAX)
+		rc = error_set_what(err, E_RANGE, FAIL_PARAM, "Param 'instances' is illegal, %zu entries are over the limit of %d",
+				    n, TARGETS_MAX);
+	else if ((to = arena_alloc(mem, (n + 1) * sizeof(*to))) == NULL)
+		rc = error_set(err, E_NOMEM, "no memory for the instances");
+	for (const cJSON *v = rc == E_OK ? tree->child : NULL; rc == E_OK && v != NULL; v = v->next)
+		rc = target_of_tree(&to[at++], mem, v, err);
+	cJSON_Delete(tree);
+	if (rc < 0)
+		return rc;
+	*ret = to;
+	*count = n;
+	return E_OK;
 }

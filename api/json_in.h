@@ -5,9 +5,9 @@
 #define API_JSON_IN_H
 
 #include "api/params.h"
-#include "registry/view.h"
+#include "registry/command.h"
 
-enum { METADATA_PAIRS_MAX = 1024 };
+enum { METADATA_PAIRS_MAX = 1024, TARGETS_MAX = 4096 };
 
 struct pair_list {
 	struct pair *at;
@@ -36,6 +36,10 @@ int beat_decode(struct beat_in *ret, struct arena *mem, struct param_value text,
 
 /* nacos-naming 7.4: {"type":"HTTP","path":"/h",...}; an unknown type is CHECKER_NONE and echoed. */
 int checker_decode(struct checker *ret, struct arena *mem, struct param_value text, struct error *err);
+
+/* [{"ip":s,"port":i,"clusterName":s},...]; other members are not looked at. Port: a number or its text. */
+int targets_decode(const struct instance_target **ret, size_t *count, struct arena *mem, struct param_value text,
+		   struct error *err);
 
 /* {"type":"none"} or {"type":"label","expression":...}; the text itself is what is kept. */
 int selector_check(struct param_value text, struct error *err);

@@ -3,20 +3,20 @@
 #include "api/io.h"
 #include "api/shapes.h"
 #include "base/metrics.h"
+#include "registry/failure.h"
 #include <string.h>
 
-enum list_shape { LIST_V1, LIST_V2, LIST_V3 };
+enum list_shape { LIST_V1, LIST_V2, LIST_V3, LIST_LEGACY };
 
-static void write_list(struct request *r, struct text *t, const struct service_key *key,
+static void write_list(struct text *t, const struct service_key *key,
 		       const struct service_view *v, const struct list_query *q, enum list_shape shape)
 {
 	bool protected_;
-	if (shape != LIST_V3) {
+	if (shape == LIST_LEGACY)
+		shape_legacy_list(t, v, q);
+	else if (shape != LIST_V3)
 		shape_service_info(t, key, v, q);
-		return;
-	}
-	(void)r;
-	if (v != NULL)
+	else if (v != NULL)
 		shape_hosts(t, v, q, &protected_);
 	else
 		json_raw(t, "[]", 2);
@@ -28,6 +28,7 @@ static void list(struct request *r, const struct service_key *key, struct list_q
 	struct registry *reg = request_registry(r);
 	struct encoding *c = NULL;
 	rcu_begin();
+	q->absent_ref_ms = registry_last_ref_ms(reg);
 	const struct service_view *v = registry_view(reg, key);
 	q->cache_ms = registry_switches(reg)->push_cache_ms;
 	struct encoding_key at = {
@@ -42,7 +43,7 @@ static void list(struct request *r, const struct service_key *key, struct list_q
 		c = encodings_find(&io->encodings, &at);
 	if (c == NULL) {
 		struct text *t = answer_begin(r);
-		write_list(r, t, key, v, q, shape);
+		write_list(t, key, v, q, shape);
 		if (r->route->face != FACE_V1)
 			json_close(t, '}');
 		if (v != NULL && !t->failed)
@@ -89,6 +90,25 @@ void api_instance_list(struct request *r)
 	list(r, &key, &q, request_is_v1(r) ? LIST_V1 : LIST_V2);
 }
 
+/* The old CoreDNS plug-in's (2.9): `dom` is a bare name of DEFAULT_GROUP. */
+void api_legacy_list(struct request *r)
+{
+	struct service_key key;
+	struct list_query q = {
+		.clusters = param_or(&r->params, P_CLUSTERS, ""),
+		.healthy_only = param_flag(&r->params, P_HEALTHY_ONLY, false),
+	};
+	r->params.values[P_SERVICE_NAME] = r->params.values[P_DOM];
+	r->params.values[P_GROUP_NAME] = (struct param_value){ 0 };
+	if (param_require(&r->params, P_DOM, &q.dom, &r->err) < 0 || request_key(r, &key) < 0 ||
+	    check_clusters(r, P_CLUSTERS, q.clusters) < 0) {
+		reply_failure(r);
+		return;
+	}
+	q.dom = key.name;
+	list(r, &key, &q, LIST_LEGACY);
+}
+
 /* As the original: no cluster means DEFAULT, and healthyOnly is taken and not looked at. */
 void api_instance_v3_list(struct request *r)
 {
@@ -99,4 +119,65 @@ void api_instance_v3_list(struct request *r)
 		return;
 	}
 	list(r, &key, &q, LIST_V3);
+}
+
+/* ---- statuses: every instance with its health, disabled ones too */
+
+/* The key: a parameter on v1, on v2 the last segment of the path. NULL: there is none. */
+static char *statuses_key(struct request *r)
+{
+	if (request_is_v1(r))
+		return r->params.values[P_KEY].at;
+	return request_last_segment(r);
+}
+
+/* [namespace##]group@@service */
+static int statuses_service(struct request *r, struct service_key *ret)
+{
+	char *key = statuses_key(r), *sharps = key != NULL ? strstr(key, "##") : NULL;
+	const char *ns = "", *name = key;
+	if (key == NULL)
+		return error_set(&r->err, E_MISSING, "Param 'key' is required.");
+	if (sharps != NULL) {
+		*sharps = '\0';
+		ns = key;
+		name = sharps + 2;
+	}
+	char part[SHOWN_MAX], *buf = arena_alloc(&r->call->arena, strlen(name) + 1);
+	if (buf == NULL)
+		return error_set(&r->err, E_NOMEM, "no memory for the service name");
+	if (strstr(name, "@@") == NULL || !utf8_valid(name, strlen(name)))
+		return error_set_what(&r->err, E_INVALID, FAIL_PARAM,
+				      "Param 'key' is illegal, '%s' is not [namespace##]group@@service",
+				      shown(part, name, strlen(name)));
+	return name_normalise(ret, ns, "", name, buf, &r->err);
+}
+
+void api_instance_statuses(struct request *r)
+{
+	struct service_key key;
+	if (statuses_service(r, &key) < 0) {
+		reply_failure(r);
+		return;
+	}
+	struct text *t = answer_begin_bare(r), line;
+	text_init(&line);
+	json_open(t, '{');
+	json_key(t, "ips");
+	json_open(t, '[');
+	rcu_begin();
+	const struct service_view *v = registry_view(request_registry(r), &key);
+	for (uint32_t n = 0; v != NULL && n < v->count; n++) {
+		const struct instance *i = v->instances[n];
+		text_clear(&line);
+		text_printf(&line, "%s:%u_%s", instance_ip(i), i->port, i->flags & INSTANCE_HEALTHY ? "true" : "false");
+		json_strn(t, line.at, line.len);
+	}
+	rcu_end();
+	if (line.failed)
+		t->failed = true;
+	text_done(&line);
+	json_close(t, ']');
+	json_close(t, '}');
+	answer_end_bare(r);
 }

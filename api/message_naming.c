@@ -264,7 +264,12 @@ void naming_persistent(struct message *m)
 /* Of a service that does not exist. */
 static void missing_info(struct message *m, struct text *t)
 {
-	struct list_query q = { .clusters = m->clusters, .cache_ms = 10000, .bare_name = true };
+	struct registry *reg = m->io->api->registry;
+	struct list_query q = { .clusters = m->clusters, .bare_name = true };
+	rcu_begin();
+	q.cache_ms = registry_switches(reg)->push_cache_ms;
+	q.absent_ref_ms = registry_last_ref_ms(reg);
+	rcu_end();
 	text_clear(t);
 	shape_service_info(t, &m->key, NULL, &q);
 }

@@ -1,8 +1,7 @@
 /* operator.c - switches and metrics of the operator (nacos-naming 2.5, 7.8). */
+#include "api/clients.h"
 #include "api/handlers.h"
 #include "api/io.h"
-#include <stdlib.h>
-#include <unistd.h>
 
 void api_switches_get(struct request *r)
 {
@@ -16,6 +15,7 @@ void api_switches_put(struct request *r)
 {
 	request_command(r, CMD_SWITCH_SET);
 	r->cmd.cause = CAUSE_OPERATOR;
+	r->cmd.set.passing = param_bool(&r->params, P_DEBUG, false);
 	if (param_require(&r->params, P_ENTRY, &r->cmd.set.entry, &r->err) < 0 ||
 	    param_require(&r->params, P_VALUE, &r->cmd.set.value, &r->err) < 0)
 		reply_failure(r);
@@ -34,44 +34,78 @@ static void write_status(struct request *r, struct text *t)
 	rcu_end();
 }
 
-static double resident_share(void)
+static void write_known(struct text *t, const char *key, double v)
 {
-	return 0.0; /* of the machine's memory: muster_ metrics tell more */
+	if (v >= 0)
+		json_kv_double(t, key, v);
 }
 
+/* Nobody can subscribe or connect before push and gRPC are there: those counts are 0 because it is so. */
 static void write_counts(struct request *r, struct text *t)
 {
+	const struct client_set *clients = r->more;
 	struct registry_stats s;
 	registry_stats(request_registry(r), &s);
 	bool v3 = r->route->face == FACE_V3;
-	double load = 0;
+	size_t count = clients->ephemeral + clients->persistent;
 	json_kv_i64(t, "serviceCount", (int64_t)s.services);
 	json_kv_i64(t, "instanceCount", (int64_t)s.instances);
 	json_kv_i64(t, "subscribeCount", 0);
 	if (!v3)
 		json_kv_i64(t, "responsibleInstanceCount", (int64_t)s.instances);
-	json_kv_i64(t, "clientCount", (int64_t)s.instances);
+	json_kv_i64(t, "clientCount", (int64_t)count);
 	json_kv_i64(t, "connectionBasedClientCount", 0);
-	json_kv_i64(t, "ephemeralIpPortClientCount", (int64_t)s.ephemeral);
-	json_kv_i64(t, "persistentIpPortClientCount", (int64_t)s.persistent);
-	json_kv_i64(t, "responsibleClientCount", (int64_t)s.instances);
+	json_kv_i64(t, "ephemeralIpPortClientCount", (int64_t)clients->ephemeral);
+	json_kv_i64(t, "persistentIpPortClientCount", (int64_t)clients->persistent);
+	json_kv_i64(t, "responsibleClientCount", (int64_t)count);
 	if (v3)
 		return;
-	if (getloadavg(&load, 1) != 1)
-		load = 0;
-	json_kv_double(t, "cpu", 0.0);
-	json_kv_double(t, "load", load);
-	json_kv_double(t, "mem", resident_share());
+	write_known(t, "cpu", cpu_meter_read(&r->io->cpu));
+	write_known(t, "load", machine_load());
+	write_known(t, "mem", machine_memory());
 }
 
-/* Always there: SDKs take anything but UP for down. */
-void api_metrics_status(struct request *r)
+static void write_metrics(struct request *r, bool counts)
 {
 	struct text *t = answer_begin(r);
 	json_open(t, '{');
 	write_status(r, t);
-	if (!param_flag(&r->params, P_ONLY_STATUS, true))
+	if (counts)
 		write_counts(r, t);
 	json_close(t, '}');
 	answer_end(r);
+}
+
+static void count_clients(struct request *r, const struct service_view *v)
+{
+	for (uint32_t n = 0; n < v->count; n++)
+		client_set_add(r->more, v->instances[n]);
+}
+
+static void clients_counted(struct request *r)
+{
+	struct client_set *clients = r->more;
+	if (clients->failed)
+		error_set(&r->err, E_NOMEM, "no memory to count the clients");
+	client_set_done(clients);
+	if (r->err.code < 0)
+		reply_failure(r);
+	else
+		write_metrics(r, true);
+}
+
+/* Always there, and at once: SDKs take anything but UP for down. Counting waits for the registry. */
+void api_metrics_status(struct request *r)
+{
+	if (param_flag(&r->params, P_ONLY_STATUS, true) || api_not_ready(r->io->api) != NULL) {
+		write_metrics(r, false);
+		return;
+	}
+	r->more = arena_zalloc(&r->call->arena, sizeof(struct client_set));
+	if (r->more == NULL) {
+		error_set(&r->err, E_NOMEM, "no memory to count the clients");
+		reply_failure(r);
+		return;
+	}
+	request_walk(r, NULL, NULL, count_clients, clients_counted);
 }

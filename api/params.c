@@ -48,13 +48,28 @@ static const char *const names[PARAMS] = {
 	[P_LEVEL] = "level",
 	[P_LOG_NAME] = "logName",
 	[P_LOG_LEVEL] = "logLevel",
+	[P_KEY] = "key",
+	[P_CONSISTENCY_TYPE] = "consistencyType",
+	[P_INSTANCES] = "instances",
+	[P_EXPR] = "expr",
+	[P_WITH_INSTANCES] = "withInstances",
+	[P_SERVICE_NAME_PARAM] = "serviceNameParam",
+	[P_GROUP_NAME_PARAM] = "groupNameParam",
+	[P_HAS_IP_COUNT] = "hasIpCount",
+	[P_ENABLED_ONLY] = "enabledOnly",
+	[P_CLIENT_ID] = "clientId",
+	[P_DOM] = "dom",
+	[P_DEBUG] = "debug",
+	[P_KEYWORD] = "keyword",
+	[P_ADDRESS] = "address",
+	[P_STATE] = "state",
 };
 
 /* Texts with lines and tabs of their own: JSON with blanks between, or prose. */
 static bool may_hold_blanks(enum param id)
 {
 	return id == P_METADATA || id == P_BEAT || id == P_SELECTOR || id == P_HEALTH_CHECKER ||
-	       id == P_NAMESPACE_DESC || id == P_VALUE;
+	       id == P_NAMESPACE_DESC || id == P_VALUE || id == P_INSTANCES;
 }
 
 const char *param_name(enum param id)
@@ -67,7 +82,7 @@ static bool is(const char *a, const char *b, size_t len)
 	return memcmp(a, b, len) == 0;
 }
 
-/* By length first: at most four candidates are compared. test_params holds it against the table. */
+/* By length first: at most six candidates are compared. test_params holds it against the table. */
 enum param param_find(const char *name, size_t len)
 {
 #define TRY(text, id)                      \
@@ -79,17 +94,22 @@ enum param param_find(const char *name, size_t len)
 		break;
 	case 3:
 		TRY("app", P_APP);
+		TRY("key", P_KEY);
+		TRY("dom", P_DOM);
 		break;
 	case 4:
 		TRY("port", P_PORT);
 		TRY("beat", P_BEAT);
 		TRY("show", P_SHOW);
+		TRY("expr", P_EXPR);
 		break;
 	case 5:
 		TRY("valid", P_VALID);
 		TRY("entry", P_ENTRY);
 		TRY("value", P_VALUE);
 		TRY("level", P_LEVEL);
+		TRY("debug", P_DEBUG);
+		TRY("state", P_STATE);
 		break;
 	case 6:
 		TRY("weight", P_WEIGHT);
@@ -101,12 +121,15 @@ enum param param_find(const char *name, size_t len)
 		TRY("enabled", P_ENABLED);
 		TRY("cluster", P_CLUSTER);
 		TRY("logName", P_LOG_NAME);
+		TRY("keyword", P_KEYWORD);
+		TRY("address", P_ADDRESS);
 		break;
 	case 8:
 		TRY("metadata", P_METADATA);
 		TRY("clusters", P_CLUSTERS);
 		TRY("selector", P_SELECTOR);
 		TRY("pageSize", P_PAGE_SIZE);
+		TRY("clientId", P_CLIENT_ID);
 		TRY("logLevel", P_LOG_LEVEL);
 		break;
 	case 9:
@@ -115,23 +138,34 @@ enum param param_find(const char *name, size_t len)
 		TRY("checkPort", P_CHECK_PORT);
 		TRY("namespace", P_NAMESPACE);
 		TRY("heartBeat", P_HEART_BEAT);
+		TRY("instances", P_INSTANCES);
 		break;
 	case 10:
 		TRY("onlyStatus", P_ONLY_STATUS);
+		TRY("hasIpCount", P_HAS_IP_COUNT);
 		break;
 	case 11:
 		TRY("serviceName", P_SERVICE_NAME);
 		TRY("namespaceId", P_NAMESPACE_ID);
 		TRY("clusterName", P_CLUSTER_NAME);
 		TRY("healthyOnly", P_HEALTHY_ONLY);
+		TRY("enabledOnly", P_ENABLED_ONLY);
 		break;
 	case 13:
 		TRY("healthChecker", P_HEALTH_CHECKER);
 		TRY("namespaceName", P_NAMESPACE_NAME);
 		TRY("namespaceDesc", P_NAMESPACE_DESC);
+		TRY("withInstances", P_WITH_INSTANCES);
+		break;
+	case 14:
+		TRY("groupNameParam", P_GROUP_NAME_PARAM);
+		break;
+	case 15:
+		TRY("consistencyType", P_CONSISTENCY_TYPE);
 		break;
 	case 16:
 		TRY("protectThreshold", P_PROTECT_THRESHOLD);
+		TRY("serviceNameParam", P_SERVICE_NAME_PARAM);
 		break;
 	case 17:
 		TRY("customNamespaceId", P_CUSTOM_NAMESPACE_ID);

@@ -61,7 +61,12 @@ struct encoding *push_encode(struct io *io, const struct service_key *key, const
 {
 	struct registry *reg = io->api->registry;
 	const struct service_view *v = registry_view(reg, key);
-	struct list_query q = { clusters, healthy_only, registry_switches(reg)->push_cache_ms, true };
+	struct list_query q = {
+		.clusters = clusters,
+		.healthy_only = healthy_only,
+		.cache_ms = registry_switches(reg)->push_cache_ms,
+		.bare_name = true,
+	};
 	if (v == NULL)
 		return NULL;
 	*ret_number = v->number;
@@ -237,7 +242,7 @@ static struct topic *topic_new(struct io *io, const struct service_key *key, uin
 		return NULL;
 	t->io = io;
 	t->waiting_end = &t->waiting;
-	t->feed.inbox = io->news;
+	t->feed.inbox = io->push_news;
 	t->feed.hash = hash;
 	t->feed.key = *key;
 	t->feed.key.ns = t->text;
@@ -493,14 +498,14 @@ int push_open(struct io *io)
 	handles_init(&io->push_handles);
 	text_init(&io->encode);
 	declare_metrics(&io->push);
-	return inbox_open(&io->news, &io->loop, on_news, io);
+	return inbox_open(&io->push_news, &io->loop, on_news, io);
 }
 
 void push_close(struct io *io)
 {
-	if (io->news != NULL)
-		inbox_close(io->news, NULL, NULL);
-	io->news = NULL;
+	if (io->push_news != NULL)
+		inbox_close(io->push_news, NULL, NULL);
+	io->push_news = NULL;
 }
 
 /* The feed has stopped and every command is back. */

@@ -5,6 +5,7 @@
 #include "api/io.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "net/form.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <string.h>
@@ -23,6 +24,7 @@ static void account(struct request *r, int status)
 	enum route_class class = r->route != NULL ? r->route->class : CLASS_UNKNOWN;
 	unsigned hundreds = (unsigned)status / 100;
 	metrics_add(r->io->requests[class][hundreds < STATUS_CLASSES ? hundreds : 5], 1);
+	api_count_answer(r->io->api->counts, r->route, hundreds < STATUS_CLASSES ? hundreds : 5);
 	metrics_observe(r->io->durations[class], (double)(clock_ns() - r->started_ns) * 1e-9);
 }
 
@@ -91,6 +93,7 @@ void reply_failure(struct request *r)
 {
 	const struct failure_row *row = failure_row(&r->err);
 	enum face face = r->route->face;
+	api_count_refusal(r->io->api->counts, &r->err);
 	int status = face == FACE_V2 ? row->v2_status : face == FACE_V3 ? row->v3_status : row->v1_status;
 	if (face == FACE_NATIVE)
 		reply_framework(r, status, r->err.text, NULL);
@@ -174,6 +177,19 @@ int request_key(struct request *r, struct service_key *ret)
 			      name, buf, &r->err);
 }
 
+char *request_last_segment(struct request *r)
+{
+	const char *path = r->call->path.at, *slash = path;
+	for (size_t i = 0; i < r->call->path.len; i++)
+		if (path[i] == '/')
+			slash = path + i + 1;
+	size_t len = (size_t)(path + r->call->path.len - slash);
+	char *to = len > 0 ? arena_alloc(&r->call->arena, len + 1) : NULL;
+	if (to != NULL)
+		url_decode(to, slash, len, 0);
+	return to;
+}
+
 /* The peer as text, for the change log. IPv4 is written here: it is on the way of every registration. */
 static const char *peer_text(struct request *r)
 {
@@ -198,10 +214,24 @@ static const char *peer_text(struct request *r)
 	return to;
 }
 
+/* What a publisher says of itself, and what an operator says of others. */
+static enum command_cause cause_of(enum command_kind kind)
+{
+	switch (kind) {
+	case CMD_INSTANCE_REGISTER:
+	case CMD_INSTANCE_DEREGISTER:
+		return CAUSE_API;
+	case CMD_INSTANCE_BEAT:
+		return CAUSE_BEAT;
+	default:
+		return CAUSE_OPERATOR;
+	}
+}
+
 void request_command(struct request *r, enum command_kind kind)
 {
 	command_init(&r->cmd, kind);
-	r->cmd.cause = CAUSE_API;
+	r->cmd.cause = cause_of(kind);
 	r->cmd.remote = peer_text(r);
 }
 

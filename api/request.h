@@ -24,6 +24,7 @@ struct request {
 	bool takes_failure;
 	struct text out;		   /* what a CMD_CALL writes; freed with the request */
 	void *more;			   /* the handler's, in the arena */
+	struct walking *walking;
 };
 
 #define TYPE_JSON "application/json;charset=UTF-8"
@@ -53,6 +54,8 @@ void answer_end_bare(struct request *r);
 /* ---- commands */
 /* Sets up r->cmd with the key of serviceName, groupName, namespaceId. */
 int request_key(struct request *r, struct service_key *ret);
+/* What follows the last slash of the path, decoded, in the arena; NULL: nothing, or no memory. */
+char *request_last_segment(struct request *r);
 void request_command(struct request *r, enum command_kind kind);
 /* Hands it to the desk at the end of this loop turn; @finish runs when it has come back well, a failure
  * is answered through the table. NULL: reply_ok. */
@@ -60,6 +63,12 @@ void request_submit(struct request *r, void (*finish)(struct request *r));
 /* Runs @read on the control thread, then @finish here. @read writes into r->out. */
 void request_call(struct request *r, int (*read)(struct registry *reg, void *arg, struct error *err),
 		  void (*finish)(struct request *r));
+
+/* Shows every service of @ns and @group (NULL: all) to @each, on the control thread, then runs @done here, always:
+ * with r->err.code < 0 it could not be finished, and the handler answers that after it has freed what is its. */
+typedef void request_each_fn(struct request *r, const struct service_view *v);
+void request_walk(struct request *r, const char *ns, const char *group, request_each_fn *each,
+		  void (*done)(struct request *r));
 
 static inline bool request_is_v1(const struct request *r)
 {

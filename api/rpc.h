@@ -8,8 +8,6 @@
 struct io;
 struct stream;
 
-enum listen_tag { LISTEN_HTTP, LISTEN_GRPC }; /* both speak HTTP/1 and gRPC; their limits differ */
-
 int rpc_open(struct io *io, struct error *err);
 /* For http_server_conf.on_http2; @arg: the io. */
 int rpc_adopt(void *arg, struct stream *stream, int listener_tag, const char *at, size_t len);

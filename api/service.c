@@ -84,9 +84,9 @@ void api_service_detail(struct request *r)
 	rcu_begin();
 	const struct service_view *v = registry_view(request_registry(r), &key);
 	if (v != NULL && request_is_v1(r))
-		shape_service_v1(answer_begin(r), v->info);
+		shape_service_v1(answer_begin(r), v);
 	else if (v != NULL)
-		shape_service_v2(answer_begin(r), v->info);
+		shape_service_v2(answer_begin(r), v);
 	rcu_end();
 	if (v != NULL) {
 		answer_end(r);
@@ -95,6 +95,26 @@ void api_service_detail(struct request *r)
 	error_set_what(&r->err, E_NOTFOUND, FAIL_SERVICE_MISSING, "service %s@@%s is not found in namespace %s", key.group,
 		       key.name, key.ns);
 	reply_failure(r);
+}
+
+void api_service_by_path(struct request *r)
+{
+	char *name = request_last_segment(r);
+	if (name != NULL && utf8_valid(name, strlen(name)))
+		r->params.values[P_SERVICE_NAME] = (struct param_value){ name, (uint32_t)strlen(name) };
+	switch (r->call->method) {
+	case HTTP_POST:
+		api_service_create(r);
+		break;
+	case HTTP_PUT:
+		api_service_update(r);
+		break;
+	case HTTP_DELETE:
+		api_service_delete(r);
+		break;
+	default:
+		api_service_detail(r);
+	}
 }
 
 /* ---- list */
@@ -112,7 +132,7 @@ static int read_names(struct registry *reg, void *arg, struct error *err)
 {
 	struct request *r = arg;
 	const struct names_page *page = r->more;
-	size_t count = 0, from = (size_t)((page->number - 1) * page->size);
+	size_t count = 0, from = page->number > 1 ? (size_t)((page->number - 1) * page->size) : 0;
 	struct text *t = &r->out;
 	(void)err;
 	size_t total = registry_group_names(reg, page->ns, page->group, from, (size_t)page->size, page->names, &count);
@@ -146,17 +166,19 @@ static int read_page(struct request *r, struct names_page *page)
 		rc = param_require(p, P_PAGE_NO, &given, &r->err);
 	if (v1 && rc == E_OK)
 		rc = param_require(p, P_PAGE_SIZE, &given, &r->err);
+	if (rc == E_OK) /* a page before the first one is the first */
+		rc = param_int(p, P_PAGE_NO, INT32_MIN, INT32_MAX, 1, &page->number, &r->err);
 	if (rc == E_OK)
-		rc = param_int(p, P_PAGE_NO, 1, 1000000000, 1, &page->number, &r->err);
-	if (rc == E_OK)
-		rc = param_int(p, P_PAGE_SIZE, 1, v1 ? INT32_MAX : 500, 20, &page->size, &r->err);
-	if (page->size > NAMES_MAX)
-		page->size = NAMES_MAX; /* count tells that there is more */
+		rc = param_int(p, P_PAGE_SIZE, 0, INT32_MAX, 20, &page->size, &r->err);
+	int64_t most = v1 ? NAMES_MAX : 500;
+	if (page->size > most)
+		page->size = most; /* count tells that there is more */
 	return rc;
 }
 
 void api_service_list(struct request *r)
 {
+	const char *selector;
 	struct names_page *page = arena_zalloc(&r->call->arena, sizeof(*page));
 	if (page == NULL) {
 		error_set(&r->err, E_NOMEM, "no memory for the list");
@@ -165,12 +187,13 @@ void api_service_list(struct request *r)
 	}
 	page->ns = param_or(&r->params, P_NAMESPACE_ID, "public");
 	page->group = param_or(&r->params, P_GROUP_NAME, "DEFAULT_GROUP");
-	if (read_page(r, page) < 0 || name_check_namespace(page->ns, strlen(page->ns), &r->err) < 0 ||
+	/* S2.x and later take a selector here and filter by nothing; a bad one is still told. */
+	if (read_page(r, page) < 0 || read_selector(r, &selector) < 0 || name_check_namespace(page->ns, strlen(page->ns), &r->err) < 0 ||
 	    name_check_group(page->group, strlen(page->group), &r->err) < 0) {
 		reply_failure(r);
 		return;
 	}
-	page->names = arena_alloc(&r->call->arena, (size_t)page->size * sizeof(*page->names));
+	page->names = arena_alloc(&r->call->arena, (size_t)(page->size + 1) * sizeof(*page->names));
 	if (page->names == NULL) {
 		error_set(&r->err, E_NOMEM, "no memory for the list");
 		reply_failure(r);

@@ -90,6 +90,29 @@ void shape_instance(struct text *t, const struct service_info *info, const struc
 	json_close(t, '}');
 }
 
+/* As of S1.4, for what reads the legacy lists: it looks at "valid". */
+static void shape_old_instance(struct text *t, const struct service_info *info, const struct instance *i,
+			       bool shown_healthy)
+{
+	json_open(t, '{');
+	json_key(t, "ip");
+	json_strn(t, instance_ip(i), i->ip_len);
+	json_kv_i64(t, "port", i->port);
+	json_kv_bool(t, "valid", shown_healthy);
+	json_kv_bool(t, "healthy", shown_healthy);
+	json_kv_bool(t, "marked", false);
+	json_key(t, "instanceId");
+	shape_instance_id(t, info, i);
+	json_key(t, "metadata");
+	shape_metadata(t, instance_metadata(i));
+	json_kv_bool(t, "enabled", (i->flags & INSTANCE_ENABLED) != 0);
+	json_kv_double(t, "weight", i->weight);
+	json_kv_str(t, "clusterName", info->clusters[i->cluster].name);
+	json_kv_str(t, "serviceName", info->key.name);
+	json_kv_bool(t, "ephemeral", (i->flags & INSTANCE_EPHEMERAL) != 0);
+	json_close(t, '}');
+}
+
 void shape_checker(struct text *t, const struct checker *c)
 {
 	json_open(t, '{');
@@ -167,8 +190,13 @@ void shape_hosts(struct text *t, const struct service_view *v, const struct list
 	json_open(t, '[');
 	for (uint32_t n = 0; n < v->count; n++) {
 		const struct instance *i = v->instances[n];
-		if (filter_passes(&f, i))
-			shape_instance(t, v->info, i, *protected_ || (i->flags & INSTANCE_HEALTHY));
+		if (!filter_passes(&f, i))
+			continue;
+		bool healthy_shown = *protected_ || (i->flags & INSTANCE_HEALTHY);
+		if (q->dom != NULL)
+			shape_old_instance(t, v->info, i, healthy_shown);
+		else
+			shape_instance(t, v->info, i, healthy_shown);
 	}
 	json_close(t, ']');
 }
@@ -191,7 +219,7 @@ void shape_service_info(struct text *t, const struct service_key *key, const str
 		shape_hosts(t, v, q, &protected_);
 	else
 		json_raw(t, "[]", 2);
-	json_kv_i64(t, "lastRefTime", v != NULL ? v->last_ref_ms : 0);
+	json_kv_i64(t, "lastRefTime", v != NULL ? v->last_ref_ms : q->absent_ref_ms);
 	json_kv_str(t, "checksum", "");
 	json_kv_bool(t, "allIPs", false);
 	json_kv_bool(t, "reachProtectionThreshold", protected_);
@@ -199,10 +227,56 @@ void shape_service_info(struct text *t, const struct service_key *key, const str
 	json_close(t, '}');
 }
 
+void shape_legacy_list(struct text *t, const struct service_view *v, const struct list_query *q)
+{
+	bool protected_ = false;
+	json_open(t, '{');
+	json_key(t, "hosts");
+	if (v != NULL)
+		shape_hosts(t, v, q, &protected_);
+	else
+		json_raw(t, "[]", 2);
+	json_kv_str(t, "dom", q->dom);
+	json_kv_str(t, "name", q->dom);
+	json_kv_i64(t, "cacheMillis", q->cache_ms);
+	json_kv_i64(t, "lastRefTime", v != NULL ? v->last_ref_ms : q->absent_ref_ms);
+	json_kv_str(t, "checksum", "");
+	json_kv_bool(t, "useSpecifiedURL", false);
+	json_kv_str(t, "clusters", q->clusters);
+	json_kv_str(t, "env", "");
+	json_key(t, "metadata");
+	if (v != NULL)
+		shape_metadata(t, v->info->metadata);
+	else
+		json_raw(t, "{}", 2);
+	json_close(t, '}');
+}
+
 /* ---- services, instances, namespaces */
 
-void shape_service_v1(struct text *t, const struct service_info *info)
+void clusters_shown(struct shown_clusters *ret, const struct service_view *v)
 {
+	const struct service_info *info = v->info;
+	uint32_t left = info->cluster_count < 256 ? info->cluster_count : 256;
+	memset(ret->used, 0, sizeof(ret->used));
+	for (uint32_t n = 0; n < v->count; n++)
+		if (v->instances[n]->cluster < 256)
+			ret->used[v->instances[n]->cluster] = true;
+	ret->count = info->cluster_count - left;
+	for (uint32_t i = 0; i < left; i++)
+		ret->count += cluster_shown(ret, info, i);
+}
+
+bool cluster_shown(const struct shown_clusters *c, const struct service_info *info, uint32_t cluster)
+{
+	return cluster >= 256 || c->used[cluster] || info->clusters[cluster].stored;
+}
+
+void shape_service_v1(struct text *t, const struct service_view *v)
+{
+	const struct service_info *info = v->info;
+	struct shown_clusters shown;
+	clusters_shown(&shown, v);
 	json_open(t, '{');
 	json_kv_str(t, "namespaceId", info->key.ns);
 	json_kv_str(t, "groupName", info->key.group);
@@ -216,6 +290,8 @@ void shape_service_v1(struct text *t, const struct service_info *info)
 	json_open(t, '[');
 	for (uint32_t i = 0; i < info->cluster_count; i++) {
 		const struct cluster *c = &info->clusters[i];
+		if (!cluster_shown(&shown, info, i))
+			continue;
 		json_open(t, '{');
 		json_kv_str(t, "name", c->name);
 		json_key(t, "healthChecker");
@@ -243,8 +319,11 @@ static void shape_cluster_v2(struct text *t, const struct cluster *c)
 	json_close(t, '}');
 }
 
-void shape_service_v2(struct text *t, const struct service_info *info)
+void shape_service_v2(struct text *t, const struct service_view *v)
 {
+	const struct service_info *info = v->info;
+	struct shown_clusters shown;
+	clusters_shown(&shown, v);
 	json_open(t, '{');
 	json_kv_str(t, "namespace", info->key.ns);
 	json_kv_str(t, "serviceName", info->key.name);
@@ -252,6 +331,8 @@ void shape_service_v2(struct text *t, const struct service_info *info)
 	json_key(t, "clusterMap");
 	json_open(t, '{');
 	for (uint32_t i = 0; i < info->cluster_count; i++) {
+		if (!cluster_shown(&shown, info, i))
+			continue;
 		json_key(t, info->clusters[i].name);
 		shape_cluster_v2(t, &info->clusters[i]);
 	}

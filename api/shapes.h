@@ -19,6 +19,8 @@ struct list_query {
 	bool healthy_only;
 	int64_t cache_ms;
 	bool bare_name; /* gRPC: without the group */
+	int64_t absent_ref_ms; /* lastRefTime when there is no such service */
+	const char *dom;	/* legacy lists: the name asked for, and hosts as of S1.4; NULL: today's */
 };
 
 /* Hosts of a list: an array. false in *@protected: the rule did not reach. */
@@ -27,9 +29,24 @@ void shape_hosts(struct text *t, const struct service_view *v, const struct list
 void shape_service_info(struct text *t, const struct service_key *key, const struct service_view *v,
 			const struct list_query *q);
 
+/* S1.4's list, for /v1/ns/api (2.9). */
+void shape_legacy_list(struct text *t, const struct service_view *v, const struct list_query *q);
+
+/* The clusters of a service that are shown: those with instances, and those that somebody has set up. */
+struct shown_clusters {
+	bool used[256]; /* later ones are all shown */
+	uint32_t count;
+};
+void clusters_shown(struct shown_clusters *ret, const struct service_view *v);
+bool cluster_shown(const struct shown_clusters *c, const struct service_info *info, uint32_t cluster);
+
 /* v1 GET service; v2 GET service. */
-void shape_service_v1(struct text *t, const struct service_info *info);
-void shape_service_v2(struct text *t, const struct service_info *info);
+void shape_service_v1(struct text *t, const struct service_view *v);
+void shape_service_v2(struct text *t, const struct service_view *v);
+/* Catalog: v1 GET service; one entry of GET services without and with instances. */
+void shape_catalog_service(struct text *t, const struct service_view *v);
+void shape_catalog_entry(struct text *t, const struct service_view *v);
+void shape_catalog_detail(struct text *t, const struct service_view *v);
 /* v1 and v2 GET instance. */
 void shape_instance_detail(struct text *t, const struct service_info *info, const struct instance *i, bool v1);
 /* One namespace; @reserved_id: what the reserved one is called. */

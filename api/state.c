@@ -2,8 +2,8 @@
  * (nacos-naming 2.10, 4.4; nacos-config 7.3, 7.4). */
 #include "api/handlers.h"
 #include "api/io.h"
+#include "api/members.h"
 #include "config.h"
-#include <arpa/inet.h>
 
 void api_state_liveness(struct request *r)
 {
@@ -56,25 +56,18 @@ void api_state_up(struct request *r)
 	answer_end(r);
 }
 
-static unsigned port_of(const struct sockaddr_storage *s)
-{
-	return ntohs(s->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)(const void *)s)->sin6_port
-					      : ((const struct sockaddr_in *)(const void *)s)->sin_port);
-}
-
 /* A flat map of texts; null where the original has it. */
 void api_state_server(struct request *r)
 {
 	struct text *t = answer_begin(r);
-	const struct api *a = r->io->api;
 	json_open(t, '{');
-	json_kv_str(t, "version", "2.5.1"); /* of Nacos: consoles and SDKs choose their calls by it */
+	json_kv_str(t, "version", NACOS_VERSION);
 	json_kv_str(t, "muster_version", PACKAGE_VERSION);
 	json_kv_str(t, "startup_mode", "standalone");
 	json_kv_str(t, "standalone_mode", "standalone");
 	json_kv_str(t, "function_mode", "naming");
 	json_key(t, "server_port");
-	text_printf(t, "\"%u\"", a->address_count > 0 ? port_of(a->addresses) : 0);
+	text_printf(t, "\"%u\"", doors_port(&r->io->doors));
 	json_kv_str(t, "datasource_platform", "");
 	json_kv_str(t, "auth_enabled", "false");
 	json_kv_str(t, "auth_system_type", "nacos");

@@ -51,12 +51,34 @@ static int hex4(const uint8_t *p)
 	return v;
 }
 
+/* Past bytes that stand for themselves, eight at a time; the last ones of the text are left to the caller. */
+static void skip_plain(struct cursor *c)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	const uint64_t ones = 0x0101010101010101, highs = ones << 7;
+	while (c->end - c->at >= 8) {
+		uint64_t w;
+		memcpy(&w, c->at, sizeof(w));
+		uint64_t quote = w ^ ones * '"', back = w ^ ones * '\\';
+		/* A high bit for each quote, backslash and control byte; a borrow can only reach bytes behind the first. */
+		uint64_t found = (((quote - ones) & ~quote) | ((back - ones) & ~back) | ((w - ones * 0x20) & ~w)) & highs;
+		if (found != 0) {
+			c->at += __builtin_ctzll(found) / 8;
+			return;
+		}
+		c->at += 8;
+	}
+#else
+	(void)c;
+#endif
+}
+
 /* Past a string whose opening quote is next. */
 static bool skip_string(struct cursor *c)
 {
 	if (!take_byte(c, '"'))
 		return false;
-	while (c->at < c->end) {
+	for (skip_plain(c); c->at < c->end; skip_plain(c)) {
 		uint8_t b = *c->at++;
 		if (b == '"')
 			return true;
@@ -219,15 +241,20 @@ static char *unescape(struct arena *mem, const uint8_t *raw, size_t len, size_t 
 /* @raw is a checked number. */
 static void decode_number(struct json_value *v)
 {
+	uint64_t n = 0;
+	size_t i = v->raw[0] == '-';
+	bool minus = i == 1;
+	for (; i < v->raw_len && v->raw_len <= 18 && v->raw[i] >= '0' && v->raw[i] <= '9'; i++)
+		n = n * 10 + (uint64_t)(v->raw[i] - '0');
+	if (i == v->raw_len) { /* nearly every one of ours */
+		v->integer = minus ? -(int64_t)n : (int64_t)n;
+		v->number = minus && n == 0 ? -0.0 : (double)v->integer;
+		return;
+	}
 	char text[JSON_NUMBER_MAX];
 	memcpy(text, v->raw, v->raw_len);
 	text[v->raw_len] = '\0';
 	bool whole = strpbrk(text, ".eE") == NULL;
-	if (whole && v->raw_len <= 18) {
-		v->integer = strtoll(text, NULL, 10);
-		v->number = (double)v->integer;
-		return;
-	}
 	v->number = strtod(text, NULL);
 	if (whole)
 		v->integer = strtoll(text, NULL, 10); /* stops at the limits of int64 */
@@ -286,31 +313,56 @@ bool json_begin(struct cursor *c, struct arena *mem, struct json_value *ret)
 	return true;
 }
 
+/* What stands at a string: its text in the arena. */
+static bool decode_string(struct cursor *c, struct arena *mem, const char **ret, size_t *ret_len)
+{
+	const uint8_t *raw = c->at;
+	*ret = skip_string(c) ? unescape(mem, raw, (size_t)(c->at - raw), ret_len) : NULL;
+	return *ret != NULL;
+}
+
 static bool decode_member(struct cursor *inner, struct arena *mem, struct json_value *v)
 {
-	if (!decode_value(inner, mem, v))
-		return false;
-	skip_space(inner);
-	if (v->type == JSON_STRING && take_byte(inner, ':')) { /* only a key has one behind it */
-		*v = (struct json_value){ .key = v->text };
-		skip_space(inner);
+	const uint8_t *raw = inner->at;
+	if (*raw != '"') {
 		if (!decode_value(inner, mem, v))
 			return false;
+	} else {
+		const char *text;
+		size_t len;
+		if (!decode_string(inner, mem, &text, &len))
+			return false;
+		size_t raw_len = (size_t)(inner->at - raw);
 		skip_space(inner);
+		if (take_byte(inner, ':')) { /* only a key has one behind it */
+			v->key = text;
+			v->key_len = len;
+			skip_space(inner);
+			if (!decode_value(inner, mem, v))
+				return false;
+		} else {
+			v->type = JSON_STRING;
+			v->text = text;
+			v->text_len = len;
+			v->raw = raw;
+			v->raw_len = raw_len;
+		}
 	}
+	skip_space(inner);
 	return take_byte(inner, ',') || inner->at == inner->end;
 }
 
 bool json_next(struct cursor *inner, struct arena *mem, struct json_value *ret)
 {
-	struct json_value v = { .type = JSON_END };
-	if (!inner->failed) {
-		skip_space(inner);
-		if (inner->at < inner->end)
-			inner->failed = !decode_member(inner, mem, &v);
-	}
+	*ret = (struct json_value){ .type = JSON_END };
 	if (inner->failed)
-		v = (struct json_value){ .type = JSON_END };
-	*ret = v;
-	return v.type != JSON_END;
+		return false;
+	skip_space(inner);
+	if (inner->at == inner->end)
+		return false;
+	if (!decode_member(inner, mem, ret)) {
+		inner->failed = true;
+		*ret = (struct json_value){ .type = JSON_END };
+	}
+	return ret->type != JSON_END;
 }

@@ -11,6 +11,7 @@ enum json_type { JSON_END, JSON_OBJECT, JSON_ARRAY, JSON_STRING, JSON_NUMBER, JS
 struct json_value {
 	enum json_type type; /* JSON_END: no more members, or failed */
 	const char *key;     /* arena, NUL-terminated, unescaped; NULL in arrays */
+	size_t key_len;
 	const char *text;    /* JSON_STRING: arena, unescaped, NUL-terminated */
 	size_t text_len;
 	double number;

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/metrics.h"
+#include "base/text.h"
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -19,6 +21,7 @@ enum {
 	REPEAT_SLOTS = 64,
 	REPEAT_MAX = 10,
 	REPEAT_WINDOW_MS = 10000,
+	SAMPLE_MAX_LEN = 160,
 };
 
 struct repeat {
@@ -27,6 +30,7 @@ struct repeat {
 	enum log_level level;
 	int64_t since_ms;
 	unsigned written, held;
+	char sample[SAMPLE_MAX_LEN]; /* the last one written, perhaps cut */
 };
 
 static struct {
@@ -35,12 +39,24 @@ static struct {
 	_Atomic int fd;
 	pthread_mutex_t lock; /* guards what follows */
 	struct repeat repeats[REPEAT_SLOTS];
+	unsigned cells[LOG_ERROR + 1]; /* 0: not counted */
 } state = { .least = LOG_INFO, .fd = STDERR_FILENO, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 
+static void cells_declare(void)
+{
+	char labels[32];
+	for (int i = LOG_INFO; i <= LOG_ERROR; i++) {
+		snprintf(labels, sizeof(labels), "level=\"%s\"", level_names[i]);
+		state.cells[i] =
+		    metrics_counter("log_lines_total", "Lines for the log, those that were held back included.", labels);
+	}
+}
+
 void log_setup(enum log_level least, enum log_format format, int fd)
 {
+	cells_declare();
 	atomic_store(&state.least, (int)least);
 	atomic_store(&state.format, (int)format);
 	atomic_store(&state.fd, fd);
@@ -98,17 +114,24 @@ static void line_add(struct line *l, const char *s)
 	line_put(l, s, strlen(s));
 }
 
-/* Text from outside may stand in a message: it must not end the line or the JSON string. */
+/* Text from outside may stand in a message: it must not end the line or the JSON string, nor be anything but UTF-8
+ * (which a message that was cut may end in the middle of). */
 static void line_escaped(struct line *l, const char *s, bool json)
 {
-	for (; *s != '\0'; s++) {
+	for (size_t left = strlen(s), step; left > 0; s += step, left -= step) {
 		unsigned char c = (unsigned char)*s;
-		char out[8];
-		if (c < 0x20 || c == 0x7F)
+		char out[8] = { (char)c };
+		step = c < 0x80 ? 1 : text_utf8_run((const uint8_t *)s, left);
+		if (step > 1)
+			memcpy(out, s, step);
+		else if (step == 0 && json)
+			memcpy(out, "\\ufffd", 6);
+		else if (step == 0 || c < 0x20 || c == 0x7F)
 			snprintf(out, sizeof(out), json ? "\\u%04x" : "\\x%02x", c);
-		else
-			snprintf(out, sizeof(out), json && (c == '"' || c == '\\') ? "\\%c" : "%c",
-				 c);
+		else if (json && (c == '"' || c == '\\'))
+			memcpy(out, (char[]){ '\\', (char)c }, 2);
+		if (step == 0)
+			step = 1;
 		size_t len = strlen(out);
 		if (sizeof(l->at) - l->len - 4 < len)
 			return; /* no half escape */
@@ -154,8 +177,7 @@ static void repeat_end(struct repeat *r)
 	if (old.held == 0)
 		return;
 	char text[TEXT_MAX_LEN];
-	snprintf(text, sizeof(text), "%u more lines like \"%s\" were held back", old.held,
-		 old.format);
+	snprintf(text, sizeof(text), "%u more lines like this one were held back: %s", old.held, old.sample);
 	write_line(old.level, old.area, text);
 }
 
@@ -182,7 +204,7 @@ static bool repeat_allows(enum log_level level, const char *area, const char *fo
 	int64_t now = clock_ms();
 	struct repeat *r = repeat_find(format, now);
 	if (r->format == NULL)
-		*r = (struct repeat){ format, area, level, now, 0, 0 };
+		*r = (struct repeat){ .format = format, .area = area, .level = level, .since_ms = now };
 	if (r->written < REPEAT_MAX) {
 		r->written++;
 		return true;
@@ -191,10 +213,20 @@ static bool repeat_allows(enum log_level level, const char *area, const char *fo
 	return false;
 }
 
+static void repeat_sample(const char *format, const char *text)
+{
+	pthread_mutex_lock(&state.lock);
+	for (struct repeat *r = state.repeats; r < state.repeats + REPEAT_SLOTS; r++)
+		if (r->format == format)
+			snprintf(r->sample, sizeof(r->sample), "%.*s", SAMPLE_MAX_LEN - 1, text);
+	pthread_mutex_unlock(&state.lock);
+}
+
 void log_line(enum log_level level, const char *area, const char *format, ...)
 {
 	if (!log_wants(level))
 		return;
+	metrics_add(state.cells[level], 1);
 	pthread_mutex_lock(&state.lock);
 	bool allowed = repeat_allows(level, area, format);
 	pthread_mutex_unlock(&state.lock);
@@ -202,6 +234,20 @@ void log_line(enum log_level level, const char *area, const char *format, ...)
 		return;
 	char text[TEXT_MAX_LEN];
 	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	repeat_sample(format, text);
+	write_line(level, area, text);
+}
+
+void log_each(enum log_level level, const char *area, const char *format, ...)
+{
+	char text[TEXT_MAX_LEN];
+	va_list args;
+	if (!log_wants(level))
+		return;
+	metrics_add(state.cells[level], 1);
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

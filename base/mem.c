@@ -1,6 +1,7 @@
 /* mem.c - see mem.h. Accounting is per thread, so that counting costs no shared cache line. */
 #include "base/mem.h"
 #include <cjson/cJSON.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +85,12 @@ bool mem_fail_off(void)
 {
 	account.fail_at = 0;
 	return account.refused;
+}
+
+void mem_setup_heap(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MEM_MAPPED);
+	mallopt(M_TRIM_THRESHOLD, 4 * MEM_MAPPED);
 }
 
 void mem_hook_libraries(void)

@@ -24,5 +24,9 @@ void mem_fail_at(unsigned nth);
 bool mem_fail_off(void);
 
 void mem_hook_libraries(void); /* cJSON; once, at the start, before other threads */
+/* Blocks of MEM_MAPPED bytes and more are mappings of their own from now on and go back to the system when they are
+ * freed; left alone, glibc moves that bound up to 32 MiB and keeps outgrown tables. Once, at the start. */
+enum { MEM_MAPPED = 256 * 1024 };
+void mem_setup_heap(void);
 
 #endif

@@ -27,6 +27,7 @@ struct series { /* one label combination */
 	struct series *next;
 	const char *labels; /* "" when none */
 	unsigned cell;
+	bool sparse;
 	double (*read)(void *arg); /* NULL: the cell counts */
 	void *arg;
 };
@@ -121,6 +122,17 @@ static unsigned declare(const char *name, const char *help, const char *labels,
 unsigned metrics_counter(const char *name, const char *help, const char *labels)
 {
 	return declare(name, help, labels, METRIC_COUNTER, 1);
+}
+
+unsigned metrics_counter_sparse(const char *name, const char *help, const char *labels)
+{
+	pthread_mutex_lock(&state.lock);
+	struct series *s = series_of(name, help, labels, METRIC_COUNTER, 1);
+	unsigned cell = s == NULL ? SPARE_CELL : s->cell;
+	if (s != NULL)
+		s->sparse = true;
+	pthread_mutex_unlock(&state.lock);
+	return cell;
 }
 
 unsigned metrics_gauge(const char *name, const char *help, const char *labels)
@@ -244,11 +256,16 @@ static void print_double(struct text *to, double v)
 		text_printf(to, "%.17g", v);
 }
 
+static const char *prefix(const struct metric *m)
+{
+	return strncmp(m->name, "process_", 8) == 0 ? "" : "muster_";
+}
+
 /* name_suffix{labels,more} - without the braces when both are empty. */
 static void print_name(struct text *to, const struct metric *m, const struct series *s,
 		       const char *suffix, const char *le)
 {
-	text_add(to, "muster_");
+	text_add(to, prefix(m));
 	text_add(to, m->name);
 	text_add(to, suffix);
 	if (s->labels[0] != '\0' || le != NULL) {
@@ -283,6 +300,8 @@ static void print_series(struct text *to, const struct metric *m, const struct s
 		print_histogram(to, m, s);
 		return;
 	}
+	if (s->sparse && sum(s->cell) == 0)
+		return;
 	print_name(to, m, s, "", NULL);
 	if (s->read != NULL) {
 		print_double(to, s->read(s->arg));
@@ -300,14 +319,14 @@ static void print_series(struct text *to, const struct metric *m, const struct s
 /* Help text: backslash and line end are the two that the format escapes. */
 static void print_help(struct text *to, const struct metric *m)
 {
-	text_printf(to, "# HELP muster_%s ", m->name);
+	text_printf(to, "# HELP %s%s ", prefix(m), m->name);
 	for (const char *c = m->help; *c != '\0'; c++) {
 		if (*c == '\\' || *c == '\n')
 			text_add(to, *c == '\n' ? "\\n" : "\\\\");
 		else
 			text_char(to, *c);
 	}
-	text_printf(to, "\n# TYPE muster_%s %s\n", m->name, type_names[m->type]);
+	text_printf(to, "\n# TYPE %s%s %s\n", prefix(m), m->name, type_names[m->type]);
 }
 
 void metrics_print(struct text *to)

@@ -12,10 +12,12 @@ enum { METRICS_MAX = 4096 /* cells: a metric has one per label combination, a hi
 
 struct metric; /* a family: name, help, type */
 
-/* @name without the muster_ prefix, by Prometheus' conventions (_total for counters, base units).
+/* @name without the muster_ prefix (which names that begin with process_ do not get: their names are agreed), by Prometheus' conventions (_total for counters, base units).
  * @labels: NULL, or the label part as written: `type="A",transport="udp"`. The same name with other
  * labels joins the family. Returns the cell number to add to, or a spare cell when METRICS_MAX is reached. */
 unsigned metrics_counter(const char *name, const char *help, const char *labels);
+/* The same, but not printed while it is 0: for labels of which most never occur. */
+unsigned metrics_counter_sparse(const char *name, const char *help, const char *labels);
 unsigned metrics_gauge(const char *name, const char *help, const char *labels);
 /* A gauge or counter read at scrape time by a function (any thread; must be quick). */
 void metrics_read(const char *name, const char *help, const char *labels, bool is_counter,

@@ -24,6 +24,7 @@
 
 enum {
 	SLAB_UNIT = 16,
+	SLAB_HEAD = 64,
 	SLAB_CLASSES = SLAB_MAX / SLAB_UNIT,
 	CHUNK_SIZE = 65536,
 	REGION_CHUNKS = 16,
@@ -42,8 +43,9 @@ struct chunk {
 	uint32_t used;	/* records handed out */
 	uint32_t fresh; /* offset of the first byte that was never handed out */
 	bool listed;
-	alignas(SLAB_UNIT) char room[];
+	alignas(SLAB_HEAD) char room[];
 };
+_Static_assert(sizeof(struct chunk) == SLAB_HEAD, "records of whole cache lines stand at cache lines");
 
 struct region {
 	struct region *next, *prev;

@@ -11,7 +11,8 @@ struct slab;
 
 struct slab *slab_new(void); /* NULL: no memory */
 void slab_free(struct slab *slab); /* every record goes with it */
-void *slab_get(struct slab *slab, size_t size); /* 16-aligned; NULL: refused */
+/* 16-aligned; 64-aligned when @size is a multiple of 64, at most SLAB_MAX. NULL: refused. */
+void *slab_get(struct slab *slab, size_t size);
 void slab_put(struct slab *slab, void *record, size_t size); /* the size it was got with */
 size_t slab_bytes(const struct slab *slab);   /* held from the heap */
 size_t slab_records(const struct slab *slab); /* handed out now */

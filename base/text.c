@@ -196,8 +196,7 @@ static size_t plain_run(const uint8_t *s, size_t len)
 	return n;
 }
 
-/* The length of the well-formed UTF-8 character at @s (RFC 3629), or 0. */
-static size_t utf8_run(const uint8_t *s, size_t len)
+size_t text_utf8_run(const uint8_t *s, size_t len)
 {
 	if (len >= 2 && s[0] >= 0xC2 && s[0] <= 0xDF)
 		return (s[1] & 0xC0) == 0x80 ? 2 : 0;
@@ -263,7 +262,7 @@ void json_strn(struct text *t, const char *s, size_t len)
 			escape(t, *at++);
 			continue;
 		}
-		n = utf8_run(at, (size_t)(end - at));
+		n = text_utf8_run(at, (size_t)(end - at));
 		if (n > 0)
 			text_put(t, at, n);
 		else

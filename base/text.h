@@ -25,6 +25,9 @@ void text_u64(struct text *t, uint64_t v);
 void text_i64(struct text *t, int64_t v);
 void text_printf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The length of the well-formed UTF-8 character of more than one byte at @s (RFC 3629), or 0. */
+size_t text_utf8_run(const uint8_t *s, size_t len);
+
 /* JSON out. A comma is put where one is needed: after an opening bracket or a key none is. */
 void json_open(struct text *t, char bracket);  /* '{' or '[' */
 void json_close(struct text *t, char bracket); /* '}' or ']' */

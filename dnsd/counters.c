@@ -91,6 +91,25 @@ static void queries_declare(struct dns_counters *c, const struct zone_set *zones
 	}
 }
 
+static void faults_declare(struct dns_counters *ret)
+{
+	static const char *const picks[DNS_PICKS] = { "", "first", "one", "shuffle", "subset" };
+	static const char *const faults[FAULTS] = { "",	      "malformed", "opcode", "edns_version", "edns_option", "tsig",
+						    "update", "notify",    "class",  "type",	      "transfer",    "zone" };
+	char labels[64];
+	for (int i = PICK_NONE + 1; i < DNS_PICKS; i++) {
+		snprintf(labels, sizeof labels, "how=\"%s\"", picks[i]);
+		ret->picks[i] = metrics_counter("dns_picks_total",
+						"Answers for which some of several addresses, or their order, were chosen.", labels);
+	}
+	for (int i = FAULT_NONE + 1; i < FAULTS; i++) {
+		snprintf(labels, sizeof labels, "reason=\"%s\"", faults[i]);
+		ret->faults[i] = metrics_counter("dns_refused_total",
+						 "Queries answered with an error before any zone saw them; zone: in none of ours.",
+						 labels);
+	}
+}
+
 void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones)
 {
 	static const char *const drops[DROP_REASONS] = { "malformed", "oversize", "port", "loop", "send" };
@@ -101,6 +120,7 @@ void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones
 		queries_declare(ret, zones, (enum transport)t);
 		snprintf(labels, sizeof labels, "transport=\"%s\"", transport_names[t]);
 		ret->truncated[t] = metrics_counter("dns_truncated_total", "Answers sent with TC.", labels);
+		ret->records[t] = metrics_counter("dns_answer_records_total", "Records in answer sections.", labels);
 		ret->received[t] = metrics_counter("dns_received_bytes_total", "Octets of DNS queries.", labels);
 		ret->sent[t] = metrics_counter("dns_sent_bytes_total", "Octets of DNS answers.", labels);
 	}
@@ -108,6 +128,8 @@ void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones
 		snprintf(labels, sizeof labels, "reason=\"%s\"", drops[i]);
 		ret->dropped[i] = metrics_counter("dns_dropped_total", "Datagrams that got no answer.", labels);
 	}
+	faults_declare(ret);
+	ret->connections = metrics_gauge("dns_tcp_connections", "Open DNS connections.", NULL);
 	ret->opened = metrics_counter("dns_tcp_opened_total", "DNS connections accepted.", NULL);
 	for (int i = 0; i < CLOSE_REASONS; i++) {
 		snprintf(labels, sizeof labels, "reason=\"%s\"", closes[i]);
@@ -150,10 +172,20 @@ void tally_flush(struct tally *t)
 	t->touched_count = 0;
 	for (int i = 0; i < TRANSPORTS; i++) {
 		add(t->cells->truncated[i], t->truncated[i]);
+		add(t->cells->records[i], t->records[i]);
+		t->records[i] = 0;
 		add(t->cells->received[i], t->received[i]);
 		add(t->cells->sent[i], t->sent[i]);
 		t->truncated[i] = 0;
 		t->received[i] = t->sent[i] = 0;
+	}
+	for (int i = PICK_NONE + 1; i < DNS_PICKS; i++) {
+		add(t->cells->picks[i], t->picks[i]);
+		t->picks[i] = 0;
+	}
+	for (int i = FAULT_NONE + 1; i < FAULTS; i++) {
+		add(t->cells->faults[i], t->faults[i]);
+		t->faults[i] = 0;
 	}
 	for (int i = 0; i < DROP_REASONS; i++) {
 		add(t->cells->dropped[i], t->dropped[i]);

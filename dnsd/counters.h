@@ -3,6 +3,7 @@
 #ifndef DNSD_COUNTERS_H
 #define DNSD_COUNTERS_H
 
+#include "dnsd/question.h"
 #include "zones/zone_set.h"
 
 enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORTS };
@@ -26,7 +27,9 @@ enum {
 
 struct dns_counters {
 	unsigned queries[TRANSPORTS][QUERY_CELLS];
-	unsigned truncated[TRANSPORTS], received[TRANSPORTS], sent[TRANSPORTS];
+	unsigned truncated[TRANSPORTS], records[TRANSPORTS], received[TRANSPORTS], sent[TRANSPORTS];
+	unsigned picks[DNS_PICKS], faults[FAULTS]; /* those without a meaning are not declared */
+	unsigned connections;
 	unsigned dropped[DROP_REASONS];
 	unsigned opened, closed[CLOSE_REASONS];
 };
@@ -39,7 +42,7 @@ struct tally {
 	uint32_t queries[TRANSPORTS][QUERY_CELLS];
 	uint16_t touched[TRANSPORTS * QUERY_CELLS]; /* indices into @queries that are not 0 */
 	unsigned touched_count;
-	uint32_t truncated[TRANSPORTS], dropped[DROP_REASONS];
+	uint32_t truncated[TRANSPORTS], records[TRANSPORTS], picks[DNS_PICKS], faults[FAULTS], dropped[DROP_REASONS];
 	uint64_t received[TRANSPORTS], sent[TRANSPORTS]; /* bytes of messages */
 };
 

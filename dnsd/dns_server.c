@@ -13,8 +13,19 @@ struct dns_server {
 	struct dns_counters counters;
 	struct worker **workers;
 	unsigned worker_count; /* started */
-	struct sockaddr_storage addrs[ADDRESSES_MAX];
+	struct sockaddr_storage addrs[ADDRESSES_MAX]; /* bound */
+	struct sockaddr_storage asked[ADDRESSES_MAX]; /* of each, as it was set: with port 0 if that was asked for */
 	size_t addr_count;
+};
+
+/* Addresses from the commit on; sockets for those that are new. */
+struct dns_change {
+	unsigned threads;
+	struct sockaddr_storage addrs[ADDRESSES_MAX], asked[ADDRESSES_MAX];
+	int kept[ADDRESSES_MAX]; /* which one of before; -1: new */
+	size_t count;
+	struct socket_pair *pairs; /* as bind_all() has them */
+	struct worker_news **news; /* one a worker: nothing can fail any more at the commit */
 };
 
 static void conf_fill(struct dns_server_conf *c)
@@ -48,6 +59,7 @@ static int bind_all(struct dns_server *s, const struct dns_server_conf *conf, st
 			sockets_close(pairs, s->addr_count * threads);
 			return rc;
 		}
+		s->asked[s->addr_count] = conf->listens[i].addr;
 		s->addrs[s->addr_count++] = at;
 	}
 	return E_OK;
@@ -108,6 +120,128 @@ size_t dns_server_addresses(const struct dns_server *s, struct sockaddr_storage 
 	for (size_t i = 0; i < s->addr_count && i < max; i++)
 		ret[i] = s->addrs[i];
 	return s->addr_count;
+}
+
+/* ---- other addresses, while it runs */
+
+static int change_find(const struct dns_server *s, const struct sockaddr_storage *asked, bool used[ADDRESSES_MAX])
+{
+	for (size_t i = 0; i < s->addr_count; i++)
+		if (!used[i] && memcmp(&s->asked[i], asked, sizeof(*asked)) == 0) {
+			used[i] = true;
+			return (int)i;
+		}
+	return -1;
+}
+
+static bool port_is_ours(const struct dns_server *s, const struct sockaddr_storage *at)
+{
+	for (size_t i = 0; i < s->addr_count; i++)
+		if (address_port(&s->addrs[i]) == address_port(at))
+			return true;
+	return false;
+}
+
+static int change_bind(struct dns_change *c, const struct dns_server *s, const struct dns_listen *listen,
+		       struct error *err)
+{
+	struct socket_pair *pairs = c->pairs + c->count * c->threads;
+	struct sockaddr_storage at = listen->addr;
+	int rc = sockets_bind(pairs, c->threads, &at, err);
+	if (rc == E_CONFLICT && port_is_ours(s, &at))
+		rc = sockets_bind_beside(pairs, c->threads, &at, err);
+	if (rc == E_OK)
+		c->addrs[c->count] = at;
+	return rc;
+}
+
+static int change_fill(struct dns_change *c, const struct dns_server *s, const struct dns_listen *listens,
+		       size_t count, struct error *err)
+{
+	bool used[ADDRESSES_MAX] = { false };
+	for (size_t i = 0; i < count; i++) {
+		int rc = E_OK, kept = change_find(s, &listens[i].addr, used);
+		if (kept >= 0)
+			c->addrs[c->count] = s->addrs[kept];
+		else
+			rc = change_bind(c, s, &listens[i], err);
+		if (rc == E_UNSUPPORTED && listens[i].addr.ss_family == AF_INET6 &&
+		    address_is_wildcard(&listens[i].addr) && count > 1)
+			continue; /* as at start: a host without IPv6 */
+		if (rc < 0)
+			return rc;
+		c->asked[c->count] = listens[i].addr;
+		c->kept[c->count++] = kept;
+	}
+	return E_OK;
+}
+
+static int change_news(struct dns_change *c, struct error *err)
+{
+	for (unsigned t = 0; t < c->threads; t++) {
+		struct worker_news *n = mem_zalloc(1, sizeof(*n) + c->count * sizeof(n->at[0]));
+		c->news[t] = n;
+		if (n == NULL)
+			return error_set(err, E_NOMEM, "no memory for DNS addresses");
+		n->count = c->count;
+		for (size_t i = 0; i < c->count; i++) {
+			n->at[i].kept = c->kept[i];
+			n->at[i].socket = (struct worker_socket){ c->addrs[i], c->pairs[i * c->threads + t] };
+		}
+	}
+	return E_OK;
+}
+
+static void change_free(struct dns_change *c)
+{
+	mem_free(c->pairs);
+	mem_free(c->news);
+	mem_free(c);
+}
+
+void dns_server_abandon(struct dns_change *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; c->pairs != NULL && i < c->count; i++)
+		if (c->kept[i] < 0)
+			sockets_close(c->pairs + i * c->threads, c->threads);
+	for (unsigned t = 0; c->news != NULL && t < c->threads; t++)
+		mem_free(c->news[t]);
+	change_free(c);
+}
+
+int dns_server_prepare(struct dns_change **ret, struct dns_server *s, const struct dns_listen *listens, size_t count,
+		       struct error *err)
+{
+	if (count == 0 || count > ADDRESSES_MAX)
+		return error_set(err, E_RANGE, "%zu DNS addresses are outside 1..%d", count, ADDRESSES_MAX);
+	struct dns_change *c = mem_zalloc(1, sizeof(*c));
+	if (c == NULL)
+		return error_set(err, E_NOMEM, "no memory for DNS addresses");
+	c->threads = s->worker_count;
+	c->pairs = mem_zalloc(count * c->threads, sizeof(*c->pairs));
+	c->news = mem_zalloc(c->threads, sizeof(struct worker_news *));
+	int rc = c->pairs == NULL || c->news == NULL ? error_set(err, E_NOMEM, "no memory for DNS addresses")
+						     : change_fill(c, s, listens, count, err);
+	if (rc == E_OK)
+		rc = change_news(c, err);
+	if (rc < 0) {
+		dns_server_abandon(c);
+		return rc;
+	}
+	*ret = c;
+	return E_OK;
+}
+
+void dns_server_commit(struct dns_server *s, struct dns_change *c)
+{
+	memcpy(s->addrs, c->addrs, sizeof(s->addrs));
+	memcpy(s->asked, c->asked, sizeof(s->asked));
+	s->addr_count = c->count;
+	for (unsigned t = 0; t < c->threads; t++)
+		worker_tell(s->workers[t], c->news[t]);
+	change_free(c);
 }
 
 void dns_server_stop(struct dns_server *s)

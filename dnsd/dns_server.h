@@ -31,6 +31,14 @@ struct dns_server;
  * use: E_CONFLICT. IPv6 addresses on a host without IPv6 are skipped when the wildcard was asked for. */
 int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf, struct error *err);
 size_t dns_server_addresses(const struct dns_server *s, struct sockaddr_storage *ret, size_t max); /* bound */
+/* A reload: new addresses are bound, so that one that cannot be had leaves everything as it was (errors as at start);
+ * the commit hands them to the workers. Addresses in both lists go on without a pause; what has come in at one that is
+ * gone is answered first, and its TCP connections live on. */
+struct dns_change;
+int dns_server_prepare(struct dns_change **ret, struct dns_server *s, const struct dns_listen *listens, size_t count,
+		       struct error *err);
+void dns_server_commit(struct dns_server *s, struct dns_change *change); /* taken */
+void dns_server_abandon(struct dns_change *change);		       /* taken; NULL is fine */
 void dns_server_stop(struct dns_server *s); /* waits for the threads (well under a second) and frees */
 
 #endif

@@ -196,8 +196,9 @@ static void records_read(struct edns *e, struct extras *x, struct cursor *c, uns
 		x->malformed = true; /* octets left over */
 }
 
-static enum question_fate reply_with(struct question *q, uint16_t rcode, int ede)
+static enum question_fate reply_with(struct question *q, uint16_t rcode, int ede, enum question_fault fault)
 {
+	q->fault = (uint8_t)fault;
 	q->rcode = rcode;
 	q->ede = ede;
 	return QUESTION_REPLY;
@@ -208,25 +209,25 @@ static enum question_fate query_judge(struct question *q, const struct extras *x
 {
 	const struct dns_query *d = &q->query;
 	if (d->qclass != QCLASS_IN && d->qclass != QCLASS_ANY)
-		return reply_with(q, RCODE_REFUSED, EDE_NOT_SUPPORTED);
+		return reply_with(q, RCODE_REFUSED, EDE_NOT_SUPPORTED, FAULT_CLASS);
 	switch (d->qtype) {
 	case RR_NXNAME:
-		return reply_with(q, RCODE_FORMERR, EDE_INVALID_QUERY_TYPE);
+		return reply_with(q, RCODE_FORMERR, EDE_INVALID_QUERY_TYPE, FAULT_TYPE);
 	case 0:
 	case RR_OPT:
 	case RR_TKEY:
 	case RR_TSIG:
 	case RR_MAILB:
 	case RR_MAILA:
-		return reply_with(q, RCODE_FORMERR, EDE_NONE);
+		return reply_with(q, RCODE_FORMERR, EDE_NONE, FAULT_TYPE);
 	case RR_AXFR:
 		if (!d->stream)
-			return reply_with(q, RCODE_FORMERR, EDE_NONE);
-		return reply_with(q, RCODE_REFUSED, EDE_PROHIBITED); /* transfers are allowed to nobody */
+			return reply_with(q, RCODE_FORMERR, EDE_NONE, FAULT_TRANSFER);
+		return reply_with(q, RCODE_REFUSED, EDE_PROHIBITED, FAULT_TRANSFER); /* transfers are allowed to nobody */
 	case RR_IXFR:
 		if (!x->soa_authority)
-			return reply_with(q, RCODE_FORMERR, EDE_NONE);
-		return reply_with(q, RCODE_REFUSED, EDE_PROHIBITED);
+			return reply_with(q, RCODE_FORMERR, EDE_NONE, FAULT_TRANSFER);
+		return reply_with(q, RCODE_REFUSED, EDE_PROHIBITED, FAULT_TRANSFER);
 	default:
 		return QUESTION_ASK;
 	}
@@ -239,25 +240,25 @@ static enum question_fate message_judge(struct question *q, const struct extras 
 	if (opcode != OPCODE_QUERY && opcode != OPCODE_NOTIFY && opcode != OPCODE_UPDATE) {
 		if (x->malformed) /* an unknown opcode may have another layout: echo nothing of it */
 			q->question_len = 0;
-		return reply_with(q, RCODE_NOTIMP, EDE_NONE); /* DSO too: it is not built */
+		return reply_with(q, RCODE_NOTIMP, EDE_NONE, FAULT_OPCODE); /* DSO too: it is not built */
 	}
 	bool ixfr = q->question_len > 0 && q->query.qtype == RR_IXFR;
 	bool sections = opcode == OPCODE_QUERY && (count[1] != 0 || count[2] > (ixfr ? 1 : 0));
 	bool cookie_only = opcode == OPCODE_QUERY && count[0] == 0 && q->edns.cookie;
 	if (x->malformed || sections || (count[0] != 1 && !cookie_only))
-		return reply_with(q, RCODE_FORMERR, EDE_NONE);
+		return reply_with(q, RCODE_FORMERR, EDE_NONE, FAULT_MALFORMED);
 	if (q->edns.present && x->version > 0)
-		return reply_with(q, RCODE_BADVERS, EDE_NONE);
+		return reply_with(q, RCODE_BADVERS, EDE_NONE, FAULT_VERSION);
 	if (x->option_bad)
-		return reply_with(q, RCODE_FORMERR, EDE_NONE);
+		return reply_with(q, RCODE_FORMERR, EDE_NONE, FAULT_OPTION);
 	if (cookie_only)
-		return reply_with(q, RCODE_NOERROR, EDE_NONE);
+		return reply_with(q, RCODE_NOERROR, EDE_NONE, FAULT_NONE);
 	if (x->tsig) /* no key is known (RFC 8945, 5.2.1) */
-		return reply_with(q, RCODE_NOTAUTH, EDE_NONE);
+		return reply_with(q, RCODE_NOTAUTH, EDE_NONE, FAULT_TSIG);
 	if (opcode == OPCODE_UPDATE)
-		return reply_with(q, RCODE_REFUSED, EDE_NONE);
+		return reply_with(q, RCODE_REFUSED, EDE_NONE, FAULT_UPDATE);
 	if (opcode == OPCODE_NOTIFY)
-		return reply_with(q, RCODE_NOTAUTH, EDE_NONE);
+		return reply_with(q, RCODE_NOTAUTH, EDE_NONE, FAULT_NOTIFY);
 	return query_judge(q, x);
 }
 

@@ -14,6 +14,22 @@ enum {
 	OPTION_ECS = 8, OPTION_COOKIE = 10, OPTION_KEEPALIVE = 11, OPTION_EDE = 15,
 };
 
+enum question_fault { /* why QUESTION_REPLY: for the counters */
+	FAULT_NONE, /* it is none: a cookie alone */
+	FAULT_MALFORMED,
+	FAULT_OPCODE,
+	FAULT_VERSION, /* of EDNS */
+	FAULT_OPTION,
+	FAULT_TSIG,
+	FAULT_UPDATE,
+	FAULT_NOTIFY,
+	FAULT_CLASS,
+	FAULT_TYPE,
+	FAULT_TRANSFER,
+	FAULT_ZONE, /* not decided here: no zone of ours */
+	FAULTS
+};
+
 enum question_fate {
 	QUESTION_DROP,	/* no answer at all: too short, or an answer itself */
 	QUESTION_REPLY, /* answered without zones: @rcode, perhaps @ede, no records */
@@ -33,6 +49,7 @@ struct question {
 	uint16_t id, flags;	   /* of the header, host order */
 	uint16_t question_len;	   /* octets of the question section to copy behind the header; 0: none is echoed */
 	uint16_t rcode;		   /* enum rcode, of QUESTION_REPLY */
+	uint8_t fault;		   /* enum question_fault, of QUESTION_REPLY */
 	int ede;		   /* EDE_NONE or an info code, of QUESTION_REPLY */
 	struct edns edns;
 };

@@ -45,6 +45,7 @@ void reply_begin(struct dns_answer *ret, const struct question *q, uint8_t *to, 
 	ret->ancount = ret->nscount = ret->arcount = 0;
 	ret->rcode = RCODE_NOERROR;
 	ret->aa = ret->tc = false;
+	ret->pick = PICK_NONE;
 	ret->ede = EDE_NONE;
 }
 

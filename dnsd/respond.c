@@ -68,12 +68,17 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 	if (x->fate == QUESTION_ASK) {
 		zone = zone_set_answer(r->zones, &q->query, &a, &r->rng);
 		rcode = a.rcode;
+		r->tally.picks[a.pick]++;
+		if (zone < 0)
+			r->tally.faults[FAULT_ZONE]++;
 	} else {
+		r->tally.faults[q->fault]++;
 		a.ede = q->ede;
 	}
 	size_t len = reply_end(&a, q, rcode, &r->limits);
 	tally_query(&r->tally, transport, zone, q->query.qtype, rcode);
 	r->tally.truncated[transport] += a.tc;
+	r->tally.records[transport] += a.ancount;
 	r->tally.sent[transport] += len;
 	return len;
 }

@@ -123,10 +123,10 @@ void sockets_close(struct socket_pair *pairs, size_t count)
 }
 
 /* All pairs at a known or a free port: 0 or -errno. */
-static int pairs_bind(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at)
+static int pairs_bind(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, bool beside)
 {
 	for (size_t i = 0; i < count; i++) {
-		pairs[i].udp = bound_socket(SOCK_DGRAM, at, i == 0);
+		pairs[i].udp = bound_socket(SOCK_DGRAM, at, i == 0 && !beside);
 		if (pairs[i].udp < 0)
 			return pairs[i].udp;
 		if (i == 0 && address_port(at) == 0) {
@@ -136,14 +136,15 @@ static int pairs_bind(struct socket_pair *pairs, size_t count, struct sockaddr_s
 				return -errno;
 			address_set_port(at, address_port(&bound));
 		}
-		pairs[i].tcp = bound_socket(SOCK_STREAM, at, i == 0);
+		pairs[i].tcp = bound_socket(SOCK_STREAM, at, i == 0 && !beside);
 		if (pairs[i].tcp < 0)
 			return pairs[i].tcp;
 	}
 	return 0;
 }
 
-int sockets_bind(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, struct error *err)
+static int bind_pairs(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, bool beside,
+		      struct error *err)
 {
 	bool any_port = address_port(at) == 0;
 	int rc = -EADDRINUSE;
@@ -151,7 +152,7 @@ int sockets_bind(struct socket_pair *pairs, size_t count, struct sockaddr_storag
 		pairs[i] = (struct socket_pair){ -1, -1 };
 	for (unsigned tries = any_port ? PORT_TRIES : 1; tries > 0 && rc == -EADDRINUSE; tries--) {
 		struct sockaddr_storage asked = *at;
-		rc = pairs_bind(pairs, count, &asked);
+		rc = pairs_bind(pairs, count, &asked, beside);
 		if (rc == 0) {
 			*at = asked;
 			return E_OK;
@@ -165,4 +166,14 @@ int sockets_bind(struct socket_pair *pairs, size_t count, struct sockaddr_storag
 	if (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL)
 		return error_set(err, E_UNSUPPORTED, "DNS address %s: %s", text, strerror(-rc));
 	return error_set_errno(err, -rc, "DNS address %s", text);
+}
+
+int sockets_bind(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, struct error *err)
+{
+	return bind_pairs(pairs, count, at, false, err);
+}
+
+int sockets_bind_beside(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, struct error *err)
+{
+	return bind_pairs(pairs, count, at, true, err);
 }

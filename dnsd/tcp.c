@@ -130,6 +130,7 @@ static void conn_close(struct conn *c, enum close_reason why)
 	*at = c->prefix_next;
 	f->count--;
 	metrics_add(f->responder->tally.cells->closed[why], 1);
+	metrics_add(f->responder->tally.cells->connections, (uint64_t)-1);
 	uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
 }
 
@@ -404,6 +405,7 @@ static void accept_one(struct tcp_front *f, struct listening *l)
 	f->count++;
 	sweep_start(f);
 	metrics_add(f->responder->tally.cells->opened, 1);
+	metrics_add(f->responder->tally.cells->connections, 1);
 	uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
 }
 
@@ -434,7 +436,7 @@ static void on_listening_closed(uv_handle_t *handle)
 	mem_free(handle); /* its first member */
 }
 
-int tcp_front_listen(struct tcp_front *f, int fd, struct error *err)
+int tcp_front_listen(struct tcp_front *f, int fd, struct listening **ret, struct error *err)
 {
 	struct listening *l = mem_zalloc(1, sizeof *l);
 	if (l == NULL) {
@@ -454,7 +456,17 @@ int tcp_front_listen(struct tcp_front *f, int fd, struct error *err)
 	rc = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
 	if (rc < 0)
 		return error_set(err, E_IO, "listen for DNS over TCP: %s", uv_strerror(rc));
+	*ret = l;
 	return E_OK;
+}
+
+void tcp_front_unlisten(struct tcp_front *f, struct listening *l)
+{
+	struct listening **at = &f->listenings;
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+	uv_close((uv_handle_t *)&l->tcp, on_listening_closed);
 }
 
 void tcp_front_close(struct tcp_front *f)

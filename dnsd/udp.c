@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { DRAIN_TURNS_MAX = 64 };
+
 enum {
 	BATCH = 32,
 	TURNS_MAX = 16,	     /* full batches before the loop's other descriptors have their turn */
@@ -247,10 +249,20 @@ static void on_closed(uv_handle_t *handle)
 	struct udp_socket *s = handle->data;
 	close(s->fd);
 	s->fd = -1;
+	if (s->on_closed != NULL)
+		s->on_closed(s);
 }
 
-void udp_socket_close(struct udp_socket *s)
+void udp_socket_close(struct udp_socket *s, void (*on_gone)(struct udp_socket *s))
 {
-	if (s->fd >= 0 && !uv_is_closing((uv_handle_t *)&s->poll))
-		uv_close((uv_handle_t *)&s->poll, on_closed);
+	if (s->fd < 0 || uv_is_closing((uv_handle_t *)&s->poll))
+		return;
+	s->on_closed = on_gone;
+	uv_close((uv_handle_t *)&s->poll, on_closed);
+}
+
+void udp_socket_drain(struct udp_socket *s)
+{
+	for (int i = 0; i < DRAIN_TURNS_MAX && turn(s) > 0; i++)
+		;
 }

@@ -2,6 +2,8 @@
  * runs the loop > worker_stop wakes it by the async > every handle is closed, the loop runs out, the thread ends >
  * worker_free joins it. A start that fails closes what it has by running the loop out itself. */
 #include "dnsd/worker.h"
+#include "base/log.h"
+#include "base/loop_watch.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/rcu.h"
@@ -10,27 +12,48 @@
 #include <assert.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+enum { PLACES_MAX = 64 };
+
+/* One address, as this worker serves it. */
+struct place {
+	struct udp_socket udp; /* first: the close callback frees the place by it */
+	struct listening *tcp; /* NULL: none */
+};
+
 struct worker {
 	uv_loop_t loop;
 	uv_async_t stop;
+	struct inbox *inbox; /* struct worker_news */
+	bool closing;
 	uv_thread_t thread;
 	unsigned number;
+	struct loop_watch watch;
 	struct responder responder;
 	struct udp_batch *batch;
 	struct tcp_front *tcp;
-	size_t udp_count;
-	struct udp_socket udp[];
+	size_t place_count;
+	struct place *places[PLACES_MAX];
 };
+
+static void on_place_closed(struct udp_socket *udp)
+{
+	mem_free(udp); /* its place */
+}
 
 static void close_all(struct worker *w)
 {
+	w->closing = true;
 	uv_close((uv_handle_t *)&w->stop, NULL);
-	for (size_t i = 0; i < w->udp_count; i++)
-		udp_socket_close(&w->udp[i]);
+	if (w->inbox != NULL)
+		inbox_close(w->inbox, NULL, NULL);
+	for (size_t i = 0; i < w->place_count; i++)
+		udp_socket_close(&w->places[i]->udp, on_place_closed);
+	loop_watch_close(&w->watch);
 	if (w->tcp != NULL)
 		tcp_front_close(w->tcp);
 }
@@ -75,17 +98,26 @@ static void worker_done(struct worker *w)
 	mem_free(w);
 }
 
-/* One address onto the loop. Its descriptors are taken in any case. */
-static int socket_open(struct worker *w, const struct worker_socket *s, struct error *err)
+/* One address onto the loop. Its descriptors are taken in any case. NULL: nothing of it is left. */
+static struct place *place_open(struct worker *w, const struct worker_socket *s, struct error *err)
 {
-	struct udp_socket *udp = &w->udp[w->udp_count];
-	int rc = udp_socket_open(udp, &w->loop, s->pair.udp, &s->addr, w->batch, &w->responder, err);
-	if (rc < 0) {
+	struct place *p = mem_zalloc(1, sizeof(*p));
+	if (p == NULL) {
+		close(s->pair.udp);
 		close(s->pair.tcp);
-		return rc;
+		error_set(err, E_NOMEM, "no memory for a DNS address");
+		return NULL;
 	}
-	w->udp_count++;
-	return tcp_front_listen(w->tcp, s->pair.tcp, err);
+	if (udp_socket_open(&p->udp, &w->loop, s->pair.udp, &s->addr, w->batch, &w->responder, err) < 0) {
+		close(s->pair.tcp);
+		mem_free(p);
+		return NULL;
+	}
+	if (tcp_front_listen(w->tcp, s->pair.tcp, &p->tcp, err) < 0) {
+		udp_socket_close(&p->udp, on_place_closed);
+		return NULL;
+	}
+	return p;
 }
 
 static void descriptors_close(const struct worker_socket *sockets, size_t count)
@@ -96,6 +128,65 @@ static void descriptors_close(const struct worker_socket *sockets, size_t count)
 	}
 }
 
+/* ---- other addresses, while it runs */
+
+static void news_discard(struct worker_news *news)
+{
+	for (size_t i = 0; i < news->count; i++)
+		if (news->at[i].kept < 0)
+			descriptors_close(&news->at[i].socket, 1);
+	mem_free(news);
+}
+
+/* What is new is served before what is gone is closed, so that an address in both never goes without. */
+static void take_news(struct worker *w, struct worker_news *news)
+{
+	struct place *before[PLACES_MAX], *fresh[PLACES_MAX];
+	size_t before_count = w->place_count, count = 0;
+	struct error err;
+	memcpy(before, w->places, sizeof(before));
+	for (size_t i = 0; i < news->count; i++) {
+		int kept = news->at[i].kept;
+		struct place *p = kept >= 0 ? before[kept] : place_open(w, &news->at[i].socket, &err);
+		if (kept >= 0)
+			before[kept] = NULL;
+		if (p == NULL)
+			log_error("dns", "an address is not served: %s", err.text);
+		else
+			fresh[count++] = p;
+	}
+	for (size_t i = 0; i < before_count; i++) {
+		if (before[i] == NULL)
+			continue;
+		udp_socket_drain(&before[i]->udp);
+		tcp_front_unlisten(w->tcp, before[i]->tcp);
+		udp_socket_close(&before[i]->udp, on_place_closed);
+	}
+	memcpy(w->places, fresh, count * sizeof(fresh[0]));
+	w->place_count = count;
+	mem_free(news);
+}
+
+static void on_inbox(void *arg, struct inbox_message *first, unsigned count)
+{
+	struct worker *w = arg;
+	(void)count;
+	for (struct inbox_message *m = first, *next; m != NULL; m = next) {
+		next = m->next;
+		if (w->closing)
+			news_discard((struct worker_news *)m);
+		else
+			take_news(w, (struct worker_news *)m);
+	}
+}
+
+void worker_tell(struct worker *w, struct worker_news *news)
+{
+	inbox_post(w->inbox, &news->message);
+}
+
+/* ---- start and end */
+
 static int worker_fill(struct worker *w, const struct dns_server_conf *conf, const struct worker_socket *sockets,
 		       size_t count, struct error *err)
 {
@@ -103,12 +194,17 @@ static int worker_fill(struct worker *w, const struct dns_server_conf *conf, con
 	int rc = E_OK;
 	size_t i = 0;
 	w->batch = udp_batch_new();
-	if (w->batch == NULL)
+	if (w->batch == NULL || inbox_open(&w->inbox, &w->loop, on_inbox, w) < 0)
 		rc = error_set(err, E_NOMEM, "no memory for DNS buffers");
 	if (rc == E_OK)
 		rc = tcp_front_open(&w->tcp, &w->loop, &tcp, &w->responder, err);
-	while (rc == E_OK && i < count)
-		rc = socket_open(w, &sockets[i++], err);
+	for (; rc == E_OK && i < count; i++) {
+		struct place *p = place_open(w, &sockets[i], err);
+		if (p == NULL)
+			rc = err->code;
+		else
+			w->places[w->place_count++] = p;
+	}
 	descriptors_close(sockets + i, count - i);
 	if (rc == E_OK && thread_start(w) != 0)
 		rc = error_set(err, E_IO, "start a DNS thread");
@@ -119,7 +215,7 @@ int worker_start(struct worker **ret, unsigned number, const struct dns_server_c
 		 const struct dns_counters *counters, const struct worker_socket *sockets, size_t count,
 		 struct error *err)
 {
-	struct worker *w = mem_zalloc(1, sizeof *w + count * sizeof w->udp[0]);
+	struct worker *w = mem_zalloc(1, sizeof *w);
 	if (w == NULL || uv_loop_init(&w->loop) != 0) {
 		mem_free(w);
 		descriptors_close(sockets, count);
@@ -129,6 +225,7 @@ int worker_start(struct worker **ret, unsigned number, const struct dns_server_c
 	w->stop.data = w;
 	responder_init(&w->responder, conf->zones, counters, conf->udp_size, conf->tcp_idle_ms);
 	uv_async_init(&w->loop, &w->stop, on_stop);
+	loop_watch_open(&w->watch, &w->loop, "dns");
 	int rc = worker_fill(w, conf, sockets, count, err);
 	if (rc < 0) {
 		close_all(w);

@@ -2,6 +2,7 @@
 #ifndef DNSD_WORKER_H
 #define DNSD_WORKER_H
 
+#include "base/inbox.h"
 #include "dnsd/counters.h"
 #include "dnsd/dns_server.h"
 #include "dnsd/sockets.h"
@@ -19,6 +20,16 @@ struct worker_socket {
 int worker_start(struct worker **ret, unsigned number, const struct dns_server_conf *conf,
 		 const struct dns_counters *counters, const struct worker_socket *sockets, size_t count,
 		 struct error *err);
+/* The sockets from now on, for one worker. Made on the control thread; the worker frees it. */
+struct worker_news {
+	struct inbox_message message;
+	size_t count;
+	struct {
+		int kept; /* which one it was before; -1: @socket is new, and taken */
+		struct worker_socket socket;
+	} at[];
+};
+void worker_tell(struct worker *w, struct worker_news *news); /* taken */
 void worker_stop(struct worker *w); /* asks; worker_free() waits */
 void worker_free(struct worker *w);
 

@@ -232,10 +232,12 @@ static void floor_turn(struct beats *b, int64_t now_ms)
 	struct floor *f = &b->floor;
 	if (f->state == FLOOR_SETTLING)
 		floor_decide(f, b->registry, now_ms);
+	else if (f->state == FLOOR_WATCHING && f->held > 0 && now_ms - f->counted_ms >= FLOOR_AGAIN_MS)
+		floor_recount(f, b->registry, now_ms);
 	if (!floor_over(f, now_ms))
 		return;
 	if (b->alarmed)
-		log_warn("health", "held instances that have not beaten since now expire");
+		log_warn("health", "the hold after the standstill is over: instances that have not beaten since are removed");
 	b->alarmed = false;
 	metrics_set(b->held, 0);
 	floor_end(f);
@@ -334,6 +336,11 @@ int beats_start(struct beats **ret, uv_loop_t *loop, struct desk *desk, const st
 	b->timer.data = b;
 	*ret = b;
 	return E_OK;
+}
+
+void beats_set_floor(struct beats *b, unsigned percent)
+{
+	b->floor.percent = percent;
 }
 
 void beats_close(struct beats *b, void (*on_closed)(void *arg), void *arg)

@@ -17,6 +17,7 @@ struct beats_conf {
 /* @loop and @desk are borrowed until beats_free(). */
 int beats_start(struct beats **ret, uv_loop_t *loop, struct desk *desk, const struct beats_conf *conf,
 		struct error *err);
+void beats_set_floor(struct beats *b, unsigned percent); /* for the next pause */
 struct registry_watcher beats_watcher(struct beats *b);
 /* What the timer does when it fires, now: for tests that move the fake clock. It may be called at any time
  * from the loop's thread, but a fake clock moved by more than 2 s at once is a pause of ours to it. */

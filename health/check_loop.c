@@ -258,6 +258,7 @@ static void stop(struct check_loop *l)
 	l->stopping = true;
 	for (size_t i = 0; (t = map_next(&l->targets.tasks, &i)) != NULL;)
 		halt(l, t);
+	loop_watch_close(&l->watch);
 	uv_close((uv_handle_t *)&l->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&l->poll, on_handle_closed);
 	inbox_close(l->inbox, NULL, NULL);
@@ -361,6 +362,7 @@ int check_loop_init(struct check_loop *l, struct registry *registry, const struc
 	rc = inbox_open(&l->inbox, &l->loop, on_news, l);
 	if (rc < 0)
 		return error_set(err, rc, "no inbox for the health thread");
+	loop_watch_open(&l->watch, &l->loop, "health");
 	uv_timer_init(&l->loop, &l->timer);
 	uv_poll_init(&l->loop, &l->poll, l->probes.epoll);
 	l->timer.data = l->poll.data = l;

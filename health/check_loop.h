@@ -3,6 +3,7 @@
 #ifndef HEALTH_CHECK_LOOP_H
 #define HEALTH_CHECK_LOOP_H
 
+#include "base/loop_watch.h"
 #include "health/probe.h"
 #include "health/probe_schedule.h"
 #include "health/prober.h"
@@ -17,6 +18,7 @@ struct check_metrics {
 
 struct check_loop {
 	uv_loop_t loop;
+	struct loop_watch watch;
 	uv_timer_t timer;
 	uv_poll_t poll; /* the epoll set of the probes */
 	struct inbox *inbox; /* struct target_news; any thread may post until it is told to stop */

@@ -107,14 +107,13 @@ static bool too_many(const struct floor *f, uint64_t due, uint64_t all)
 	return due > 0 && due * 100 > all * f->percent;
 }
 
-void floor_decide(struct floor *f, struct registry *r, int64_t now_ms)
+static void count_all(struct floor *f, struct registry *r, int64_t now_ms)
 {
 	struct floor_count c = { .f = f, .now_ms = now_ms };
 	registry_each_instance(r, count_one, &c);
 	f->all = c.no_memory || too_many(f, f->due, f->total);
 	f->held = f->all ? f->due : 0;
-	f->state = FLOOR_WATCHING;
-	f->until_ms = now_ms + f->hold_ms;
+	f->counted_ms = now_ms;
 	struct floor_service *s;
 	for (size_t i = 0; (s = map_next(&f->services, &i)) != NULL;) {
 		s->held = too_many(f, s->due, s->all);
@@ -123,11 +122,24 @@ void floor_decide(struct floor *f, struct registry *r, int64_t now_ms)
 	}
 }
 
+void floor_decide(struct floor *f, struct registry *r, int64_t now_ms)
+{
+	count_all(f, r, now_ms);
+	f->state = FLOOR_WATCHING;
+	f->until_ms = now_ms + f->hold_ms;
+}
+
+void floor_recount(struct floor *f, struct registry *r, int64_t now_ms)
+{
+	services_clear(f);
+	f->due = f->total = 0;
+	count_all(f, r, now_ms);
+}
+
 /* A healthy one more is late; what was counted at the start is not counted twice. */
 static void count_late(struct floor *f, struct floor_service *s, const struct instance *i)
 {
-	int64_t decided_ms = f->until_ms - f->hold_ms;
-	if ((i->flags & INSTANCE_HEALTHY) == 0 || beat_deadline_ms(i) <= decided_ms + i->beat_ms)
+	if ((i->flags & INSTANCE_HEALTHY) == 0 || beat_deadline_ms(i) <= f->counted_ms + i->beat_ms)
 		return;
 	f->due++;
 	s->due++;

@@ -12,6 +12,7 @@ enum {
 	FLOOR_STALL_MS = 2000,	 /* a tick later than this was a pause of ours */
 	FLOOR_SETTLE_MS = 500,	 /* after a pause: beats that wait in our sockets are read first */
 	FLOOR_WINDOW_MS = 15000, /* the interval: a silence that ends in it is partly ours */
+	FLOOR_AGAIN_MS = 5000,	 /* while some are held they are counted again: most have beaten by then */
 };
 
 enum floor_state { FLOOR_IDLE, FLOOR_SETTLING, FLOOR_WATCHING };
@@ -23,6 +24,7 @@ struct floor {
 	int64_t resumed_ms; /* when the pause ended */
 	int64_t paused_ms;  /* how long it was */
 	int64_t until_ms;   /* end of settling; then the end of holding */
+	int64_t counted_ms; /* when the late ones were counted last */
 	bool all;	    /* everything is held */
 	uint64_t due, total, held; /* instances: late or nearly so, ephemeral, held */
 	struct map services;	   /* struct floor_service, by id */
@@ -36,6 +38,8 @@ void floor_pause(struct floor *f, int64_t now_ms, int64_t paused_ms);
 bool floor_settling(const struct floor *f, int64_t now_ms);
 /* Settling is over: counts what is late or will be unless its very next beat comes, and decides. */
 void floor_decide(struct floor *f, struct registry *r, int64_t now_ms);
+/* Counts again who is still silent; a share that has fallen to the allowed one is let go. The end stays where it was. */
+void floor_recount(struct floor *f, struct registry *r, int64_t now_ms);
 /* Whether this instance, whose deadline has passed, is held. @first: its deadline fires for the first
  * time; late ones that trickle in are counted too, and those over the share are held. */
 bool floor_holds(struct floor *f, const struct instance *i, int64_t now_ms, bool first);

@@ -1,5 +1,6 @@
 /* prober.c - the control thread's side of active checks: the watcher that posts news of targets to the health
- * thread, and the way of verdicts to the desk and back.
+ * thread, and the way of verdicts to the desk and back. News of one turn go over as one list: a wake-up costs more
+ * than a target.
  *
  * A verdict is made on the health thread, submitted in the batch of its turn, and comes back to on_verdict_done
  * on the control thread. One that was refused, or changed nothing because the registry knew better, tells the task
@@ -14,11 +15,15 @@
 #include <assert.h>
 #include <string.h>
 
+enum { NEWS_MAX = 256 /* gathered, while a load goes on */ };
+
 struct prober {
 	struct check_loop loop;
 	struct desk *desk;
 	uv_thread_t thread;
 	bool stopped;		    /* control's */
+	struct inbox_message *news, *news_last; /* control's: of this turn */
+	unsigned news_count;
 	_Atomic unsigned verdicts; /* on their way */
 	struct command *first, *last; /* health thread's: the batch of this turn */
 };
@@ -33,12 +38,38 @@ struct verdict {
 
 /* ---- verdicts */
 
+/* Control's: what was gathered goes over. */
+static void post_gathered(struct prober *p)
+{
+	if (p->news != NULL)
+		inbox_post_list(p->loop.inbox, p->news, p->news_last);
+	p->news = p->news_last = NULL;
+	p->news_count = 0;
+}
+
+/* Behind whatever is on its way already. */
 static void post(struct prober *p, struct target_news *n)
 {
 	if (n == NULL)
-		log_error("health", "no memory to follow a change of a checked instance");
+		log_error("health", "no memory: a changed instance or checker is probed as it was before, until it changes again");
 	else
 		inbox_post(p->loop.inbox, &n->message);
+}
+
+static void gather(struct prober *p, struct target_news *n)
+{
+	if (n == NULL) {
+		post(p, n);
+		return;
+	}
+	n->message.next = NULL;
+	if (p->news == NULL)
+		p->news = &n->message;
+	else
+		p->news_last->next = &n->message;
+	p->news_last = &n->message;
+	if (++p->news_count == NEWS_MAX)
+		post_gathered(p);
 }
 
 /* What the published record of a verdict's instance says; false: it is gone. */
@@ -64,8 +95,10 @@ static void on_verdict_done(struct command *cmd)
 	struct verdict *v = (struct verdict *)cmd;
 	struct prober *p = v->prober;
 	bool healthy;
-	if ((cmd->code < 0 || cmd->number == 0) && !p->stopped && published_health(p, v, &healthy))
+	if ((cmd->code < 0 || cmd->number == 0) && !p->stopped && published_health(p, v, &healthy)) {
+		post_gathered(p);
 		post(p, news_state(v->service_id, v->cluster, cmd->instance.ip, cmd->instance.port, healthy));
+	}
 	mem_free(v);
 	atomic_fetch_sub(&p->verdicts, 1);
 }
@@ -159,13 +192,13 @@ static void on_instance(void *arg, struct instance *old, struct instance *fresh)
 		return;
 	if (was && is && same_target(old, fresh)) {
 		if (((old->flags ^ fresh->flags) & INSTANCE_HEALTHY) != 0)
-			post(p, news_about(NEWS_STATE, fresh));
+			gather(p, news_about(NEWS_STATE, fresh));
 		return;
 	}
 	if (was)
-		post(p, news_about(NEWS_REMOVE, old));
+		gather(p, news_about(NEWS_REMOVE, old));
 	if (is)
-		post(p, news_add(fresh));
+		gather(p, news_add(fresh));
 }
 
 static void on_info(void *arg, const struct service_info *old, const struct service_info *fresh)
@@ -174,12 +207,21 @@ static void on_info(void *arg, const struct service_info *old, const struct serv
 	if (p->stopped || fresh == NULL || fresh->ephemeral || old == NULL)
 		return; /* without instances yet: those bring it along */
 	for (uint32_t c = 0; c < fresh->cluster_count && c < old->cluster_count; c++)
-		post(p, news_checker(fresh, c));
+		gather(p, news_checker(fresh, c));
+}
+
+static void on_change_turn(void *arg, uint64_t number)
+{
+	struct prober *p = arg;
+	(void)number;
+	if (!p->stopped)
+		post_gathered(p);
 }
 
 struct registry_watcher prober_watcher(struct prober *p)
 {
-	return (struct registry_watcher){ .on_instance = on_instance, .on_info = on_info, .arg = p };
+	return (struct registry_watcher){ .on_instance = on_instance, .on_info = on_info, .on_turn = on_change_turn,
+					  .arg = p };
 }
 
 /* ---- life */
@@ -223,6 +265,7 @@ void prober_stop(struct prober *p)
 	if (n == NULL)
 		return; /* the process ends without it */
 	n->kind = NEWS_STOP;
+	post_gathered(p);
 	post(p, n);
 	uv_thread_join(&p->thread);
 	check_loop_done(&p->loop);

@@ -4,14 +4,14 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "musterd/archive.h"
+#include "musterd/data_dir.h"
+#include "musterd/reload.h"
 #include "musterd/wiring.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -51,32 +51,44 @@ static void raise_files(void)
 	}
 }
 
-static int make_data_dir(const char *path, struct error *err)
+/* As the user that the settings name, with a data directory that is that user's. */
+static int settle(const struct settings *s, struct error *err)
 {
-	struct stat st;
+	struct account account;
 
-	if (mkdir(path, 0750) < 0 && errno != EEXIST)
-		return error_set_errno(err, errno, "server.data_dir %s", path);
-	if (stat(path, &st) < 0)
-		return error_set_errno(err, errno, "server.data_dir %s", path);
-	if (!S_ISDIR(st.st_mode))
-		return error_set(err, E_INVALID, "server.data_dir %s is no directory", path);
-	return E_OK;
+	if (s->server.user == NULL)
+		return data_dir_prepare(s->server.data_dir, NULL, err);
+	int rc = account_find(&account, s->server.user, err);
+	if (rc == E_OK)
+		rc = data_dir_prepare(s->server.data_dir, &account, err);
+	if (rc == E_OK)
+		rc = privileges_drop(&account, err);
+	if (rc == E_OK)
+		log_info("server", "running as %s (uid %u)", account.name, (unsigned)account.uid);
+	return rc;
 }
 
-static int serve(const struct settings *s)
+static int serve(const struct settings *s, int argc, char **argv)
 {
+	struct reload_source source = { s, argc, argv, environ };
+	struct reload *reload = NULL;
 	struct wiring wiring;
 	struct error err = { .code = E_OK };
 
 	log_setup(s->log.level, s->log.format, STDERR_FILENO);
 	signal(SIGPIPE, SIG_IGN);
 	raise_files();
-	int rc = make_data_dir(s->server.data_dir, &err);
+	int rc = settle(s, &err);
 	if (rc == E_OK)
 		rc = wiring_make(&wiring, s, &err);
 	if (rc == E_OK) {
-		rc = server_run(&wiring.conf, &err);
+		rc = reload_new(&reload, &source);
+		if (rc < 0)
+			error_set(&err, rc, "settings: no memory");
+		wiring.conf.reload = reload;
+		if (rc == E_OK)
+			rc = server_run(&wiring.conf, &err);
+		reload_free(reload);
 		wiring_done(&wiring);
 	}
 	if (rc < 0)
@@ -84,7 +96,7 @@ static int serve(const struct settings *s)
 	return rc < 0 ? EXIT_FAILED : EXIT_SERVED;
 }
 
-static int run_task(const struct settings *s)
+static int run_task(const struct settings *s, int argc, char **argv)
 {
 	switch (s->task) {
 	case SETTINGS_CHECK:
@@ -92,15 +104,21 @@ static int run_task(const struct settings *s)
 		return EXIT_SERVED;
 	case SETTINGS_PRINT:
 		return print_settings(s);
+	case SETTINGS_SAMPLE:
+		return print(settings_sample);
 	case SETTINGS_HELP:
 		return print(settings_usage);
 	case SETTINGS_VERSION:
 		puts("musterd " PACKAGE_VERSION);
 		return EXIT_SERVED;
+	case SETTINGS_BACKUP:
+		return archive_backup(s) < 0 ? EXIT_FAILED : EXIT_SERVED;
+	case SETTINGS_RESTORE:
+		return archive_restore(s) < 0 ? EXIT_FAILED : EXIT_SERVED;
 	case SETTINGS_SERVE:
 		break;
 	}
-	return serve(s);
+	return serve(s, argc, argv);
 }
 
 int main(int argc, char **argv)
@@ -109,13 +127,14 @@ int main(int argc, char **argv)
 	struct settings_errors errors;
 	int status;
 
+	mem_setup_heap();
 	mem_hook_libraries();
 	int rc = settings_load(&settings, argc, argv, environ, &errors);
 	if (rc < 0) {
 		fputs(rc == E_NOMEM ? "musterd: no memory\n" : errors.lines.at, stderr);
 		status = EXIT_SETTINGS;
 	} else {
-		status = run_task(&settings);
+		status = run_task(&settings, argc, argv);
 	}
 	settings_errors_done(&errors);
 	settings_done(&settings);

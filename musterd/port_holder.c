@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 enum { TCP_LISTENING = 0x0A, UDP_BOUND = 0x07 };
 
 struct holder {
-	long pid;
+	long pid; /* 0: it is another user's, and @name is that user */
 	char name[64];
 };
 
@@ -25,19 +26,19 @@ static unsigned port_of(const struct sockaddr_storage *a)
 }
 
 /* The inode of a socket bound to @port in one of the tables; 0: none. */
-static unsigned long bound_inode(const char *table, unsigned port, unsigned state)
+static unsigned long bound_inode(const char *table, unsigned port, unsigned state, unsigned *uid)
 {
 	char line[512];
 	unsigned long inode = 0;
 	FILE *f = fopen(table, "re");
 
 	while (inode == 0 && f != NULL && fgets(line, sizeof(line), f) != NULL) {
-		unsigned local, seen;
+		unsigned local, seen, owner;
 		unsigned long found;
-		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu",
-			   &local, &seen, &found) == 3 &&
+		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %u %*u %lu",
+			   &local, &seen, &owner, &found) == 4 &&
 		    local == port && seen == state)
-			inode = found;
+			inode = found, *uid = owner;
 	}
 	if (f != NULL)
 		fclose(f);
@@ -93,6 +94,18 @@ static bool find_owner(unsigned long inode, struct holder *ret)
 	return found;
 }
 
+/* Whose processes may not be looked into, is named by its user: often that says enough (systemd-resolve). */
+static void name_user(struct holder *h, unsigned uid)
+{
+	const struct passwd *p = getpwuid(uid);
+
+	h->pid = 0;
+	if (p != NULL)
+		snprintf(h->name, sizeof(h->name), "%.60s", p->pw_name);
+	else
+		snprintf(h->name, sizeof(h->name), "%u", uid);
+}
+
 static bool find_holder(unsigned port, struct holder *ret)
 {
 	static const struct {
@@ -104,9 +117,13 @@ static bool find_holder(unsigned port, struct holder *ret)
 		       { "/proc/net/tcp6", TCP_LISTENING } };
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
-		unsigned long inode = bound_inode(tables[i].path, port, tables[i].state);
-		if (inode != 0 && find_owner(inode, ret))
-			return true;
+		unsigned uid = 0;
+		unsigned long inode = bound_inode(tables[i].path, port, tables[i].state, &uid);
+		if (inode == 0)
+			continue;
+		if (!find_owner(inode, ret))
+			name_user(ret, uid);
+		return true;
 	}
 	return false;
 }
@@ -132,8 +149,12 @@ int port_holder_explain(struct error *err, int rc, const struct sockaddr_storage
 		if (port == 0 || !find_holder(port, &h))
 			continue;
 		size_t len = strlen(err->text);
-		snprintf(err->text + len, sizeof(err->text) - len, ": port %u is held by %s (pid %ld)%s",
-			 port, h.name, h.pid, cure(&h));
+		if (h.pid > 0)
+			snprintf(err->text + len, sizeof(err->text) - len, ": port %u is held by %s (pid %ld)%s",
+				 port, h.name, h.pid, cure(&h));
+		else
+			snprintf(err->text + len, sizeof(err->text) - len,
+				 ": port %u is held by a process of user %s%s", port, h.name, cure(&h));
 		break;
 	}
 	return rc;

@@ -9,9 +9,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/loop_watch.h"
 #include "base/metrics.h"
 #include "musterd/port_holder.h"
 #include "musterd/ports.h"
+#include "musterd/reload.h"
+#include "musterd/server_metrics.h"
 #include "store/key.h"
 #include "store/lock.h"
 
@@ -29,7 +32,7 @@ enum { TICK_MS = 100 };
 struct server {
 	const struct server_conf *conf;
 	uv_loop_t loop;
-	uv_signal_t term, interrupt;
+	uv_signal_t term, interrupt, hangup;
 	uv_timer_t tick;
 	bool handles_open;
 	struct lock *lock;
@@ -39,8 +42,11 @@ struct server {
 	struct api *api;
 	struct beats *beats;
 	struct prober *prober;
+	struct change_log *changes;
+	struct server_metrics metrics;
+	struct loop_watch watch;
 	_Atomic(const char *) missing; /* what is not there yet; NULL: ready */
-	bool stopping;
+	bool stopping, reload_wanted; /* asked for before everything was there */
 	uint64_t started_ns;
 	int rc; /* of a start that failed */
 	struct error error;
@@ -63,14 +69,27 @@ static const char *server_missing(void *arg)
 }
 
 /* ---- the way down, step by step; each begins the next */
+static void on_changes_written(void *arg)
+{
+	struct server *s = arg;
+
+	s->changes = NULL;
+	loop_watch_close(&s->watch);
+	uv_close((uv_handle_t *)&s->term, NULL);
+	uv_close((uv_handle_t *)&s->interrupt, NULL);
+	uv_close((uv_handle_t *)&s->hangup, NULL);
+	uv_close((uv_handle_t *)&s->tick, NULL);
+}
+
 static void on_desk_closed(void *arg)
 {
 	struct server *s = arg;
 
 	s->desk = NULL;
-	uv_close((uv_handle_t *)&s->term, NULL);
-	uv_close((uv_handle_t *)&s->interrupt, NULL);
-	uv_close((uv_handle_t *)&s->tick, NULL);
+	if (s->changes != NULL)
+		change_log_close(s->changes, on_changes_written, s);
+	else
+		on_changes_written(s);
 }
 
 static void on_beats_closed(void *arg)
@@ -129,6 +148,26 @@ static void on_tick(uv_timer_t *timer)
 	zone_set_tick(s->zones, clock_wall_ms());
 }
 
+/* What is bound, and ports.json with it. */
+static int server_addresses(struct server *s, struct bound_addresses *bound)
+{
+	bound->dns_count = dns_server_addresses(s->dns, bound->dns, 64);
+	bound->http_count = api_addresses(s->api, false, bound->http, 16);
+	bound->operator_count = api_addresses(s->api, true, bound->operator, 16);
+	bound->grpc_count = api_grpc_addresses(s->api, bound->grpc, 16);
+	return ports_write(s->conf->data_dir, bound, &s->error);
+}
+
+static int explain_http(struct error *err, int rc, const struct api_conf *api)
+{
+	size_t len = strlen(err->text);
+
+	port_holder_explain(err, rc, api->listens, api->listen_count);
+	if (strlen(err->text) == len)
+		port_holder_explain(err, rc, api->operator_listens, api->operator_count);
+	return strlen(err->text) > len ? rc : port_holder_explain(err, rc, api->grpc_listens, api->grpc_listen_count);
+}
+
 static int server_bind(struct server *s, struct bound_addresses *bound)
 {
 	struct dns_server_conf dns = s->conf->dns;
@@ -142,15 +181,18 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 			bound->dns[i] = dns.listens[i].addr;
 		return port_holder_explain(&s->error, rc, bound->dns, dns.listen_count);
 	}
-	bound->dns_count = dns_server_addresses(s->dns, bound->dns, 64);
+	api.allowed = reload_allows;
+	api.allowed_arg = s->conf->reload;
 	api.not_ready = server_missing;
 	api.not_ready_arg = s;
 	rc = api_start(&s->api, s->desk, &api, &s->error);
 	if (rc < 0)
-		return port_holder_explain(&s->error, rc, api.listens, api.listen_count);
-	bound->http_count = api_addresses(s->api, bound->http, 16);
-	bound->grpc_count = api_grpc_addresses(s->api, bound->grpc, 16);
-	return ports_write(s->conf->data_dir, bound, &s->error);
+		return explain_http(&s->error, rc, &api);
+	rc = server_addresses(s, bound);
+	if (rc != E_FULL)
+		return rc;
+	log_error("server", "serving without it: %s", s->error.text); /* DNS matters more than a file for tools */
+	return E_OK;
 }
 
 static void say_ready(struct server *s, const struct bound_addresses *bound)
@@ -160,21 +202,54 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 
 	for (size_t i = 0; i < bound->dns_count; i++) {
 		bound_format(text, sizeof(text), &bound->dns[i]);
-		log_info("server", "DNS on %s", text);
+		log_each(LOG_INFO, "server", "DNS on %s", text);
 	}
 	for (size_t i = 0; i < bound->http_count; i++) {
 		bound_format(text, sizeof(text), &bound->http[i]);
-		log_info("server", "HTTP on %s", text);
+		log_each(LOG_INFO, "server", "HTTP on %s", text);
 	}
 	for (size_t i = 0; i < bound->grpc_count; i++) {
 		bound_format(text, sizeof(text), &bound->grpc[i]);
-		log_info("server", "gRPC on %s", text);
+		log_each(LOG_INFO, "server", "gRPC on %s", text);
 	}
+	for (size_t i = 0; i < bound->operator_count; i++) {
+		bound_format(text, sizeof(text), &bound->operator[i]);
+		log_each(LOG_INFO, "server", "HTTP for operators on %s", text);
+	}
+	log_info("server", "this registry stands alone: a second Muster in one server-addr list would be another registry, "
+			   "not a cluster");
 	registry_stats(desk_registry(s->desk), &stats);
 	log_info("server", "ready after %.0f ms: %llu services, %llu instances",
 		 (double)(clock_ns() - s->started_ns) / 1e6, (unsigned long long)stats.services,
 		 (unsigned long long)stats.instances);
 	tell_system("READY=1");
+}
+
+/* systemd waits for the second line before it takes the reload for done. */
+static void server_reload(struct server *s)
+{
+	struct bound_addresses bound = { .dns_count = 0 };
+	struct reload_parts parts = { s->desk, s->dns, s->api, s->beats, s->zones };
+	char state[64];
+
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(clock_ns() / 1000));
+	tell_system(state);
+	if (reload_run(s->conf->reload, &parts) && server_addresses(s, &bound) < 0)
+		log_error("server", "%s", s->error.text);
+	tell_system("READY=1");
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+	struct server *s = handle->data;
+
+	(void)number;
+	if (s->stopping)
+		return;
+	if (s->api == NULL)
+		s->reload_wanted = true;
+	else
+		server_reload(s);
 }
 
 static void on_ready(void *arg)
@@ -192,16 +267,19 @@ static void on_ready(void *arg)
 	}
 	atomic_store(&s->missing, NULL);
 	say_ready(s, &bound);
+	if (s->reload_wanted)
+		server_reload(s);
 }
 
 static void on_store_state(void *arg, enum store_state state, const char *reason)
 {
 	struct server *s = arg;
 
+	atomic_store(&s->metrics.store_state, (int)state);
 	if (state == STORE_LIVE)
 		log_info("store", "durable writes are accepted");
 	else if (state == STORE_FULL)
-		log_error("store", "durable writes are refused: %s", reason);
+		log_error("store", "durable writes are refused (persistent instances, edits, namespaces; DNS and ephemeral instances go on): %s", reason);
 	else if (state == STORE_REFUSED && !s->stopping) {
 		s->rc = error_set(&s->error, E_IO, "store: %s", reason);
 		server_stop(s, s->error.text);
@@ -212,10 +290,12 @@ static int server_handles(struct server *s)
 {
 	uv_signal_init(&s->loop, &s->term);
 	uv_signal_init(&s->loop, &s->interrupt);
+	uv_signal_init(&s->loop, &s->hangup);
 	uv_timer_init(&s->loop, &s->tick);
-	s->term.data = s->interrupt.data = s->tick.data = s;
+	s->term.data = s->interrupt.data = s->hangup.data = s->tick.data = s;
 	uv_signal_start(&s->term, on_signal, SIGTERM);
 	uv_signal_start(&s->interrupt, on_signal, SIGINT);
+	uv_signal_start(&s->hangup, on_hangup, SIGHUP);
 	return uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
 }
 
@@ -240,6 +320,18 @@ static int server_watchers(struct server *s)
 	if (rc < 0)
 		return rc;
 	watcher = prober_watcher(s->prober);
+	rc = desk_watch(s->desk, &watcher);
+	if (rc < 0)
+		return rc;
+	server_metrics_declare(&s->metrics, s->desk, server_missing, s);
+	watcher = server_metrics_watcher(&s->metrics);
+	rc = desk_watch(s->desk, &watcher);
+	if (rc < 0 || s->conf->changes.path == NULL)
+		return rc;
+	rc = change_log_open(&s->changes, &s->loop, &s->conf->changes, &s->error);
+	if (rc < 0)
+		return rc;
+	watcher = change_log_watcher(s->changes);
 	return desk_watch(s->desk, &watcher);
 }
 
@@ -318,11 +410,12 @@ int server_run(const struct server_conf *conf, struct error *err)
 	snprintf(lock_path, sizeof(lock_path), "%s/lock", conf->data_dir);
 	rc = lock_take(&s.lock, lock_path, err);
 	if (rc < 0)
-		return rc;
+		return error_wrap(err, rc, "server.data_dir");
 	ports_remove(conf->data_dir);
 	uv_loop_init(&s.loop);
 	rcu_thread_start();
 	metrics_thread_start();
+	loop_watch_open(&s.watch, &s.loop, "control");
 	server_handles(&s);
 	rc = server_open(&s);
 	if (s.desk == NULL) {
@@ -340,7 +433,7 @@ int server_run(const struct server_conf *conf, struct error *err)
 	ports_remove(conf->data_dir);
 	lock_release(s.lock);
 	if (uv_loop_close(&s.loop) != 0)
-		log_warn("server", "a handle was left open");
+		log_warn("server", "the event loop ended with a handle open: a bug, but nothing is lost by it");
 	if (rc < 0)
 		s.rc = rc;
 	if (s.rc < 0)

@@ -7,10 +7,13 @@
 #include "dnsd/dns_server.h"
 #include "health/beats.h"
 #include "health/prober.h"
+#include "musterd/change_log.h"
 #include "registry/desk.h"
 #include "zones/zone_set.h"
 
+struct reload;
 struct server_conf {
+	struct reload *reload; /* reads the settings again on SIGHUP, and knows which peers are allowed */
 	const char *data_dir;
 	struct desk_conf desk; /* its callbacks are filled in here */
 	struct zone_set_conf zones;
@@ -18,6 +21,7 @@ struct server_conf {
 	struct api_conf api;
 	struct beats_conf beats;
 	struct prober_conf prober;
+	struct change_log_conf changes;
 };
 
 /* Runs until SIGTERM or SIGINT, then stops in order. 0, or the error that kept it from serving. */

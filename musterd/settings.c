@@ -18,7 +18,7 @@
 enum { RANK_DEFAULT, RANK_FILE, RANK_ENVIRONMENT, RANK_FLAG };
 enum { ERRORS_MAX = 200 }; /* lines; what is more is counted only */
 
-static const char default_file[] = "/etc/muster/muster.conf";
+static const char default_file[] = MUSTER_CONF;
 
 /* What is being set, by whom. */
 struct mention {
@@ -239,6 +239,25 @@ static void read_variable(struct loader *l, const char *variable)
 
 /* ---- flags */
 
+/* "--backup FILE" or "--backup=FILE". */
+static bool file_flag(struct loader *l, char **argv, int *at, const char *flag, enum settings_task task)
+{
+	size_t len = strlen(flag);
+	const char *arg = argv[*at];
+	if (strncmp(arg, flag, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
+		return false;
+	const char *path = arg[len] == '=' ? arg + len + 1 : argv[*at + 1];
+	if (path == NULL || *path == '\0') {
+		complain(l, keep(l, "flag %s", flag), "needs a file: write %s FILE", flag);
+		return true;
+	}
+	if (arg[len] == '\0')
+		++*at;
+	l->s->task = task;
+	l->s->task_file = path;
+	return true;
+}
+
 /* What concerns the reading itself; false: a setting, or unknown. */
 static bool task_flag(struct loader *l, char **argv, int *at)
 {
@@ -247,6 +266,7 @@ static bool task_flag(struct loader *l, char **argv, int *at)
 		enum settings_task task;
 	} tasks[] = {
 		{ "--check-config", SETTINGS_CHECK }, { "--print-config", SETTINGS_PRINT },
+		{ "--print-sample", SETTINGS_SAMPLE },
 		{ "--help", SETTINGS_HELP },	      { "-h", SETTINGS_HELP },
 		{ "--version", SETTINGS_VERSION },    { "-V", SETTINGS_VERSION },
 	};
@@ -256,6 +276,10 @@ static bool task_flag(struct loader *l, char **argv, int *at)
 			l->s->task = tasks[i].task;
 			return true;
 		}
+	if (strcmp(arg, "--force") == 0)
+		return l->s->force = true;
+	if (file_flag(l, argv, at, "--backup", SETTINGS_BACKUP) || file_flag(l, argv, at, "--restore", SETTINGS_RESTORE))
+		return true;
 	if (strncmp(arg, "-c", 2) != 0)
 		return false;
 	const char *path = arg[2] != '\0' ? arg + 2 : argv[*at + 1];
@@ -322,27 +346,22 @@ static const struct settings_origin *origin_of(const struct settings *s, const v
 }
 
 /* Access control is not built: who listens to strangers must say to which (design: the exposure rule). */
-static void check_listens(struct loader *l, const struct address_list *list, const char *key)
+static void check_exposure(struct loader *l, const struct address_list *list)
 {
+	const struct settings *s = l->s;
 	size_t listen, allow;
-	const struct settings_origin *origin = origin_of(l->s, list, &listen);
-	origin_of(l->s, &l->s->http.allow, &allow);
-	if (l->s->http.allow.count > 0 || l->failed[listen] || l->failed[allow])
+	const struct settings_origin *origin = origin_of(s, list, &listen);
+	origin_of(s, &s->http.allow, &allow);
+	if (s->http.allow.count > 0 || l->failed[listen] || l->failed[allow])
 		return;
 	for (size_t i = 0; i < list->count; i++)
 		if (!address_is_loopback(&list->at[i].addr)) {
 			complain(l, origin->where,
-				 "%s: %s can be reached from other machines: say which may use it, for "
+				 "%s.%s: %s can be reached from other machines: say which may use it, for "
 				 "example http.allow = 127.0.0.0/8, 10.0.0.0/8 (or --http.allow=...)",
-				 key, origin->text);
+				 settings_table[listen].section, settings_table[listen].key, origin->text);
 			return;
 		}
-}
-
-static void check_exposure(struct loader *l)
-{
-	check_listens(l, &l->s->http.listen, "http.listen");
-	check_listens(l, &l->s->grpc.listen, "grpc.listen");
 }
 
 static void check_text(struct loader *l, const void *field, bool ok, const char *why)
@@ -363,7 +382,9 @@ static void check_all(struct loader *l)
 {
 	const struct settings *s = l->s;
 	struct error err;
-	check_exposure(l);
+	check_exposure(l, &s->http.listen);
+	check_exposure(l, &s->http.operator_listen);
+	check_exposure(l, &s->grpc.listen);
 	if (s->store.url != NULL)
 		check_text(l, &s->store.url,
 			   strcmp(s->store.url, "sqlite:") == 0 || strcmp(s->store.url, "memory:") == 0,
@@ -404,7 +425,7 @@ int settings_load(struct settings *ret, int argc, char **argv, char **envp, stru
 		task_flag(&l, argv, &i);
 	errs->count = 0; /* a lone -c is told below, in its turn */
 	text_clear(&errs->lines);
-	if (ret->task == SETTINGS_HELP || ret->task == SETTINGS_VERSION)
+	if (ret->task == SETTINGS_HELP || ret->task == SETTINGS_VERSION || ret->task == SETTINGS_SAMPLE)
 		return l.no_memory ? E_NOMEM : E_OK;
 	read_file(&l);
 	for (char **at = envp; at != NULL && *at != NULL; at++)

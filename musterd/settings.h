@@ -21,8 +21,11 @@ enum settings_task {
 	SETTINGS_SERVE,
 	SETTINGS_CHECK,	  /* --check-config */
 	SETTINGS_PRINT,	  /* --print-config */
+	SETTINGS_SAMPLE,  /* --print-sample */
 	SETTINGS_HELP,	  /* --help */
 	SETTINGS_VERSION, /* --version */
+	SETTINGS_BACKUP,  /* --backup FILE */
+	SETTINGS_RESTORE, /* --restore FILE */
 };
 
 /* A value as it was given, and by whom: "default", "FILE:LINE", "environment MUSTER_DNS_TTL", "flag --dns.ttl". */
@@ -55,10 +58,15 @@ struct settings_zone {
 
 struct settings {
 	enum settings_task task;
+	const char *task_file; /* of --backup and --restore; borrowed from argv */
+	bool force;	       /* --force */
 	const char *file; /* the one that was read; NULL: none */
 
 	struct {
+		const char *user; /* NULL: who starts the server */
 		const char *data_dir;
+		const char *backup_dir; /* NULL: no backups over HTTP */
+		unsigned backup_keep;
 		unsigned io_threads;
 	} server;
 	struct {
@@ -78,6 +86,7 @@ struct settings {
 	} dns;
 	struct {
 		struct address_list listen;
+		struct address_list operator_listen; /* empty: operators are served with everybody */
 		struct cidr_list allow;
 		size_t max_header, max_body;
 		int64_t idle_timeout_ms, header_timeout_ms;
@@ -106,6 +115,9 @@ struct settings {
 	struct {
 		enum log_level level;
 		enum log_format format;
+		const char *changes; /* a path, or "off" */
+		unsigned changes_rate, changes_files;
+		size_t changes_size;
 	} log;
 	struct {
 		unsigned instances, services, instances_per_service, namespaces, metadata_bytes, inbox;

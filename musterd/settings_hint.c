@@ -52,7 +52,8 @@ const struct setting *settings_hint_key(const struct setting *rows, size_t count
 
 const char *settings_hint_flag(const char *flag)
 {
-	static const char *const known[] = { "--check-config", "--print-config", "--help", "--version" };
+	static const char *const known[] = { "--check-config", "--print-config", "--print-sample", "--backup",
+					     "--restore",      "--force",	 "--help",	   "--version" };
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (distance(flag, known[i]) <= 4)
 			return known[i];

@@ -44,11 +44,16 @@ static void wrap(struct text *to, const char *help, const char *margin)
 
 void settings_usage(struct text *to)
 {
-	text_add(to, "Usage: musterd [-c FILE] [--check-config | --print-config] [--SECTION.KEY=VALUE ...]\n"
+	text_add(to, "Usage: musterd [-c FILE] [--check-config | --print-config | --backup FILE | --restore FILE] [--SECTION.KEY=VALUE ...]\n"
 		     "\n"
-		     "  -c FILE             settings (INI); without it /etc/muster/muster.conf, if that is there\n"
+		     "  -c FILE             settings (INI); without it " MUSTER_CONF ", if that is there\n"
 		     "  --check-config      say what is wrong with the settings and end (0: nothing, 2: errors)\n"
 		     "  --print-config      show every setting and where it came from, and end\n"
+		     "  --print-sample      print a commented sample of the file, and end\n"
+		     "  --backup FILE       write the durable data to FILE and end, also beside a running server;\n"
+		     "                      \"-\": to standard output; an existing FILE only with --force\n"
+		     "  --restore FILE      put a backup in the place of the durable data and end; the server must not\n"
+		     "                      run; the former data stay beside it under a dated name\n"
 		     "  --version, --help\n"
 		     "\n"
 		     "A variable MUSTER_SECTION_KEY overrides the file, a flag overrides both. Zones are sections\n"

@@ -18,8 +18,16 @@ static const char *const formats[] = { "text", "json", NULL };
 static const char *const layouts[] = { "full", "bound", NULL };
 
 const struct setting settings_table[] = {
+	{ "server", "user", SETTING_TEXT, AT(server.user), "", 0, 0, NULL,
+	  "Started as root, the server becomes this user and keeps only the right to bind ports below 1024; empty: it "
+	  "stays who it is (the systemd unit sets its own user)." },
 	{ "server", "data_dir", SETTING_TEXT, AT(server.data_dir), "/var/lib/muster", 1, 0, NULL,
 	  "Directory of the store, the warm copy, the lock and ports.json." },
+	{ "server", "backup_dir", SETTING_TEXT, AT(server.backup_dir), "", 0, 0, NULL,
+	  "Directory of the backups that POST /muster/v1/backup writes, in server.data_dir when it is relative; empty: that "
+	  "route writes none." },
+	{ "server", "backup_keep", SETTING_COUNT, AT(server.backup_keep), "7", 1, 10000, NULL,
+	  "The newest backups in server.backup_dir that are kept; older ones are removed when one was written." },
 	{ "server", "io_threads", SETTING_COUNT, AT(server.io_threads), "1", 1, 64, NULL,
 	  "Threads that serve HTTP." },
 
@@ -64,6 +72,9 @@ const struct setting settings_table[] = {
 
 	{ "http", "listen", SETTING_ADDRESSES, AT(http.listen), "127.0.0.1:8848", 1, 16, NULL,
 	  "Addresses of the HTTP server; any but loopback needs http.allow." },
+	{ "http", "operator_listen", SETTING_ADDRESSES, AT(http.operator_listen), "", 0, 16, NULL,
+	  "Addresses of their own for operators: once set, metrics, health of the server, operator and native routes are "
+	  "answered here and no longer at http.listen, and client routes only there." },
 	{ "http", "allow", SETTING_CIDRS, AT(http.allow), "", 0, 256, NULL,
 	  "Address ranges whose peers may use HTTP; empty: everybody who reaches a loopback listener." },
 	{ "http", "max_header", SETTING_SIZE, AT(http.max_header), "64KiB", 1 * KIB, 64 * KIB, NULL,
@@ -118,6 +129,15 @@ const struct setting settings_table[] = {
 
 	{ "log", "level", SETTING_CHOICE, AT(log.level), "info", 0, 0, levels, "Least level that is written." },
 	{ "log", "format", SETTING_CHOICE, AT(log.format), "text", 0, 0, formats, "Lines of text or of JSON." },
+	{ "log", "changes", SETTING_TEXT, AT(log.changes), "changes.log", 1, 0, NULL,
+	  "File with one line of JSON for each change of the registry, in server.data_dir unless it begins with a slash; "
+	  "off: none." },
+	{ "log", "changes_rate", SETTING_COUNT, AT(log.changes_rate), "2000", 0, 10000000, NULL,
+	  "Lines a second about instances in the change log; what is over it is counted. 0: every change has its line." },
+	{ "log", "changes_size", SETTING_SIZE, AT(log.changes_size), "64MiB", 4 * KIB, 65536 * MIB, NULL,
+	  "A change log of this size is rotated." },
+	{ "log", "changes_files", SETTING_COUNT, AT(log.changes_files), "4", 1, 1000, NULL,
+	  "Change logs that are kept, the one being written included." },
 
 	{ "limits", "instances", SETTING_COUNT, AT(limits.instances), "2000000", 1, 100000000, NULL,
 	  "Instances of all services." },

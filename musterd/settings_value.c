@@ -75,6 +75,19 @@ static int check_range(const struct setting *row, uint64_t value, const char *te
 			 with_unit(most, row->most * scale, units));
 }
 
+void setting_bounds(char to[80], const struct setting *row)
+{
+	static const struct unit plain[] = { { "", 1 }, { NULL, 0 } };
+	const struct unit *units = row->type == SETTING_DURATION	? time_units
+				   : row->type == SETTING_SECONDS ? time_units + 1
+				   : row->type == SETTING_SIZE					 ? size_units
+												 : plain;
+	uint64_t scale = row->type == SETTING_SECONDS ? 1000 : 1;
+	char least[32], most[32];
+	snprintf(to, 80, "%s to %s", with_unit(least, row->least * scale, units),
+		 with_unit(most, row->most * scale, units));
+}
+
 static int parse_count(unsigned *to, const struct setting *row, const char *text, struct error *err)
 {
 	uint64_t n;

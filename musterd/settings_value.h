@@ -8,6 +8,9 @@
  * changed and @err says what is wrong with the text and what would be right: E_INVALID, E_RANGE, E_NOMEM. */
 int setting_parse(void *base, const struct setting *row, const char *text, struct arena *mem, struct error *err);
 
+/* "512 to 4096", "100ms to 1h", as one would write them. */
+void setting_bounds(char to[80], const struct setting *row);
+
 /* "127.0.0.1:53", "[::1]:53", "[fe80::1%eth0]:53". */
 int listen_parse(struct sockaddr_storage *ret, const char *text, struct error *err);
 bool address_is_loopback(const struct sockaddr_storage *address);

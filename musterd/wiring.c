@@ -11,20 +11,20 @@ _Static_assert(sizeof(struct dns_listen) == sizeof(struct sockaddr_storage),
 
 enum { TTL_APEX_SEC = 3600, TTL_VERSION_SEC = 28800, FLOOR_HOLD_MS = 60000, TCP_MESSAGE_MS = 2000 };
 
-static bool peer_allowed(void *arg, const struct sockaddr *peer)
+void wiring_registry(struct registry_conf *to, const struct settings *s)
 {
-	return settings_allows(arg, peer);
+	to->namespaces_max = s->limits.namespaces;
+	to->services_max = s->limits.services;
+	to->instances_max = s->limits.instances;
+	to->instances_per_service_max = s->limits.instances_per_service;
+	to->metadata_max = s->limits.metadata_bytes;
+	to->clean_empty_ms = s->registry.clean_empty_ms;
+	to->expire_instances = s->registry.expire_instances;
 }
 
 static void wire_desk(struct desk_conf *to, const struct settings *s, const char *warm_path)
 {
-	to->registry.namespaces_max = s->limits.namespaces;
-	to->registry.services_max = s->limits.services;
-	to->registry.instances_max = s->limits.instances;
-	to->registry.instances_per_service_max = s->limits.instances_per_service;
-	to->registry.metadata_max = s->limits.metadata_bytes;
-	to->registry.clean_empty_ms = s->registry.clean_empty_ms;
-	to->registry.expire_instances = s->registry.expire_instances;
+	wiring_registry(&to->registry, s);
 	to->store.url = s->store.url;
 	to->store.data_dir = s->server.data_dir;
 	to->warm_path = warm_path;
@@ -62,13 +62,13 @@ static void wire_dns(struct dns_server_conf *to, const struct settings *s)
 	to->tcp_per_prefix = s->dns.tcp_per_prefix;
 }
 
-static void wire_api(struct api_conf *to, const struct settings *s)
+void wiring_api(struct api_conf *to, const struct settings *s)
 {
 	to->listens = (const struct sockaddr_storage *)s->http.listen.at;
 	to->listen_count = s->http.listen.count;
+	to->operator_listens = (const struct sockaddr_storage *)s->http.operator_listen.at;
+	to->operator_count = s->http.operator_listen.count;
 	to->io_threads = s->server.io_threads;
-	to->allowed = peer_allowed;
-	to->allowed_arg = (void *)(uintptr_t)s;
 	to->max_header = (uint32_t)s->http.max_header;
 	to->max_body = (uint32_t)s->http.max_body;
 	to->idle_ms = s->http.idle_timeout_ms;
@@ -88,31 +88,59 @@ static void wire_api(struct api_conf *to, const struct settings *s)
 	to->encoding_cache = s->limits.encoding_cache;
 }
 
+/* @name in the data directory, or as it is when it says where it lies. Heap; NULL: no memory. */
+static char *data_path(const struct settings *s, const char *name)
+{
+	bool whole = name[0] == '/';
+	size_t size = strlen(s->server.data_dir) + strlen(name) + 2;
+	char *path = mem_alloc(size);
+
+	if (path != NULL)
+		snprintf(path, size, "%s%s%s", whole ? "" : s->server.data_dir, whole ? "" : "/", name);
+	return path;
+}
+
+static void wire_backups(struct backups *to, const struct settings *s)
+{
+	to->data_dir = s->server.data_dir;
+	to->keep = s->server.backup_keep;
+	to->dir = s->server.backup_dir == NULL ? NULL : data_path(s, s->server.backup_dir);
+}
+
 int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 {
-	static const char warm[] = "/warm.db";
-	size_t dir_len = strlen(s->server.data_dir);
+	bool changes = strcmp(s->log.changes, "off") != 0;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->zones = mem_zalloc(s->zone_count, sizeof(*ret->zones));
-	ret->warm_path = mem_alloc(dir_len + sizeof(warm));
-	if (ret->zones == NULL || ret->warm_path == NULL) {
+	ret->warm_path = data_path(s, "warm.db");
+	ret->changes_path = changes ? data_path(s, s->log.changes) : NULL;
+	wire_backups(&ret->backups, s);
+	if (s->server.backup_dir != NULL && ret->backups.dir == NULL) {
 		wiring_done(ret);
 		return error_set(err, E_NOMEM, "settings: no memory");
 	}
-	memcpy(ret->warm_path, s->server.data_dir, dir_len);
-	memcpy(ret->warm_path + dir_len, warm, sizeof(warm));
+	if (ret->zones == NULL || ret->warm_path == NULL || (changes && ret->changes_path == NULL)) {
+		wiring_done(ret);
+		return error_set(err, E_NOMEM, "settings: no memory");
+	}
 	for (size_t i = 0; i < s->zone_count; i++)
 		ret->zones[i] = s->zones[i].conf;
 	ret->conf.data_dir = s->server.data_dir;
 	wire_desk(&ret->conf.desk, s, ret->warm_path);
 	wire_zones(&ret->conf.zones, s, ret->zones);
 	wire_dns(&ret->conf.dns, s);
-	wire_api(&ret->conf.api, s);
+	wiring_api(&ret->conf.api, s);
+	ret->conf.api.backup = ret->backups.dir == NULL ? NULL : backups_write;
+	ret->conf.api.backup_arg = &ret->backups;
 	ret->conf.beats.floor_percent = s->registry.floor_percent;
 	ret->conf.beats.floor_hold_ms = FLOOR_HOLD_MS;
 	ret->conf.prober.probe_rate = s->health.probe_rate;
 	ret->conf.prober.in_flight = s->health.probes_in_flight;
+	ret->conf.changes.path = ret->changes_path;
+	ret->conf.changes.rate = s->log.changes_rate;
+	ret->conf.changes.size = s->log.changes_size;
+	ret->conf.changes.files = s->log.changes_files;
 	return E_OK;
 }
 
@@ -120,6 +148,9 @@ void wiring_done(struct wiring *w)
 {
 	mem_free(w->zones);
 	mem_free(w->warm_path);
+	mem_free(w->changes_path);
+	mem_free(w->backups.dir);
+	w->backups.dir = NULL;
 	w->zones = NULL;
-	w->warm_path = NULL;
+	w->warm_path = w->changes_path = NULL;
 }

@@ -2,17 +2,22 @@
 #ifndef MUSTERD_WIRING_H
 #define MUSTERD_WIRING_H
 
+#include "musterd/backups.h"
 #include "musterd/server.h"
 #include "musterd/settings.h"
 
 struct wiring {
 	struct server_conf conf;
 	struct zone_conf *zones; /* heap; the rest is borrowed from the settings */
-	char *warm_path;
+	struct backups backups; /* dir: heap */
+	char *warm_path, *changes_path; /* NULL: off */
 };
 
 /* @settings are borrowed until wiring_done(). E_NOMEM. */
 int wiring_make(struct wiring *ret, const struct settings *settings, struct error *err);
+/* The parts of it that a reload sets again. */
+void wiring_api(struct api_conf *to, const struct settings *s);
+void wiring_registry(struct registry_conf *to, const struct settings *s);
 void wiring_done(struct wiring *w);
 
 #endif

@@ -1,6 +1,7 @@
 /* http1.c - the server: its listeners, its pool of connections, its time. One coarse timer looks
  * over all connections; nothing is armed per request. http_server_drain() and http_server_close()
  * end by counting: listeners, connections, handles, unanswered calls. */
+#include "net/http_cells.h"
 #include "net/http1.h"
 #include "base/mem.h"
 #include "net/http_internal.h"
@@ -315,6 +316,7 @@ int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct htt
 		goto failed;
 	}
 	http_parse_init(&s->parse);
+	http_refusals_declare();
 	s->sweep_ms = sweep_period(&s->conf);
 	uv_timer_init(loop, &s->sweep); /* these two cannot fail */
 	uv_idle_init(loop, &s->later);
@@ -346,6 +348,23 @@ int http_server_listen(struct http_server *s, const struct sockaddr *at,
 	s->listens = l;
 	if (ret_listener != NULL)
 		*ret_listener = l->listener;
+	return E_OK;
+}
+
+int http_server_set_limits(struct http_server *s, const struct http_server_conf *conf, struct error *err)
+{
+	struct http_server_conf fresh = *conf;
+	int rc = conf_fill(&fresh, err);
+	if (rc < 0)
+		return rc;
+	fresh.server_name = s->conf.server_name;
+	fresh.on_request = s->conf.on_request;
+	fresh.on_body_limit = s->conf.on_body_limit;
+	fresh.arg = s->conf.arg;
+	s->conf = fresh;
+	s->sweep_ms = sweep_period(&fresh);
+	if (uv_is_active((uv_handle_t *)&s->sweep))
+		uv_timer_start(&s->sweep, on_sweep, s->sweep_ms, s->sweep_ms);
 	return E_OK;
 }
 

@@ -98,6 +98,9 @@ int http_server_open(struct http_server **ret, uv_loop_t *loop, const struct htt
 int http_server_listen(struct http_server *s, const struct sockaddr *at,
 		       const struct listener_conf *conf, int listener_tag,
 		       struct listener **ret_listener, struct error *err);
+/* Limits and time-outs from now on (settings reload); what was accepted before keeps its place. The callbacks, the name
+ * and @arg stay as they were opened. E_RANGE: nothing was changed. */
+int http_server_set_limits(struct http_server *s, const struct http_server_conf *conf, struct error *err);
 /* A listener that is no longer wanted (settings reload): stops accepting, its connections live on. */
 void http_server_unlisten(struct http_server *s, struct listener *l);
 const struct http_server_counts *http_server_counts(const struct http_server *s);

@@ -10,6 +10,7 @@
  * would reset the connection, and the peer might never see the last answer. */
 #include "base/mem.h"
 #include "net/http2.h"
+#include "net/http_cells.h"
 #include "net/http_internal.h"
 #include "net/http_scan.h"
 #include <assert.h>
@@ -303,6 +304,7 @@ void http_conn_refuse(struct http_conn *c, int status, const char *why)
 		return;
 	}
 	c->server->counts.refused++;
+	http_refusal_count(status);
 	c->state = CONN_LAST;
 	c->clean = false;
 	call->close_after = true;

@@ -6,13 +6,17 @@
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/metrics.h"
+#include "net/http_cells.h"
 #include "net/listener_peer.h"
 #include "net/stream.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BACKLOG = 4096, ADDRESS_TEXT_MAX = 64 };
 
@@ -29,6 +33,7 @@ struct listener {
 	union stream_peer at;
 	struct map peers; /* listener_peer by address; only with a limit per peer */
 	struct listener_counts counts;
+	struct connection_cells cells;
 	unsigned streams; /* refused ones that are closing too */
 	bool closing, socket_closed;
 	void (*on_closed)(void *arg);
@@ -141,6 +146,7 @@ void listener_left(struct stream *s)
 	peer_leave(l, s->counted);
 	s->counted = NULL;
 	l->counts.open--;
+	metrics_add(l->cells.open, (uint64_t)-1);
 	l->streams--;
 	listener_release(l);
 }
@@ -198,16 +204,28 @@ static void refuse_unplaced(uv_stream_t *server)
 	uv_close((uv_handle_t *)tcp, on_unplaced_closed);
 }
 
+static void refusal_count(const struct listener *l, const uint64_t *counter)
+{
+	const struct listener_counts *c = &l->counts;
+	enum connection_refusal why = counter == &c->refused_allow   ? REFUSED_ALLOW
+				      : counter == &c->refused_total ? REFUSED_LIMIT
+				      : counter == &c->refused_peer  ? REFUSED_PEER
+								     : REFUSED_FAILED;
+	metrics_add(l->cells.refused[why], 1);
+}
+
 static void on_connection(uv_stream_t *server, int status)
 {
 	struct listener *l = server->data;
 	if (status < 0) { /* out of descriptors, or the peer gave up */
 		l->counts.failed++;
+		metrics_add(l->cells.refused[REFUSED_FAILED], 1);
 		return;
 	}
 	struct stream *s = l->owner.place(l->owner.arg);
 	if (s == NULL) {
 		l->counts.refused_total++;
+		metrics_add(l->cells.refused[REFUSED_LIMIT], 1);
 		refuse_unplaced(server);
 		return;
 	}
@@ -220,6 +238,7 @@ static void on_connection(uv_stream_t *server, int status)
 	l->streams++;
 	if (refused != NULL) {
 		++*refused;
+		refusal_count(l, refused);
 		s->tcp.data = l;
 		uv_close((uv_handle_t *)&s->tcp, on_refused_closed);
 		return;
@@ -228,6 +247,8 @@ static void on_connection(uv_stream_t *server, int status)
 	s->tcp.data = s;
 	l->counts.open++;
 	l->counts.accepted++;
+	metrics_add(l->cells.open, 1);
+	metrics_add(l->cells.accepted, 1);
 	l->owner.accept(l->owner.arg, l, s);
 }
 
@@ -243,18 +264,59 @@ static int reuse_port(struct listener *l, struct error *err)
 	return E_OK;
 }
 
+static bool socket_set(int fd, int level, int option)
+{
+	int on = 1;
+	return setsockopt(fd, level, option, &on, sizeof(on)) == 0;
+}
+
+int listener_socket(int *ret, const struct sockaddr *at, bool join, struct sockaddr_storage *bound,
+		    struct error *err)
+{
+	char text[ADDRESS_TEXT_MAX];
+	socklen_t len = at->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+	socklen_t bound_len = sizeof(*bound);
+	address_format(text, at);
+	int fd = socket(at->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && socket_set(fd, SOL_SOCKET, SO_REUSEADDR) &&
+	    (!join || socket_set(fd, SOL_SOCKET, SO_REUSEPORT)) &&
+	    (at->sa_family != AF_INET6 || socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY)) && bind(fd, at, len) == 0 &&
+	    socket_set(fd, SOL_SOCKET, SO_REUSEPORT) && listen(fd, BACKLOG) == 0 && getsockname(fd, (struct sockaddr *)bound, &bound_len) == 0) {
+		*ret = fd;
+		return E_OK;
+	}
+	int errnum = errno;
+	if (fd >= 0)
+		close(fd);
+	if (errnum == EADDRINUSE)
+		return error_set(err, E_EXISTS, "%s: address already in use", text);
+	return error_set_errno(err, errnum, "cannot listen on %s", text);
+}
+
+static void given_close(const struct listener_conf *conf)
+{
+	if (conf->has_fd)
+		close(conf->fd);
+}
+
 static int listener_bind(struct listener *l, const struct sockaddr *at, struct error *err)
 {
 	char text[ADDRESS_TEXT_MAX];
 	unsigned backlog = l->conf.backlog ? l->conf.backlog : BACKLOG;
 	int name_len = sizeof(l->at), rc;
 	address_format(text, at);
-	if (l->conf.reuse_port) {
+	if (l->conf.reuse_port && !l->conf.has_fd) {
 		rc = reuse_port(l, err);
 		if (rc < 0)
 			return rc;
 	}
-	rc = uv_tcp_bind(&l->tcp, at, at->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
+	if (l->conf.has_fd) {
+		rc = uv_tcp_open(&l->tcp, l->conf.fd);
+		if (rc < 0)
+			given_close(&l->conf);
+	} else {
+		rc = uv_tcp_bind(&l->tcp, at, at->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
+	}
 	if (rc == 0)
 		rc = uv_listen((uv_stream_t *)&l->tcp, (int)backlog, on_connection);
 	if (rc == 0)
@@ -270,16 +332,22 @@ int listener_open(struct listener **ret, uv_loop_t *loop, const struct sockaddr 
 		  const struct listener_conf *conf, const struct listener_owner *owner,
 		  struct error *err)
 {
-	if (at->sa_family != AF_INET && at->sa_family != AF_INET6)
+	if (at->sa_family != AF_INET && at->sa_family != AF_INET6) {
+		given_close(conf);
 		return error_set(err, E_INVALID, "listen: address family %d", at->sa_family);
+	}
 	struct listener *l = mem_zalloc(1, sizeof(*l));
-	if (l == NULL)
+	if (l == NULL) {
+		given_close(conf);
 		return error_set(err, E_NOMEM, "listen: no memory");
+	}
 	l->conf = *conf;
 	l->owner = *owner;
 	map_init(&l->peers, peer_equal);
-	int rc = uv_tcp_init_ex(loop, &l->tcp, at->sa_family);
+	connection_cells_declare(&l->cells);
+	int rc = uv_tcp_init_ex(loop, &l->tcp, conf->has_fd ? AF_UNSPEC : at->sa_family);
 	if (rc < 0) {
+		given_close(conf);
 		map_done(&l->peers);
 		mem_free(l);
 		return error_set_errno(err, -rc, "listen: no socket");
@@ -302,6 +370,11 @@ const struct sockaddr *listener_address(const struct listener *l)
 uint16_t listener_port(const struct listener *l)
 {
 	return ntohs(l->at.any.sa_family == AF_INET6 ? l->at.v6.sin6_port : l->at.v4.sin_port);
+}
+
+void listener_set_per_peer(struct listener *l, unsigned conns_per_peer)
+{
+	l->conf.conns_per_peer = conns_per_peer;
 }
 
 const struct listener_counts *listener_counts(const struct listener *l)

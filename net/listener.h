@@ -21,6 +21,9 @@ struct listener_conf {
 	/* May this peer connect? NULL: all may. Called before anything is read. */
 	bool (*allow)(void *arg, const struct sockaddr *peer);
 	void *allow_arg;
+	/* A socket of listener_socket() that takes the place of binding here; taken, on failure too. */
+	bool has_fd;
+	int fd;
 };
 
 struct listener_counts {
@@ -43,6 +46,11 @@ struct listener_owner {
 	void *arg;
 };
 
+/* A socket that listens at @at, bound on any thread for the loop of another one. *@bound: with the port that was taken.
+ * It is bound alone, so that a foreign server on that port is an error and never a silent sharer; those that come
+ * behind it with @join share its port, or an address that overlaps with it. Errors: E_EXISTS, E_DENIED, E_IO. */
+int listener_socket(int *ret, const struct sockaddr *at, bool join, struct sockaddr_storage *bound,
+		    struct error *err);
 /* Bind and listen at @at (AF_INET, or AF_INET6 with V6ONLY; port 0: any). @conf and @owner are
  * copied. On E_OK the caller owns *@ret and ends it with listener_close().
  * Errors: E_NOMEM, E_EXISTS (address in use: the text names it), E_DENIED, E_IO. */
@@ -52,6 +60,8 @@ int listener_open(struct listener **ret, uv_loop_t *loop, const struct sockaddr 
 /* Where it listens, with the port that was taken. Valid until listener_close(). */
 const struct sockaddr *listener_address(const struct listener *l);
 uint16_t listener_port(const struct listener *l);
+/* From the next connection on. */
+void listener_set_per_peer(struct listener *l, unsigned conns_per_peer);
 const struct listener_counts *listener_counts(const struct listener *l);
 /* No new connection from now on; those that are open live on. @on_closed (may be NULL) runs when
  * the socket and the last of them are gone; @l is freed by then. */

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/inbox.h"
+#include "base/text.h"
 #include "registry/packed.h"
 #include "registry/view.h"
 
@@ -31,7 +32,8 @@ enum command_kind {
 	CMD_SWEEP_SERVICE, /* the desk's own: an empty service */
 };
 
-enum command_cause { CAUSE_API, CAUSE_BEAT, CAUSE_BEAT_EXPIRED, CAUSE_CONNECTION, CAUSE_PROBE, CAUSE_OPERATOR, CAUSE_RESTORE };
+enum command_cause { CAUSE_API, CAUSE_BEAT, CAUSE_BEAT_EXPIRED, CAUSE_CONNECTION, CAUSE_PROBE, CAUSE_OPERATOR, CAUSE_RESTORE,
+		     CAUSE_CLEAN /* the desk, of what has stayed empty */ };
 
 enum instance_fields { /* for PATCH */
 	HAS_WEIGHT = 1,
@@ -81,6 +83,7 @@ struct command {
 		} ns;
 		struct {
 			const char *entry, *value;
+			bool passing; /* until the next start: it is not stored */
 		} set;
 		struct {
 			int (*run)(struct registry *r, void *arg, struct error *err);
@@ -91,6 +94,7 @@ struct command {
 	const struct instance_target *targets;
 	size_t target_count; /* 0: all of the service */
 	bool remove_keys;
+	struct text *updated; /* the owner's; receives "ip:port:unknown:cluster:ephemeral" NUL for each one met */
 	/* BEAT: whether a full beat came (may register) */
 	bool full_beat;
 	bool remove;	    /* EXPIRE */
@@ -103,7 +107,6 @@ struct command {
 	uint64_t number;	  /* change number; 0: nothing changed */
 	uint32_t beat_ms;	  /* BEAT: interval to tell the client */
 	bool unknown;		  /* BEAT: no such instance and nothing to register from (20404) */
-	const char **updated;	  /* METADATA_BATCH: unused before the next issue */
 
 	/* Where it goes back: posted to @reply_to once its change is published (DNS included), where
 	 * @on_done may say who receives it; if @reply_to is NULL, @on_done is called on the control thread. */

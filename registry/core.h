@@ -106,12 +106,14 @@ struct registry {
 	struct service *empty, *empty_last;
 	struct overlay *gone, *gone_last;
 	struct registry_watcher watchers[WATCHERS_MAX];
-	unsigned watcher_count;
+	unsigned watcher_count, change_watchers;
 	bool loading; /* limits do not apply to what was acknowledged before */
 	uint64_t next_id;
 	int64_t last_ref_offset; /* last_ref_ms = number + this */
 	uint64_t number_base;
 	_Atomic uint64_t stat_services, stat_instances, stat_ephemeral, stat_healthy, stat_number, stat_namespaces;
+	_Atomic uint64_t stat_disabled, stat_ephemeral_healthy;
+	_Atomic uint64_t stat_published; /* stat_number when everything of it had been published */
 };
 
 int registry_new(struct registry **ret, const struct registry_conf *conf);
@@ -119,6 +121,7 @@ int registry_new(struct registry **ret, const struct registry_conf *conf);
 void registry_use_reaper(struct registry *r, struct rcu_reaper *reaper);
 void registry_free(struct registry *r); /* no reader is left, and the reaper is closed */
 void registry_stat(_Atomic uint64_t *cell, int64_t delta);
+void registry_published(struct registry *r); /* every new or removed service up to stat_number is visible */
 
 /* ---- services (service.c) */
 struct service *registry_find(struct registry *r, const struct service_key *key, uint64_t hash);
@@ -218,11 +221,17 @@ int group_hold(struct registry *r, struct service *s); /* finds or makes s->grou
 void group_release(struct registry *r, struct service *s);
 void group_add(struct service *s);
 void group_remove(struct service *s);
+/* The listed services of a group in order of their names, valid until something changes; NULL: no such group. */
+struct service *const *group_ordered(struct registry *r, const char *ns, const char *group, size_t *count);
+/* Each group, in no order; @ns, @group NULL: all. */
+void groups_each(struct registry *r, const char *ns, const char *group,
+		 void (*each)(void *arg, const char *ns, const char *group), void *arg);
 struct namespace *namespace_find(struct registry *r, const char *id, size_t len);
 bool namespace_created(const struct namespace *ns); /* by someone, not implicitly */
 /* Makes or renames (plan: namespace_new, then namespace_take, which cannot fail). */
 struct namespace *namespace_new(struct registry *r, const char *id, const char *name, const char *description);
 void namespace_free(struct namespace *ns);
+void namespace_row_of(struct namespace_row *to, const struct namespace *ns);
 int namespace_reserve(struct registry *r, struct namespace *fresh); /* room for it; E_NOMEM */
 void namespace_unreserve(struct registry *r, struct namespace *fresh);
 void namespace_take(struct registry *r, struct namespace *fresh);
@@ -266,6 +275,7 @@ struct plan {
 	struct namespace *ns, *ns_gone;
 	struct switches *switches;
 	int64_t now_ms;
+	uint64_t number; /* of its application, with the base */
 };
 /* @now_ms: clock_ms(). Fills cmd->beat_ms and cmd->unknown. On failure nothing is held. */
 void plan_init(struct plan *p, struct command *cmd, int64_t now_ms);

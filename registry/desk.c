@@ -3,7 +3,7 @@
  * A turn, within one iteration of the loop: the inbox delivers commands and the store reports commits (poll
  * phase) > every one is applied at once, or waits > on_turn_end (check phase): services that are due are
  * published, watchers first > completions go out, one list per inbox > garbage is handed on. A service that was
- * costly to publish waits for its time, its completions with it; a timer comes back for it.
+ * costly to publish waits for its time, its completions with it; a timer comes back for it in a turn of its own.
  *
  * End: desk_close > the inbox is closed and empty > nothing durable is under way and everything is published >
  * the store is closed > the warm copy is written > the reaper is closed > handles are closed > the desk is
@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "registry/desk_inside.h"
 
 #include <assert.h>
@@ -24,6 +25,7 @@ enum {
 	WARM_SLICE_NS = 2 * 1000 * 1000,
 	PACE_FREE_NS = 20 * 1000,	/* a publication this quick never waits */
 	PACE_FACTOR = 10,
+	PACE_WAIT_NS = 100 * 1000 * 1000, /* at most: what an answer waits, even when the machine was busy with others */
 	RETRY_MS = 10,			/* no memory for a view */
 	INBOXES_MAX = 16,		/* replied to in one list each; more are replied to one by one */
 };
@@ -196,6 +198,8 @@ static void on_commands(void *arg, struct inbox_message *first, unsigned count)
 
 	atomic_fetch_add_explicit(&d->in_hand, count, memory_order_relaxed);
 	d->now_ms = clock_ms();
+	if (d->turn_ns == 0)
+		d->turn_ns = clock_ns();
 	while (first != NULL) {
 		struct command *cmd = (struct command *)first;
 
@@ -232,7 +236,8 @@ static void run_early(struct desk *d, bool refuse)
 /* Nanoseconds until @s may be published again; 0: now. */
 static uint64_t pace(const struct desk *d, const struct service *s, uint64_t now_ns)
 {
-	uint64_t due_ns = s->build_end_ns + (uint64_t)s->build_ns * PACE_FACTOR;
+	uint64_t wait_ns = (uint64_t)s->build_ns * PACE_FACTOR;
+	uint64_t due_ns = s->build_end_ns + (wait_ns < PACE_WAIT_NS ? wait_ns : PACE_WAIT_NS);
 
 	if (s->build_ns <= PACE_FREE_NS || s->removed || d->closing || due_ns <= now_ns)
 		return 0;
@@ -253,6 +258,7 @@ static void publish_one(struct desk *d, struct service *s, uint64_t *now_ns, uin
 			s->build_end_ns = *now_ns;
 			s->build_ns = (uint32_t)(*now_ns - begin_ns < UINT32_MAX ? *now_ns - begin_ns : UINT32_MAX);
 			d->published = true;
+			metrics_observe(d->cell_publications, (double)(*now_ns - begin_ns) * 1e-9);
 			return;
 		}
 		wait = (uint64_t)RETRY_MS * 1000 * 1000;
@@ -283,9 +289,10 @@ static void publish(struct desk *d)
 	uv_timer_start(&d->pace_timer, on_pace_timer, wait_ns / 1000000 + 1, 0);
 }
 
+/* A turn of its own: the poll phase comes before the check phase, and may find nothing to wake it for long. */
 void on_pace_timer(uv_timer_t *timer)
 {
-	(void)timer; /* the check phase of this iteration publishes */
+	desk_turn(timer->data);
 }
 
 static void tell_turn(struct desk *d)
@@ -302,11 +309,16 @@ void desk_turn(struct desk *d)
 {
 	if (d->registry->dirty != NULL && d->loaded)
 		publish(d);
+	if (d->loaded)
+		registry_published(d->registry);
 	if (d->published)
 		tell_turn(d);
 	d->number = 0;
 	if (d->done != NULL)
 		answer(d);
+	if (d->turn_ns != 0)
+		metrics_observe(d->cell_turns, (double)(clock_ns() - d->turn_ns) * 1e-9);
+	d->turn_ns = 0;
 	rcu_reaper_turn(d->reaper);
 	if (d->loaded && !d->ready) {
 		d->ready = true;
@@ -345,7 +357,7 @@ static void load_entry(void *arg, const struct store_entry *e)
 		if (d->conf.on_other_row != NULL)
 			d->conf.on_other_row(d->conf.arg, e);
 	} else if (rc < 0) {
-		log_warn("registry", "left out: %s", error.text);
+		log_warn("registry", "a stored row cannot be used and is not served, it stays in the store: %s", error.text);
 	}
 }
 
@@ -359,10 +371,10 @@ static void restore(struct desk *d, int64_t number)
 	int rc = warm_copy_open(&d->warm, d->conf.warm_path, d->now_ms, number, &count, &error);
 
 	if (rc < 0)
-		log_warn("registry", "there is no warm copy, so ephemeral instances will not outlive a restart: %s",
+		log_warn("registry", "there is no warm copy, so ephemeral instances will come back after a restart only with their next heartbeat: %s",
 			 error.text);
 	else if (count > 0)
-		log_info("registry", "%zu rows restored from the warm copy", count);
+		log_info("registry", "%zu ephemeral instances and probe verdicts are back from the warm copy, with a fresh grace period", count);
 }
 
 /* Loaded services get the first number of a fresh block: it is above any that was handed out before. */
@@ -405,6 +417,7 @@ void on_sweep_timer(uv_timer_t *timer)
 
 	d->now_ms = clock_ms();
 	desk_sweep(d);
+	desk_turn(d); /* as on_pace_timer */
 }
 
 void on_warm_timer(uv_timer_t *timer)
@@ -414,6 +427,8 @@ void on_warm_timer(uv_timer_t *timer)
 	if (!d->warm_pass)
 		warm_copy_begin(&d->warm);
 	d->warm_pass = !warm_copy_slice(&d->warm, WARM_SLICE_NS);
+	if (!d->warm_pass)
+		atomic_store_explicit(&d->warm_copy_ms, clock_ms(), memory_order_relaxed);
 	uv_timer_start(timer, on_warm_timer, d->warm_pass ? WARM_PAUSE_MS : WARM_MS, 0);
 }
 
@@ -439,6 +454,12 @@ unsigned desk_depth(const struct desk *d)
 	return inbox_depth(d->inbox) + atomic_load_explicit(&d->in_hand, memory_order_relaxed);
 }
 
+void desk_stats(const struct desk *d, struct desk_stats *ret)
+{
+	ret->depth = desk_depth(d);
+	ret->warm_copy_ms = atomic_load_explicit(&d->warm_copy_ms, memory_order_relaxed);
+}
+
 void desk_submit(struct desk *d, struct command *cmd)
 {
 	inbox_post(d->inbox, &cmd->message);
@@ -456,6 +477,7 @@ int desk_watch(struct desk *d, const struct registry_watcher *watcher)
 	if (r->watcher_count == WATCHERS_MAX)
 		return E_LIMIT;
 	r->watchers[r->watcher_count++] = *watcher;
+	r->change_watchers += watcher->on_change != NULL;
 	return E_OK;
 }
 
@@ -468,6 +490,14 @@ void desk_unwatch(struct desk *d, const void *arg)
 		if (r->watchers[i].arg != arg)
 			r->watchers[kept++] = r->watchers[i];
 	r->watcher_count = kept;
+}
+
+static void cells_declare(struct desk *d)
+{
+	d->cell_turns = metrics_histogram("registry_turn_seconds",
+					  "From taking a batch of commands to its publication and answers.", NULL);
+	d->cell_publications = metrics_histogram("registry_publish_seconds",
+						 "Building and publishing one service's view and its DNS answers.", NULL);
 }
 
 static void handles_open(struct desk *d, uv_loop_t *loop)
@@ -550,6 +580,7 @@ int desk_open_with(struct desk **ret, uv_loop_t *loop, const struct desk_conf *c
 		return rc;
 	}
 	handles_open(d, loop);
+	cells_declare(d);
 	d->durable.registry = d->registry;
 	d->durable.store = d->store;
 	d->durable.on_settled = on_settled;

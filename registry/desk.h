@@ -40,6 +40,13 @@ void desk_submit(struct desk *d, struct command *cmd);
 void desk_submit_list(struct desk *d, struct command *first, struct command *last); /* by message.next */
 unsigned desk_depth(const struct desk *d); /* commands waiting; any thread */
 
+/* How the desk keeps up; any thread. */
+struct desk_stats {
+	unsigned depth;		/* desk_depth() */
+	int64_t warm_copy_ms;	/* clock_ms() of the last complete warm copy; 0: there is none */
+};
+void desk_stats(const struct desk *d, struct desk_stats *ret);
+
 /* Finishes what came in (durable ones too), writes the warm copy, closes the store; then @on_closed. */
 void desk_close(struct desk *d, void (*on_closed)(void *arg), void *arg);
 

@@ -24,6 +24,9 @@ struct desk {
 	unsigned sweeps;	  /* overlay sweeps under way */
 	struct command *done, **done_end;   /* to be answered at the end of the turn */
 	struct command *early, **early_end; /* came before the load was over */
+	_Atomic int64_t warm_copy_ms; /* the last pass ended; 0: no warm copy */
+	uint64_t turn_ns;	      /* this turn began; 0: nothing came yet */
+	unsigned cell_turns, cell_publications; /* histograms */
 	bool loaded, ready, published, warm_pass;
 	bool closing, inbox_closed, ending;
 	void (*on_closed)(void *arg);

@@ -195,7 +195,7 @@ static void namespace_release(struct registry *r, struct namespace *ns)
 	namespace_free(ns);
 }
 
-static void row_of(struct namespace_row *to, const struct namespace *ns)
+void namespace_row_of(struct namespace_row *to, const struct namespace *ns)
 {
 	to->id = ns->id;
 	to->name = ns->name;
@@ -214,7 +214,7 @@ size_t registry_namespaces(struct registry *r, size_t from, size_t max, struct n
 		ret[n++] = (struct namespace_row){ "public", "public", "", 0,
 						   reserved == NULL ? 0 : reserved->services };
 	for (size_t i = from == 0 ? 1 : from; i < total && n < max; i++)
-		row_of(&ret[n++], r->listed_namespaces[i - 1]);
+		namespace_row_of(&ret[n++], r->listed_namespaces[i - 1]);
 	*ret_count = n;
 	return total;
 }
@@ -392,21 +392,42 @@ static void put_in_order(struct group *g)
 		g->services[i]->group_slot = i;
 }
 
-size_t registry_group_names(struct registry *r, const char *ns, const char *group, size_t from, size_t max,
-			    const char **ret, size_t *ret_count)
+struct service *const *group_ordered(struct registry *r, const char *ns, const char *group, size_t *count)
 {
 	struct namespace *n = namespace_find(r, ns, strlen(ns));
 	struct group_key key = { n, group, strlen(group) };
 	struct group *g = n == NULL ? NULL : map_find(&r->groups, group_hash(&key), &key);
 
-	*ret_count = 0;
+	*count = 0;
 	if (g == NULL)
-		return 0;
+		return NULL;
 	if (g->sorted < g->filled || g->holes > 0)
 		put_in_order(g);
-	for (size_t i = from; i < g->filled && *ret_count < max; i++)
-		ret[(*ret_count)++] = bare_name(g->services[i]);
-	return g->filled;
+	*count = g->filled;
+	return g->services;
+}
+
+void groups_each(struct registry *r, const char *ns, const char *group,
+		 void (*each)(void *arg, const char *ns, const char *group), void *arg)
+{
+	struct group *g;
+
+	for (size_t at = 0; (g = map_next(&r->groups, &at)) != NULL;)
+		if (g->filled > 0 && (ns == NULL || strcmp(g->ns->id, ns) == 0) &&
+		    (group == NULL || strcmp(g->name, group) == 0))
+			each(arg, g->ns->id, g->name);
+}
+
+size_t registry_group_names(struct registry *r, const char *ns, const char *group, size_t from, size_t max,
+			    const char **ret, size_t *ret_count)
+{
+	size_t count;
+	struct service *const *services = group_ordered(r, ns, group, &count);
+
+	*ret_count = 0;
+	for (size_t i = from; i < count && *ret_count < max; i++)
+		ret[(*ret_count)++] = bare_name(services[i]);
+	return count;
 }
 
 void groups_free(struct registry *r)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { RESTORED_GRACE_MS = 20000 /* beyond the deadline of beats, for connections */ };
-enum { SEGMENTS_MAX = 8, ROW_ARENA_FIRST = 8192, ROW_ARENA_MAX = 1 << 20 };
+enum { SEGMENTS_MAX = 8, PAIRS_FIRST = 16, ROW_ARENA_FIRST = 8192, ROW_ARENA_MAX = 1 << 20 };
 
 struct row { /* one row being read */
 	struct registry *r;
@@ -51,9 +51,21 @@ static int split_key(struct row *row)
 	return rc == E_NOTFOUND ? E_OK : bad(row, "its key is malformed");
 }
 
-static bool is_key(const struct json_value *v, const char *key, enum json_type type)
+static inline bool is_key(const struct json_value *v, const char *key, enum json_type type)
 {
-	return v->type == type && strcmp(v->key, key) == 0;
+	return v->type == type && v->key_len == strlen(key) && memcmp(v->key, key, v->key_len) == 0;
+}
+
+/* Most maps are small, and room for the largest would not lie in the row's own memory. */
+static struct pair *pairs_more(struct row *row, const struct pair *pairs, size_t n, size_t *room)
+{
+	size_t more = n == 0 ? PAIRS_FIRST : 4 * n;
+	struct pair *fresh = arena_alloc(&row->mem, more * sizeof(*fresh));
+
+	if (fresh != NULL && n > 0)
+		memcpy(fresh, pairs, n * sizeof(*fresh));
+	*room = more;
+	return fresh;
 }
 
 /* An object of texts as pairs of the arena. */
@@ -61,16 +73,14 @@ static bool read_pairs(struct row *row, struct json_value *object, const struct 
 {
 	struct pair *pairs = NULL;
 	struct json_value v;
-	size_t n = 0;
+	size_t n = 0, room = 0;
 
 	while (json_next(&object->inner, &row->mem, &v), v.type != JSON_END) {
-		if (v.type != JSON_STRING || n == PAIRS_MAX || strlen(v.key) > UINT16_MAX || v.text_len > UINT16_MAX)
+		if (v.type != JSON_STRING || n == PAIRS_MAX || v.key_len > UINT16_MAX || v.text_len > UINT16_MAX)
 			return false;
-		if (pairs == NULL)
-			pairs = arena_alloc(&row->mem, PAIRS_MAX * sizeof(*pairs));
-		if (pairs == NULL)
+		if (n == room && (pairs = pairs_more(row, pairs, n, &room)) == NULL)
 			return false;
-		pairs[n++] = (struct pair){ v.key, v.text, (uint16_t)strlen(v.key), (uint16_t)v.text_len };
+		pairs[n++] = (struct pair){ v.key, v.text, (uint16_t)v.key_len, (uint16_t)v.text_len };
 	}
 	*ret = pairs;
 	*ret_count = n;

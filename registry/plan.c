@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "registry/core.h"
+#include "registry/tell.h"
 
 #include <assert.h>
 #include <math.h>
@@ -28,7 +29,7 @@ int plan_weight_check(double weight, struct error *err)
 	if (!(weight >= 0 && weight <= 10000)) /* NaN too */
 		return error_set_what(err, E_RANGE, FAIL_WEIGHT,
 				      "instance format invalid: The weights range from 0.000000 to 10000.000000, "
-				      "weight %g is outside",
+				      "weight %.15g is outside",
 				      weight);
 	return E_OK;
 }
@@ -252,14 +253,20 @@ static void count(struct registry *r, const struct instance *i, int64_t by)
 		registry_stat(&r->stat_ephemeral, by);
 	if ((i->flags & INSTANCE_HEALTHY) != 0)
 		registry_stat(&r->stat_healthy, by);
+	if ((i->flags & (INSTANCE_HEALTHY | INSTANCE_EPHEMERAL)) == (INSTANCE_HEALTHY | INSTANCE_EPHEMERAL))
+		registry_stat(&r->stat_ephemeral_healthy, by);
+	if ((i->flags & INSTANCE_ENABLED) == 0)
+		registry_stat(&r->stat_disabled, by);
 }
 
 static void recount(struct registry *r, const struct instance *old, const struct instance *fresh)
 {
-	if (old == NULL || fresh == NULL)
+	if (old == NULL || fresh == NULL) {
 		count(r, old == NULL ? fresh : old, old == NULL ? 1 : -1);
-	else if (((old->flags ^ fresh->flags) & INSTANCE_HEALTHY) != 0)
-		registry_stat(&r->stat_healthy, (fresh->flags & INSTANCE_HEALTHY) != 0 ? 1 : -1);
+	} else if (old->flags != fresh->flags) {
+		count(r, old, -1);
+		count(r, fresh, 1);
+	}
 }
 
 /* The overlay of @old has lost its instance, if @fresh is not in its place. */
@@ -300,6 +307,7 @@ static void apply_records(struct registry *r, struct plan *p, struct instance *o
 	}
 	recount(r, old, fresh);
 	tell_instance(r, old, fresh);
+	tell_instance_change(r, p, old, fresh);
 	if (old != NULL)
 		record_retire(s, old);
 }
@@ -313,6 +321,8 @@ static void step_apply(struct registry *r, struct plan *p, struct plan_step *ste
 		return;
 	if (step->base != NULL)
 		overlay_present(r, step->overlay, step->base, p->now_ms);
+	if (step->set_content && step->old == NULL && step->fresh == NULL)
+		tell_override_change(r, p, step);
 	if (step->set_content)
 		overlay_set(r, step->overlay, step->content, p->now_ms);
 }
@@ -328,11 +338,13 @@ static void apply_service(struct registry *r, struct plan *p, uint64_t number)
 		}
 		s->info->created = r->number_base + number;
 		service_tell_info(r, NULL, s->info);
+		tell_service_change(r, p, NULL, s->info);
 		service_list(r, s);
 		if (p->service_row)
 			s->has_row = true;
 		service_empty_track(r, s, p->now_ms); /* a record takes it off again */
 	} else if (p->info != NULL) {
+		tell_service_change(r, p, s->info, p->info);
 		service_set_info(r, s, p->info);
 		if (p->service_row && !s->has_row) {
 			s->has_row = true;
@@ -347,13 +359,18 @@ void plan_apply(struct registry *r, struct plan *p, uint64_t number)
 {
 	struct service *s = p->service;
 
+	p->number = r->number_base + number;
+	tell_namespace_change(r, p);
+	tell_switch_change(r, p);
 	if (s != NULL) {
 		apply_service(r, p, number);
 		for (size_t i = 0; i < p->step_count; i++)
 			step_apply(r, p, &p->steps[i]);
 		service_touch(r, s, number);
-		if (p->remove_service)
+		if (p->remove_service) {
+			tell_service_change(r, p, s->info, NULL);
 			service_remove(r, s);
+		}
 	}
 	if (p->steps != &p->one)
 		mem_free(p->steps);

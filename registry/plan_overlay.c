@@ -205,6 +205,16 @@ static int batch_content(const struct command *cmd, struct plan_step *step, stru
 	return step->content == NULL ? plan_no_memory(err) : E_OK;
 }
 
+/* As Nacos names it (nacos-naming 2.2); "unknown" stands for the site, which nobody has. */
+static void tell_updated(struct text *to, const struct instance *i, const char *cluster)
+{
+	if (to == NULL)
+		return;
+	text_printf(to, "%s:%u:unknown:%s:%s", instance_ip(i), i->port, cluster,
+		    (i->flags & INSTANCE_EPHEMERAL) != 0 ? "ephemeral" : "persist");
+	text_char(to, '\0');
+}
+
 static int batch_one(struct registry *r, struct plan *p, struct instance *i, struct error *err)
 {
 	const char *cluster = p->service->info->clusters[i->cluster].name;
@@ -213,6 +223,7 @@ static int batch_one(struct registry *r, struct plan *p, struct instance *i, str
 	struct plan_step *step = &p->steps[p->step_count];
 	int rc;
 
+	tell_updated(p->cmd->updated, i, cluster);
 	if (p->cmd->remove_keys && overlay_find(r, &key) == NULL)
 		return E_OK; /* nothing to remove from */
 	memset(step, 0, sizeof(*step));
@@ -256,6 +267,8 @@ int plan_metadata_batch(struct registry *r, struct plan *p, struct error *err)
 
 	if (rc < 0)
 		return rc;
+	if (cmd->updated != NULL)
+		text_clear(cmd->updated); /* a command that waited is planned again */
 	p->nothing = true;
 	if (p->service == NULL || p->service->count == 0 || max == 0)
 		return E_OK;

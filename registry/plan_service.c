@@ -24,7 +24,7 @@ static int service_missing(const struct plan *p, struct error *err)
 static int check_service_spec(const struct registry *r, const struct service_spec *spec, struct error *err)
 {
 	if (!isfinite(spec->protect_threshold) || spec->protect_threshold > 1)
-		return error_set_what(err, E_RANGE, FAIL_PARAM, "protectThreshold %g is outside 0..1",
+		return error_set_what(err, E_RANGE, FAIL_PARAM, "protectThreshold %.15g is outside 0..1",
 				      spec->protect_threshold);
 	if (spec->selector != NULL && strlen(spec->selector) > SELECTOR_MAX)
 		return error_set_what(err, E_RANGE, FAIL_SELECTOR, "selector has %zu bytes, the limit is %d",
@@ -267,7 +267,7 @@ int plan_namespace(struct registry *r, struct plan *p, struct error *err)
 int plan_switch(struct registry *r, struct plan *p, struct error *err)
 {
 	p->service = NULL;
-	p->durable = true;
+	p->durable = !p->cmd->set.passing;
 	p->switches = mem_alloc(sizeof(*p->switches));
 	if (p->switches == NULL)
 		return plan_no_memory(err);

@@ -46,6 +46,14 @@ failed:
 	return E_NOMEM;
 }
 
+void registry_set_limits(struct registry *r, const struct registry_conf *conf)
+{
+	bool expire = r->conf.expire_instances;
+
+	r->conf = *conf;
+	r->conf.expire_instances = expire; /* heartbeat deadlines were set by it */
+}
+
 void registry_use_reaper(struct registry *r, struct rcu_reaper *reaper)
 {
 	r->reaper = r->services.reaper = reaper;
@@ -110,7 +118,24 @@ void registry_stats(struct registry *r, struct registry_stats *ret)
 	ret->ephemeral = atomic_load_explicit(&r->stat_ephemeral, memory_order_relaxed);
 	ret->persistent = ret->instances > ret->ephemeral ? ret->instances - ret->ephemeral : 0;
 	ret->healthy = atomic_load_explicit(&r->stat_healthy, memory_order_relaxed);
+	ret->disabled = atomic_load_explicit(&r->stat_disabled, memory_order_relaxed);
+	ret->ephemeral_healthy = atomic_load_explicit(&r->stat_ephemeral_healthy, memory_order_relaxed);
 	ret->number = atomic_load_explicit(&r->stat_number, memory_order_relaxed);
+}
+
+void registry_published(struct registry *r)
+{
+	uint64_t number = atomic_load_explicit(&r->stat_number, memory_order_relaxed);
+
+	if (number != atomic_load_explicit(&r->stat_published, memory_order_relaxed))
+		atomic_store_explicit(&r->stat_published, number, memory_order_release);
+}
+
+int64_t registry_last_ref_ms(struct registry *r)
+{
+	uint64_t number = atomic_load_explicit(&r->stat_published, memory_order_acquire);
+
+	return (int64_t)(number - r->number_base) + r->last_ref_offset;
 }
 
 /* ---- reading on the control thread */

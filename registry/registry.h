@@ -4,6 +4,7 @@
 #ifndef REGISTRY_REGISTRY_H
 #define REGISTRY_REGISTRY_H
 
+#include "registry/change.h"
 #include "registry/command.h"
 #include "registry/switches.h"
 
@@ -26,13 +27,23 @@ struct registry_watcher {
 	void (*on_view)(void *arg, const struct service_view *old, const struct service_view *fresh);
 	/* End of a turn that published something; @number: the newest. */
 	void (*on_turn)(void *arg, uint64_t number);
+	/* An effective change was applied: what, from what to what, and whose doing. Not while loading. */
+	void (*on_change)(void *arg, const struct change *change);
 	void *arg;
 };
 
+/* Limits from now on (a reload); what is over one already stays. Control thread. */
+void registry_set_limits(struct registry *r, const struct registry_conf *conf);
+
 struct registry_stats { /* any thread (atomics) */
 	uint64_t namespaces, services, instances, ephemeral, persistent, healthy, number;
+	uint64_t disabled, ephemeral_healthy;
 };
 void registry_stats(struct registry *r, struct registry_stats *ret);
+
+/* The lastRefTime of a service that is not there: at least that of whatever it was, and below that of whatever it
+ * will be, if it is asked for before the view is looked for. Any thread. */
+int64_t registry_last_ref_ms(struct registry *r);
 
 /* ---- control thread only (from watchers and CMD_CALL) */
 const struct service_info *service_info(const struct service *s);

@@ -39,6 +39,7 @@ static void sweep_overlay(struct desk *d, const struct overlay *o)
 	char *at = sweep->text;
 
 	command_init(&sweep->cmd, CMD_SWEEP_OVERLAY);
+	sweep->cmd.cause = CAUSE_CLEAN;
 	sweep->cmd.key = key;
 	sweep->cmd.key.ns = put_text(&at, key.ns);
 	sweep->cmd.key.group = put_text(&at, key.group);
@@ -74,6 +75,7 @@ static void sweep_service(struct desk *d, struct service *s)
 	struct command cmd;
 
 	command_init(&cmd, CMD_SWEEP_SERVICE);
+	cmd.cause = CAUSE_CLEAN;
 	cmd.key = service_key_of(s);
 	service_empty_track(d->registry, s, s->empty_ms); /* to the end of the line, in case it stays */
 	if (!durable_touches(&d->durable, &cmd.key))

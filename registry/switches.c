@@ -113,7 +113,7 @@ static int check_bounds(const struct entry *e, const struct check_params *p, str
 				      "min and at most 3600000",
 				      e->name, p->min_ms, p->max_ms);
 	if (!(p->factor >= 0 && p->factor <= 1))
-		return error_set_what(err, E_RANGE, FAIL_SWITCH, "switch %s: factor %g is outside 0..1", e->name,
+		return error_set_what(err, E_RANGE, FAIL_SWITCH, "switch %s: factor %.15g is outside 0..1", e->name,
 				      p->factor);
 	return E_OK;
 }
@@ -159,7 +159,7 @@ static int set_status(struct switches *s, const struct entry *e, const char *val
 {
 	static const char *const allowed[] = { "UP", "DOWN", "STARTING", "PAUSED", "WRITE_ONLY", "READ_ONLY" };
 
-	if (*value == '\0' || strcmp(value, "null") == 0) {
+	if (*value == '\0' || strcasecmp(value, "null") == 0) {
 		s->status[0] = '\0';
 		return E_OK;
 	}
@@ -217,14 +217,49 @@ int switches_set(struct switches *s, const char *name, const char *value, struct
 			      e->reason);
 }
 
-static void put_check(struct text *to, const char *key, const struct check_params *p)
+static void put_params(struct text *to, const struct check_params *p)
 {
-	json_key(to, key);
 	json_open(to, '{');
 	json_kv_i64(to, "max", p->max_ms);
 	json_kv_i64(to, "min", p->min_ms);
 	json_kv_double(to, "factor", p->factor);
 	json_close(to, '}');
+}
+
+static void put_check(struct text *to, const char *key, const struct check_params *p)
+{
+	json_key(to, key);
+	put_params(to, p);
+}
+
+void switches_put_entry(const struct switches *s, const char *name, struct text *to)
+{
+	const struct entry *e = name == NULL ? NULL : entry_find(name);
+	const char *at = (const char *)s + (e == NULL ? 0 : e->offset);
+
+	switch (e == NULL ? ENTRY_REFUSED : e->kind) {
+	case ENTRY_BOOL:
+		json_bool(to, *(const bool *)at);
+		return;
+	case ENTRY_INT:
+		json_i64(to, *(const int *)(const void *)at);
+		return;
+	case ENTRY_MS:
+		json_i64(to, *(const int64_t *)(const void *)at);
+		return;
+	case ENTRY_CHECK:
+		put_params(to, (const void *)at);
+		return;
+	case ENTRY_STATUS:
+		if (s->status[0] != '\0') {
+			json_str(to, s->status);
+			return;
+		}
+		break;
+	case ENTRY_REFUSED:
+		break;
+	}
+	json_null(to);
 }
 
 static void put_raw(struct text *to, const char *key, const char *value)

@@ -30,6 +30,8 @@ struct switches {
 
 const struct switches *registry_switches(struct registry *r); /* any reader, inside a section */
 void switches_json(const struct switches *s, struct text *to); /* the SwitchDomain object */
+/* The value of one entry, as JSON; null when it is unknown. */
+void switches_put_entry(const struct switches *s, const char *entry, struct text *to);
 /* Checks and applies one entry to @s. E_RANGE, E_INVALID, E_UNSUPPORTED with the reason. */
 int switches_set(struct switches *s, const char *entry, const char *value, struct error *err);
 

@@ -7,7 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CLOCK_EVERY = 32 /* rows between looks at the clock */ };
+enum {
+	CLOCK_EVERY = 32, /* rows between looks at the clock */
+	ROWS_MAX = 8192,  /* in one batch; two more may be on their way */
+	DIRTY_KEPT = 65536,
+};
 
 void warm_copy_init(struct warm_copy *wc, struct registry *r)
 {
@@ -139,9 +143,9 @@ int warm_copy_open(struct warm_copy *wc, const char *path, int64_t now_ms, int64
 	if (rc < 0)
 		wc->warm = NULL;
 	if (fresh && existed)
-		log_warn("registry", "the warm copy %s could not be read and begins anew", path);
+		log_warn("registry", "the warm copy %s could not be read and begins anew: ephemeral instances come back with their next heartbeat", path);
 	if (restore.bad > 0)
-		log_warn("registry", "%zu rows of the warm copy were left out; the first: %s", restore.bad,
+		log_warn("registry", "%zu rows of the warm copy could not be used; the first: %s", restore.bad,
 			 restore.first.text);
 	return rc;
 }
@@ -184,6 +188,11 @@ static void end_pass(struct warm_copy *wc)
 		}
 	wc->count = left;
 	wc->at = wc->pass_end = 0;
+	if (left == 0 && wc->cap > DIRTY_KEPT) {
+		mem_free(wc->dirty);
+		wc->dirty = NULL;
+		wc->cap = 0;
+	}
 	warm_flush(wc->warm);
 }
 
@@ -196,6 +205,8 @@ bool warm_copy_slice(struct warm_copy *wc, uint64_t ns)
 	for (unsigned n = 1; wc->at < wc->pass_end; n++) {
 		struct instance *i = wc->dirty[wc->at];
 
+		if (warm_gathered(wc->warm) >= ROWS_MAX && !warm_flush(wc->warm))
+			return false; /* a record is smaller than its row, so it waits as a record */
 		wc->dirty[wc->at++] = NULL;
 		if (i != NULL) {
 			i->warm_slot = 0;
@@ -215,7 +226,7 @@ void warm_copy_close(struct warm_copy *wc)
 	do {
 		warm_copy_begin(wc);
 		while (!warm_copy_slice(wc, UINT64_MAX / 4))
-			;
+			warm_wait(wc->warm);
 	} while (wc->count > 0);
 	warm_close(wc->warm);
 	wc->warm = NULL;

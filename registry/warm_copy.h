@@ -25,7 +25,8 @@ struct registry_watcher warm_copy_watcher(struct warm_copy *wc);
 int warm_copy_open(struct warm_copy *wc, const char *path, int64_t now_ms, int64_t number, size_t *ret_count,
 		   struct error *err);
 void warm_copy_begin(struct warm_copy *wc);	/* a pass over what is dirty now */
-bool warm_copy_slice(struct warm_copy *wc, uint64_t ns); /* works that long; true: the pass is over and handed on */
+/* Works that long, or until as many rows wait as shall lie in memory; true: the pass is over and handed on. */
+bool warm_copy_slice(struct warm_copy *wc, uint64_t ns);
 void warm_copy_close(struct warm_copy *wc); /* writes everything, waits */
 
 #endif

@@ -39,7 +39,7 @@ struct memory_store {
 	int fail_next;
 	enum store_state state;
 	int64_t mod_last;
-	uv_timer_t timer; /* runs the turn that loads, commits or closes */
+	uv_async_t turn; /* loads, commits or closes; in the poll phase, as the other backend's answers come */
 	struct memory_commit *first, **last;
 	struct store_stats stats; /* of the loop's thread; "any thread" matters to real backends */
 	void (*on_closed)(void *arg);
@@ -212,7 +212,7 @@ static void load(struct memory_store *s)
 
 /* ---- the turn */
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_turn_closed(uv_handle_t *handle)
 {
 	struct memory_store *s = handle->data;
 	void (*on_closed)(void *arg) = s->on_closed;
@@ -223,9 +223,9 @@ static void on_timer_closed(uv_handle_t *handle)
 	on_closed(arg);
 }
 
-static void on_turn(uv_timer_t *timer)
+static void on_turn(uv_async_t *turn)
 {
-	struct memory_store *s = timer->data;
+	struct memory_store *s = turn->data;
 	if (!s->loaded && !s->closing) {
 		s->loaded = true;
 		load(s);
@@ -238,12 +238,12 @@ static void on_turn(uv_timer_t *timer)
 		commit_run(s, c);
 	}
 	if (s->closing)
-		uv_close((uv_handle_t *)timer, on_timer_closed);
+		uv_close((uv_handle_t *)turn, on_turn_closed);
 }
 
 static void turn_soon(struct memory_store *s)
 {
-	uv_timer_start(&s->timer, on_turn, 0, 0);
+	uv_async_send(&s->turn);
 }
 
 static int memory_commit_batch(struct store *store, const struct store_batch *batch,
@@ -303,12 +303,18 @@ int memory_store_open(struct store **ret, uv_loop_t *loop, struct memory_disk *d
 		return error_set(err, E_NOMEM, "open the memory store");
 	}
 	s->own_disk = disk == NULL;
+	int rc = uv_async_init(loop, &s->turn, on_turn);
+	if (rc < 0) {
+		if (s->own_disk)
+			memory_disk_free(s->disk);
+		mem_free(s);
+		return error_set(err, E_IO, "open the memory store: %s", uv_strerror(rc));
+	}
 	s->store.backend = &memory_backend;
 	s->feed = *feed;
 	s->state = STORE_LOADING;
 	s->last = &s->first;
-	uv_timer_init(loop, &s->timer);
-	s->timer.data = s;
+	s->turn.data = s;
 	turn_soon(s);
 	*ret = &s->store;
 	return E_OK;

@@ -9,6 +9,7 @@
 #include "store/sqlite.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 
 #include <assert.h>
 #include <string.h>
@@ -406,6 +407,8 @@ static int threads_prepare(struct sqlite_store *s, uv_loop_t *loop, const struct
 	s->check.control = s->writer.control = s->inbox;
 	s->writer.queue = &s->queue;
 	s->writer.counters = &s->counters;
+	s->counters.seconds = metrics_histogram("store_commit_seconds",
+						"From handing a group of batches to the store to its sync.", NULL);
 	return E_OK;
 out_cond:
 	uv_cond_destroy(&s->queue.cond);

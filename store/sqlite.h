@@ -1,7 +1,8 @@
 /* sqlite.h - the parts of the SQLite backend, for its own files only.
  *
  *   sqlite.c         the store as control sees it: commits handed over, replies, numbers, closing
- *   sqlite_file.c    the connection: opening, checks, schema and views, the number block, errors
+ *   sqlite_file.c    the connection: opening, the number block, errors
+ *   sqlite_upgrade.c  the schema: whose file it is, its version, making and migrating it
  *   sqlite_writer.c  the store thread: group commit
  *   sqlite_load.c    on the store thread: rows to control in chunks; the integrity check behind it
  *
@@ -20,9 +21,11 @@
 
 enum {
 	SQLITE_APPLICATION_ID = 0x4d555354, /* "MUST" */
-	SQLITE_SCHEMA_VERSION = 1,
 	SQLITE_WAL_PAGES = 8000, /* a checkpoint when the log has so many: 32 MB */
 };
+
+#define META_SCHEMA "/muster/1/meta/schema"
+#define META_NUMBERS "/muster/1/meta/numbers"
 
 /* ---- the connection: of the thread that opens the store, then of the store thread */
 struct sqlite_file {
@@ -47,6 +50,11 @@ void sqlite_file_close(struct sqlite_file *f); /* also half opened ones */
 int sqlite_file_error(const struct sqlite_file *f, int rc, const char *doing, struct error *err);
 /* Runs a prepared statement that gives no rows; an SQLite code, SQLITE_OK when done. */
 int sqlite_run(sqlite3_stmt *s);
+int sqlite_exec(struct sqlite_file *f, const char *sql, const char *doing, struct error *err);
+/* The one integer that @sql gives; 0 for no row. */
+int sqlite_query_int(struct sqlite_file *f, const char *sql, int64_t *ret, struct error *err);
+int sqlite_origin_read(struct sqlite_file *f, struct store_origin *ret, struct error *err);
+int sqlite_mark_read(struct sqlite_file *f, struct numbers_mark *ret, struct error *err);
 int sqlite_mark_write(struct sqlite_file *f, const struct numbers_mark *mark); /* an SQLite code */
 
 /* ---- messages between control and the store thread; link is first */
@@ -110,6 +118,7 @@ struct sqlite_queue {
 
 struct sqlite_counters {
 	_Atomic uint64_t commits, transactions, refused, waiting, last_commit_ns;
+	unsigned seconds; /* histogram: from handing over to the answer */
 };
 
 /* The store thread's whole world. */

@@ -1,15 +1,11 @@
 #include "store/sqlite.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/random.h"
 #include "store/sqlite_schema.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#define META_SCHEMA "/muster/1/meta/schema"
-#define META_NUMBERS "/muster/1/meta/numbers"
 
 int sqlite_run(sqlite3_stmt *s)
 {
@@ -99,14 +95,13 @@ int sqlite_file_error(const struct sqlite_file *f, int rc, const char *doing, st
 	return error_set(err, code, "%s: %s: %s", f->path, doing, error_words(rc));
 }
 
-static int exec(struct sqlite_file *f, const char *sql, const char *doing, struct error *err)
+int sqlite_exec(struct sqlite_file *f, const char *sql, const char *doing, struct error *err)
 {
 	int rc = sqlite3_exec(f->db, sql, NULL, NULL, NULL);
 	return rc == SQLITE_OK ? E_OK : sqlite_file_error(f, rc, doing, err);
 }
 
-/* The one integer that @sql gives. */
-static int query_int(struct sqlite_file *f, const char *sql, int64_t *ret, struct error *err)
+int sqlite_query_int(struct sqlite_file *f, const char *sql, int64_t *ret, struct error *err)
 {
 	sqlite3_stmt *s = NULL;
 	int rc = sqlite3_prepare_v2(f->db, sql, -1, &s, NULL);
@@ -120,61 +115,9 @@ static int query_int(struct sqlite_file *f, const char *sql, int64_t *ret, struc
 	return E_OK;
 }
 
-/* ---- schema */
-
-static int schema_check(struct sqlite_file *f, bool *ret_empty, struct error *err)
-{
-	int64_t app = 0, version = 0, tables = 0;
-	int rc = query_int(f, "PRAGMA application_id", &app, err);
-	if (rc == E_OK)
-		rc = query_int(f, "PRAGMA user_version", &version, err);
-	if (rc == E_OK)
-		rc = query_int(f, "SELECT count(*) FROM sqlite_schema", &tables, err);
-	if (rc < 0)
-		return rc;
-	*ret_empty = app == 0 && version == 0 && tables == 0;
-	if (*ret_empty)
-		return E_OK;
-	if (app != SQLITE_APPLICATION_ID)
-		return error_set(err, E_CONFLICT,
-				 "%s is a database of another program (application_id %lld, not %d)",
-				 f->path, (long long)app, SQLITE_APPLICATION_ID);
-	if (version > SQLITE_SCHEMA_VERSION)
-		return error_set(err, E_CONFLICT,
-				 "%s has schema version %lld, this musterd knows versions up to %d: "
-				 "start the newer musterd that wrote it, or restore an older backup",
-				 f->path, (long long)version, SQLITE_SCHEMA_VERSION);
-	if (version < SQLITE_SCHEMA_VERSION)
-		return error_set(err, E_CONFLICT, "%s has schema version %lld, which never existed",
-				 f->path, (long long)version);
-	return E_OK;
-}
-
-static int schema_create(struct sqlite_file *f, struct error *err)
-{
-	char uuid[37], rows[600];
-	random_uuid(uuid);
-	int64_t now = clock_wall_ms();
-	snprintf(rows, sizeof(rows),
-		 "PRAGMA application_id=%d; PRAGMA user_version=%d;"
-		 "INSERT INTO kv VALUES('" META_SCHEMA "','{\"v\":1,\"layout\":1,\"cluster_uuid\":\"%s\","
-		 "\"t0_ms\":%lld,\"rev0\":1,\"number_base\":0}',1);"
-		 "INSERT INTO kv VALUES('" META_NUMBERS "','{\"v\":1,\"end\":1,"
-		 "\"reserved_ms\":%lld}',1); COMMIT",
-		 SQLITE_APPLICATION_ID, SQLITE_SCHEMA_VERSION, uuid, (long long)now, (long long)now);
-	int rc = exec(f, "BEGIN IMMEDIATE", "create", err);
-	if (rc == E_OK)
-		rc = exec(f, sqlite_schema_sql, "create", err);
-	if (rc == E_OK)
-		rc = exec(f, rows, "create", err);
-	if (rc < 0 && !sqlite3_get_autocommit(f->db))
-		sqlite3_exec(f->db, "ROLLBACK", NULL, NULL, NULL);
-	return rc;
-}
-
 /* ---- meta rows */
 
-static int origin_read(struct sqlite_file *f, struct store_origin *ret, struct error *err)
+int sqlite_origin_read(struct sqlite_file *f, struct store_origin *ret, struct error *err)
 {
 	sqlite3_stmt *s = NULL;
 	int rc = sqlite3_prepare_v2(
@@ -202,7 +145,7 @@ static int origin_read(struct sqlite_file *f, struct store_origin *ret, struct e
 	return sqlite_file_error(f, rc, "read", err);
 }
 
-static int mark_read(struct sqlite_file *f, struct numbers_mark *ret, struct error *err)
+int sqlite_mark_read(struct sqlite_file *f, struct numbers_mark *ret, struct error *err)
 {
 	sqlite3_stmt *s = NULL;
 	int rc = sqlite3_prepare_v2(
@@ -240,7 +183,7 @@ int sqlite_mark_write(struct sqlite_file *f, const struct numbers_mark *mark)
 static int block_first(struct sqlite_file *f, struct sqlite_start *start, struct error *err)
 {
 	struct numbers_mark mark;
-	int rc = mark_read(f, &mark, err);
+	int rc = sqlite_mark_read(f, &mark, err);
 	if (rc < 0)
 		return rc;
 	int64_t now = clock_wall_ms(), first = numbers_first(&mark, now);
@@ -293,26 +236,28 @@ static int settings_apply(struct sqlite_file *f, const struct store_conf *conf, 
 		 "PRAGMA synchronous=%s; PRAGMA wal_autocheckpoint=%d; PRAGMA cache_size=-8000;"
 		 "PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY",
 		 conf->unsafe_no_sync ? "OFF" : "FULL", SQLITE_WAL_PAGES);
-	return exec(f, sql, "open", err);
+	return sqlite_exec(f, sql, "open", err);
 }
 
 static int file_prepare(struct sqlite_file *f, const struct store_conf *conf,
 			struct sqlite_start *start, struct error *err)
 {
-	bool empty;
+	struct sqlite_schema found;
 	sqlite3_extended_result_codes(f->db, 1);
 	sqlite3_busy_timeout(f->db, 5000); /* a backup or someone's SQL shell */
-	int rc = schema_check(f, &empty, err);
+	int rc = sqlite_schema_check(f, &found, err);
 	if (rc == E_OK)
-		rc = exec(f, "PRAGMA journal_mode=WAL", "open", err);
+		rc = sqlite_exec(f, "PRAGMA journal_mode=WAL", "open", err);
 	if (rc == E_OK)
 		rc = settings_apply(f, conf, err);
-	if (rc == E_OK && empty)
-		rc = schema_create(f, err);
+	if (rc == E_OK && found.empty)
+		rc = sqlite_schema_create(f, err);
+	else if (rc == E_OK && found.version < sqlite_schema_version)
+		rc = sqlite_schema_migrate(f, found.version, err);
 	if (rc == E_OK)
 		rc = prepare_all(f, err);
 	if (rc == E_OK)
-		rc = origin_read(f, &start->origin, err);
+		rc = sqlite_origin_read(f, &start->origin, err);
 	if (rc == E_OK)
 		rc = block_first(f, start, err);
 	return rc;

@@ -7,6 +7,7 @@
  *    tried again alone, since one large value must not refuse its neighbours;
  *  - COMMIT fails otherwise (I/O error, write lock held by someone): all are refused with the cause. */
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "store/sqlite.h"
 
 #include <string.h>
@@ -194,8 +195,9 @@ static void group_count(struct sqlite_counters *counters, struct sqlite_commit *
 	}
 	atomic_fetch_add_explicit(&counters->commits, commits, memory_order_relaxed);
 	atomic_fetch_add_explicit(&counters->refused, refused, memory_order_relaxed);
-	atomic_store_explicit(&counters->last_commit_ns, clock_ns() - first->handed_ns,
-			      memory_order_relaxed);
+	uint64_t took_ns = clock_ns() - first->handed_ns;
+	atomic_store_explicit(&counters->last_commit_ns, took_ns, memory_order_relaxed);
+	metrics_observe(counters->seconds, (double)took_ns * 1e-9);
 }
 
 /* ---- the thread */

@@ -1,8 +1,9 @@
 /* The warm copy. Control gathers changes in a map (a later put of a key replaces the earlier); a flush
  * turns the map into a list and leaves it in the hand-over slot, where the thread finds it. At most one
  * list lies in the slot and one is being written; while the slot is full the map keeps gathering. A list
- * that could not be written (disk full) stays with the thread and is tried again before the next one,
- * so a delete is never lost while the process lives.
+ * that could not be written (disk full) stays with the thread and is tried again at each flush; until that
+ * has gone well the map keeps what is new, once for each key, so that a long outage takes bounded memory and a
+ * delete is never lost while the process lives.
  *
  * WAL with synchronous=OFF: a kill leaves whole transactions, a power cut may tear the file. Every row
  * carries a checksum, and a file is read through once before anything of it is used. */
@@ -13,6 +14,7 @@
 
 #include <errno.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +22,7 @@
 #include <uv.h>
 #include <xxhash.h>
 
+enum { WARM_NICE = 10 /* whoever answers goes first */ };
 enum { WARM_APPLICATION_ID = 0x4d575231 }; /* "MWR1": another layout is another id, and thrown away */
 
 struct warm_row {
@@ -32,12 +35,13 @@ struct warm_row {
 struct warm {
 	/* control's */
 	struct map gathered;
+	bool ending; /* what is gathered is handed over also after a failure */
 
 	/* under the mutex */
 	uv_mutex_t mutex;
-	uv_cond_t cond;
+	uv_cond_t cond, taken; /* there is something in the slot; it is empty */
 	struct warm_row *slot;
-	bool stop;
+	bool stop, again; /* again: try once more what could not be written */
 
 	/* the thread's; before it starts and after it has ended control's */
 	char *path;
@@ -47,6 +51,7 @@ struct warm {
 	uv_thread_t thread;
 
 	_Atomic uint64_t written, failed, pending;
+	atomic_bool failing; /* the last attempt to write has failed */
 };
 
 /* ---- rows */
@@ -133,6 +138,7 @@ static void rows_take(struct warm *w, struct warm_row *rows)
 		return;
 	uint64_t count;
 	int rc = rows_write(w, w->unwritten, &count);
+	atomic_store(&w->failing, rc != SQLITE_OK);
 	if (rc != SQLITE_OK) {
 		atomic_fetch_add_explicit(&w->failed, count, memory_order_relaxed);
 		return;
@@ -146,12 +152,15 @@ static void rows_take(struct warm *w, struct warm_row *rows)
 static void warm_main(void *arg)
 {
 	struct warm *w = arg;
+	setpriority(PRIO_PROCESS, 0, WARM_NICE); /* on Linux: of this thread */
 	for (bool stop = false; !stop;) {
 		uv_mutex_lock(&w->mutex);
-		while (w->slot == NULL && !w->stop)
+		while (w->slot == NULL && !w->stop && !w->again)
 			uv_cond_wait(&w->cond, &w->mutex);
 		struct warm_row *rows = w->slot;
 		w->slot = NULL;
+		w->again = false;
+		uv_cond_signal(&w->taken);
 		stop = w->stop && rows == NULL;
 		uv_mutex_unlock(&w->mutex);
 		if (!stop)
@@ -283,8 +292,12 @@ static int thread_start(struct warm *w)
 		return E_NOMEM;
 	if (uv_cond_init(&w->cond) != 0)
 		goto out_mutex;
+	if (uv_cond_init(&w->taken) != 0)
+		goto out_cond;
 	if (uv_thread_create(&w->thread, warm_main, w) == 0)
 		return E_OK;
+	uv_cond_destroy(&w->taken);
+out_cond:
 	uv_cond_destroy(&w->cond);
 out_mutex:
 	uv_mutex_destroy(&w->mutex);
@@ -352,16 +365,33 @@ static struct warm_row *gathered_take(struct warm *w)
 	return first;
 }
 
-void warm_flush(struct warm *w)
+bool warm_flush(struct warm *w)
 {
-	if (w->gathered.count == 0)
-		return;
+	bool failing = atomic_load(&w->failing), any = w->gathered.count > 0;
+	if (!any && !failing)
+		return true;
 	uv_mutex_lock(&w->mutex);
-	if (w->slot == NULL) {
+	bool taken = any && w->slot == NULL && (!failing || w->ending);
+	if (taken)
 		w->slot = gathered_take(w);
-		uv_cond_signal(&w->cond);
-	}
+	w->again = failing;
+	uv_cond_signal(&w->cond);
 	uv_mutex_unlock(&w->mutex);
+	return taken || !any;
+}
+
+void warm_wait(struct warm *w)
+{
+	w->ending = true;
+	uv_mutex_lock(&w->mutex);
+	while (w->slot != NULL)
+		uv_cond_wait(&w->taken, &w->mutex);
+	uv_mutex_unlock(&w->mutex);
+}
+
+size_t warm_gathered(const struct warm *w)
+{
+	return w->gathered.count;
 }
 
 void warm_close(struct warm *w)
@@ -378,6 +408,7 @@ void warm_close(struct warm *w)
 	file_close(w);
 	uv_mutex_destroy(&w->mutex);
 	uv_cond_destroy(&w->cond);
+	uv_cond_destroy(&w->taken);
 	map_done(&w->gathered);
 	mem_free(w->path);
 	mem_free(w);

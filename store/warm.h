@@ -19,8 +19,13 @@ int warm_open(struct warm **ret, const char *path,
 /* A put, or with @value NULL a delete. Copied; gathered until warm_flush. E_NOMEM. */
 int warm_put(struct warm *w, const char *key, const char *value, size_t value_len);
 /* Hands what was gathered to the thread as one transaction; returns at once. If the thread still works
- * on the last but one batch this one keeps gathering. Call about once a second. */
-void warm_flush(struct warm *w);
+ * on the last but one batch, or could not write the last one (it tries that again), this one keeps gathering, and
+ * the answer is false. Call about once a second, or
+ * when warm_gathered() has grown to what shall lie in memory. */
+bool warm_flush(struct warm *w);
+size_t warm_gathered(const struct warm *w); /* entries */
+/* Waits until the thread has taken what was handed over: at an orderly stop. */
+void warm_wait(struct warm *w);
 /* Writes the rest, with fsync, and waits for it: at an orderly stop, off the hot path. */
 void warm_close(struct warm *w);
 

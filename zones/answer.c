@@ -47,15 +47,15 @@ static bool put_soa(struct reply *r, uint32_t ttl)
 	to = put_host_name(to, z->rname, z->rname_len, z->rname_inside, at);
 	to = put32(to, atomic_load_explicit(&((struct zone *)z)->serial, memory_order_relaxed));
 	to = put32(put32(put32(to, 3600), 600), 604800); /* refresh, retry, expire: no secondaries yet */
-	put32(to, r->zs->conf.ttl_negative);
+	put32(to, ttl_read(&r->zs->conf.ttl_negative));
 	return true;
 }
 
 void reply_nodata(struct reply *r)
 {
 	const struct zone_set_conf *conf = &r->zs->conf;
-	uint32_t ttl = conf->ttl_apex < conf->ttl_negative ? conf->ttl_apex : conf->ttl_negative;
-	if (put_soa(r, ttl))
+	uint32_t ttl = ttl_read(&conf->ttl_negative);
+	if (put_soa(r, conf->ttl_apex < ttl ? conf->ttl_apex : ttl))
 		r->a->nscount = 1;
 	else
 		reply_truncate(r);
@@ -150,7 +150,7 @@ static void answer_host(struct reply *r, const struct target *t)
 {
 	unsigned type = t->family == 4 ? RR_A : RR_AAAA;
 	if (r->q->qtype == type || r->q->qtype == RR_ANY)
-		reply_record(r, type, r->zs->conf.ttl_host, t->addr, t->family == 4 ? 4 : 16);
+		reply_record(r, type, ttl_read(&r->zs->conf.ttl_host), t->addr, t->family == 4 ? 4 : 16);
 	else
 		reply_nodata(r);
 }
@@ -185,7 +185,7 @@ static void answer_empty(struct reply *r, const struct blob *b)
 {
 	bool wanted = r->q->qtype == RR_TXT || r->q->qtype == RR_ANY;
 	uint32_t txt = b == NULL || !wanted ? 0 : blob_cold(b)->txt;
-	reply_txt(r, b, &txt, txt != 0, r->zs->conf.ttl);
+	reply_txt(r, b, &txt, txt != 0, ttl_read(&r->zs->conf.ttl));
 }
 
 static bool wants_instances(unsigned type)
@@ -211,7 +211,7 @@ static void answer_set(struct reply *r, struct blob *b)
 		reply_srv(r, b, NULL);
 	} else if (type == RR_TXT) {
 		uint32_t txt = blob_cold(b)->txt;
-		reply_txt(r, b, &txt, txt != 0, b->ttl);
+		reply_txt(r, b, &txt, txt != 0, reply_ttl(r, b));
 	} else {
 		reply_nodata(r);
 	}
@@ -237,7 +237,7 @@ static void answer_address(struct reply *r, const struct target *t)
 		reply_srv_of_host(r, t->blob, t->host);
 	else if (r->q->qtype == RR_TXT)
 		reply_txt(r, t->blob, txt, blob_txt_find(t->blob, t->txt_key, txt, HOST_TXT_MAX),
-			  r->zs->conf.ttl_host);
+			  ttl_read(&r->zs->conf.ttl_host));
 	else
 		answer_host(r, t);
 }

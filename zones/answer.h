@@ -34,6 +34,17 @@ static inline uint8_t *put_rr(uint8_t *to, unsigned owner, unsigned type, uint32
 	return put16(put32(to, ttl), rdlength);
 }
 
+/* Set again by a reload while answers are written: each is read once, whole. */
+static inline uint32_t ttl_read(const uint32_t *ttl)
+{
+	return __atomic_load_n(ttl, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t reply_ttl(const struct reply *r, const struct blob *b)
+{
+	return b->ttl == TTL_OF_SETTINGS ? ttl_read(&r->zs->conf.ttl) : b->ttl;
+}
+
 static inline size_t reply_room(const struct reply *r)
 {
 	return r->a->w.full ? 0 : (size_t)(r->a->w.end - r->a->w.at);

@@ -127,18 +127,22 @@ static bool select_addresses(struct reply *r, struct blob *b, int family, const 
 	case SELECT_ONE:
 		room[0] = addresses_pick(s, r->rng);
 		ret->n = 1;
+		r->a->pick = PICK_ONE;
 		return true;
 	case SELECT_SHUFFLE:
+		r->a->pick = PICK_SHUFFLE;
 		if (s->n <= SHUFFLE_MAX)
 			shuffle_all(s, r->rng, room);
 		else
 			shuffle_some(s, r->rng, n, room);
 		return true;
 	case SELECT_SUBSET:
+		r->a->pick = PICK_SUBSET;
 		ret->n = subset_choose(b, family, r->q->client, window_of(r), n, room);
 		return true;
 	case SELECT_AUTO:
 		if (s->n > most) {
+			r->a->pick = PICK_SUBSET;
 			ret->n = subset_choose(b, family, r->q->client, window_of(r), n, room);
 			return true;
 		}
@@ -146,6 +150,7 @@ static bool select_addresses(struct reply *r, struct blob *b, int family, const 
 	case SELECT_ALL:
 		break;
 	}
+	r->a->pick = s->n > 1 ? PICK_FIRST : PICK_NONE;
 	*ret = (struct selection){ s->n, s->n == 1 ? 0 : addresses_pick(s, r->rng), NULL };
 	return s->n <= fit;
 }
@@ -162,7 +167,7 @@ void reply_addresses(struct reply *r, struct blob *b, int family)
 		return;
 	}
 	uint8_t *at = writer_claim(&r->a->w, chosen.n * (size_t)size);
-	put_rr(rr, OWNER_QNAME, family == 4 ? RR_A : RR_AAAA, b->ttl, (unsigned)s.len);
+	put_rr(rr, OWNER_QNAME, family == 4 ? RR_A : RR_AAAA, reply_ttl(r, b), (unsigned)s.len);
 	if (chosen.list == NULL) {
 		at = put_run(at, &s, rr, chosen.start, s.n);
 		put_run(at, &s, rr, 0, chosen.start);
@@ -233,7 +238,7 @@ static uint8_t *put_srv(uint8_t *at, const struct reply *r, const struct srv_lis
 	label[0] = (uint8_t)len;
 	memcpy(label + 1 + len, "\001i", 2);
 	memcpy(label + 3 + len, r->zone->name, r->zone->len);
-	at = put_rr(at, OWNER_QNAME, RR_SRV, l->blob->ttl, (unsigned)(6 + target));
+	at = put_rr(at, OWNER_QNAME, RR_SRV, reply_ttl(r, l->blob), (unsigned)(6 + target));
 	put16(put16(put16(at, e->priority), e->weight), e->port);
 	return label + target;
 }
@@ -259,7 +264,7 @@ static void put_srv_additional(struct reply *r, const struct srv_list *l, const 
 			continue;
 		seen[host / 64] |= (uint64_t)1 << host % 64;
 		uint8_t *to = writer_claim(&r->a->w, RR_FIXED + len);
-		to = put_rr(to, 0xc000 | (unsigned)target, family == 4 ? RR_A : RR_AAAA, r->zs->conf.ttl_host, len);
+		to = put_rr(to, 0xc000 | (unsigned)target, family == 4 ? RR_A : RR_AAAA, ttl_read(&r->zs->conf.ttl_host), len);
 		memcpy(to, addr, len);
 		r->a->arcount++;
 	}

@@ -149,11 +149,27 @@ static struct blob *cluster_held(const struct blob *b, uint32_t n)
 	return c->index == UINT32_MAX || c->blob == b ? NULL : c->blob;
 }
 
+/* In the slab what is a multiple of 64 bytes long stands at one: its chunks' heads are that long. */
+static size_t room_of(size_t size)
+{
+	return (size + 63) & ~(size_t)63;
+}
+
+struct blob *blob_alloc(struct slab *slab, size_t size)
+{
+	size_t room = room_of(size);
+	return room <= SLAB_MAX ? slab_get(slab, room) : mem_aligned(64, room);
+}
+
 static void blob_free(struct blob *b)
 {
+	size_t room = room_of(b->size);
 	subset_cache_free(atomic_load(&b->subset[0]));
 	subset_cache_free(atomic_load(&b->subset[1]));
-	mem_free(b);
+	if (room <= SLAB_MAX)
+		slab_put(blob_cold(b)->slab, b, room);
+	else
+		mem_free(b);
 }
 
 void blob_release(struct blob *b)

@@ -5,6 +5,7 @@
 #define ZONES_BLOB_H
 
 #include "base/rcu.h"
+#include "base/slab.h"
 #include "registry/view.h"
 #include "zones/alias.h"
 #include "zones/zone_set.h"
@@ -66,8 +67,10 @@ struct blob_cluster { /* sorted by label */
 
 struct subset_cache;
 
+#define TTL_OF_SETTINGS UINT32_MAX /* the service has none of its own: what is set when an answer is written */
+
 struct blob {
-	uint32_t ttl;
+	uint32_t ttl; /* or TTL_OF_SETTINGS */
 	uint32_t n4, n6, nsrv;
 	uint16_t cap;
 	uint8_t mode, flags;
@@ -80,6 +83,7 @@ struct blob {
 
 struct blob_cold {
 	struct rcu_head reap;
+	struct slab *slab; /* where a blob of at most SLAB_MAX bytes lies */
 	uint32_t refs; /* control's: cluster blobs live on in the next service blob */
 	int scale;     /* SRV weight = weight * 2^scale */
 	uint32_t idle4, idle6; /* addresses registered, but not in v4 and v6 */
@@ -130,7 +134,8 @@ uint32_t blob_txt_find(const struct blob *b, uint32_t txt_key, uint32_t *ret, ui
 
 /* The control thread's: compiling. Scratch memory is kept between calls. */
 struct blob_builder;
-struct blob_builder *blob_builder_new(const struct zone_set_conf *conf); /* @conf borrowed; NULL: no memory */
+/* @conf and @slab, which the blobs come from, are borrowed. NULL: no memory. */
+struct blob_builder *blob_builder_new(const struct zone_set_conf *conf, struct slab *slab);
 void blob_builder_free(struct blob_builder *bb);
 /* Answers of the service of @view. @old (compiled from @old_view, or both NULL) lends the blobs of clusters in which
  * nothing changed. NULL: no memory, and nothing has changed. */
@@ -138,6 +143,7 @@ struct blob *blob_compile(struct blob_builder *bb, const struct service_view *vi
 			  const struct service_view *old_view);
 /* Only a TXT record name=@name: for a hashed group or namespace. */
 struct blob *blob_compile_name(struct blob_builder *bb, const char *name);
+struct blob *blob_alloc(struct slab *slab, size_t size); /* 64-byte aligned; NULL: no memory */
 bool blob_same(const struct blob *a, const struct blob *b); /* false when in doubt */
 void blob_release(struct blob *b);		      /* never published */
 void blob_retire(struct blob *b, struct rcu_reaper *reaper); /* was published; frees its clusters too */

@@ -371,7 +371,7 @@ static void put_cold(struct blob_builder *bb, struct blob *b, const struct layou
 	char *base = (char *)b;
 	const struct row *rows = bb->rows.at;
 	struct blob_txt *txts = (void *)(base + l->at_txts);
-	*c = (struct blob_cold){ .refs = 1, .idle4 = bb->idle4, .idle6 = bb->idle6, .at_idle4 = l->at_idle4,
+	*c = (struct blob_cold){ .slab = bb->slab, .refs = 1, .idle4 = bb->idle4, .idle6 = bb->idle6, .at_idle4 = l->at_idle4,
 				 .at_idle6 = l->at_idle6, .groups = bb->group_count, .at_groups = l->at_groups,
 				 .at_members = l->at_members, .at_txts = l->at_txts, .dropped = bb->dropped,
 				 .at_clusters = l->at_clusters, .at_self = l->at_cold };
@@ -401,7 +401,7 @@ struct blob *set_compile(struct blob_builder *bb, const struct instance *const *
 	if (txt < 0 || hosts_gather(bb) < 0)
 		return NULL;
 	struct layout l = layout_of(bb, extra->clusters);
-	struct blob *b = mem_aligned(64, aligned(l.size, 64));
+	struct blob *b = blob_alloc(bb->slab, l.size);
 	if (b == NULL)
 		return NULL;
 	int scale = extra->scale >= 0 ? extra->scale : scale_of(bb->weight_max);

@@ -45,6 +45,7 @@ struct set_rules { /* settings, with the service's own on top */
 
 struct blob_builder {
 	const struct zone_set_conf *conf;
+	struct slab *slab;
 	struct set_rules rules;
 	const struct service_info *info;
 	/* of the set being compiled */

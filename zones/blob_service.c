@@ -9,11 +9,13 @@
 
 enum { TTL_MAX = 3600 };
 
-struct blob_builder *blob_builder_new(const struct zone_set_conf *conf)
+struct blob_builder *blob_builder_new(const struct zone_set_conf *conf, struct slab *slab)
 {
 	struct blob_builder *bb = mem_zalloc(1, sizeof(*bb));
-	if (bb != NULL)
+	if (bb != NULL) {
 		bb->conf = conf;
+		bb->slab = slab;
+	}
 	return bb;
 }
 
@@ -56,10 +58,10 @@ static void rules_read(struct blob_builder *bb, const struct service_info *info)
 	const struct zone_set_conf *conf = bb->conf;
 	uint32_t cap = conf->cap < 1 ? 1 : conf->cap > BLOB_CAP_MAX ? BLOB_CAP_MAX : conf->cap;
 	bb->info = info;
-	bb->rules = (struct set_rules){ conf->ttl, cap, conf->mode, conf->all_unhealthy, NULL };
+	bb->rules = (struct set_rules){ TTL_OF_SETTINGS, cap, conf->mode, conf->all_unhealthy, NULL };
 	if (info->metadata.count == 0)
 		return;
-	bb->rules.ttl = count_find(&info->metadata, "dns.ttl", 0, TTL_MAX, conf->ttl);
+	bb->rules.ttl = count_find(&info->metadata, "dns.ttl", 0, TTL_MAX, TTL_OF_SETTINGS);
 	bb->rules.cap = count_find(&info->metadata, "dns.cap", 1, BLOB_CAP_MAX, cap);
 	bb->rules.mode = (enum select_mode)word_find(packed_find(&info->metadata, "dns.mode"), modes, 5,
 						     (int)conf->mode);

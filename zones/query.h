@@ -45,12 +45,23 @@ struct dns_query {
 	uint64_t scratch[8];
 };
 
+/* How the addresses of an answer were chosen, when there was a choice; for the counters of dnsd. */
+enum dns_pick {
+	PICK_NONE,
+	PICK_FIRST, /* all of them, the first by weight */
+	PICK_ONE,
+	PICK_SHUFFLE,
+	PICK_SUBSET,
+	DNS_PICKS
+};
+
 struct dns_answer {
 	struct writer w;  /* start = the message; header and question are written, @w.at stands behind them;
 			   * @w.end leaves out what dnsd reserved for the OPT record */
 	uint16_t ancount, nscount, arcount; /* arcount without OPT */
 	uint8_t rcode;	  /* enum rcode below 16 */
 	bool aa, tc;
+	uint8_t pick;	  /* enum dns_pick: how addresses were chosen */
 	int ede;	  /* EDE_NONE or an info code, for dnsd to put into the OPT */
 };
 

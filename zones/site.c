@@ -333,21 +333,22 @@ static int site_shorten(struct zone_set *zs, struct site *s, const struct servic
 static struct site *site_make(struct zone_set *zs, const struct service_info *info)
 {
 	const struct service_key *key = &info->key;
-	struct site *s = mem_zalloc(1, sizeof(*s));
+	struct site *s = slab_get(zs->slab, sizeof(*s));
 	if (s == NULL)
 		return NULL;
+	memset(s, 0, sizeof(*s));
 	struct folder *ns = folder_get(zs, NULL, key->ns, info->created);
 	s->group = ns == NULL ? NULL : folder_get(zs, ns, key->group, info->created);
 	if (s->group == NULL) {
 		folder_prune(zs, ns);
-		mem_free(s);
+		slab_put(zs->slab, s, sizeof(*s));
 		return NULL;
 	}
 	s->id = info->id;
 	s->bound_hosts = scope_hosts(zs, key);
 	if (map_add(&zs->sites, id_hash(s->id), s) < 0) {
 		folder_prune(zs, s->group);
-		mem_free(s);
+		slab_put(zs->slab, s, sizeof(*s));
 		return NULL;
 	}
 	s->group->children++;
@@ -472,7 +473,7 @@ static void site_remove(struct zone_set *zs, struct site *s)
 	map_remove(&zs->sites, id_hash(s->id), &s->id);
 	s->group->children--;
 	folder_prune(zs, s->group);
-	mem_free(s);
+	slab_put(zs->slab, s, sizeof(*s));
 }
 
 static void site_update(struct zone_set *zs, const struct service_view *fresh)
@@ -530,7 +531,7 @@ void sites_free(struct zone_set *zs)
 	for (size_t at = 0; (s = map_next(&zs->sites, &at)) != NULL;) {
 		if (s->blob != NULL)
 			blob_release(s->blob);
-		mem_free(s);
+		slab_put(zs->slab, s, sizeof(*s));
 	}
 	struct map *maps[] = { &zs->groups, &zs->namespaces };
 	for (int i = 0; i < 2; i++)

@@ -88,6 +88,7 @@ struct zone_set {
 	struct scope *scopes;
 	size_t scope_count;
 	struct rcu_reaper *reaper;
+	struct slab *slab; /* of sites and blobs */
 	struct blob_builder *builder;
 	struct map sites, namespaces, groups;
 	struct site *failed;

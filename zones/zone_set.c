@@ -143,7 +143,8 @@ int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct
 	int rc = conf_copy(zs, conf);
 	if (rc == E_OK)
 		rc = name_index_init(&zs->index, reaper);
-	if (rc == E_OK && (zs->builder = blob_builder_new(&zs->conf)) == NULL)
+	if (rc == E_OK && ((zs->slab = slab_new()) == NULL ||
+			   (zs->builder = blob_builder_new(&zs->conf, zs->slab)) == NULL))
 		rc = E_NOMEM;
 	if (rc < 0)
 		error_set(err, rc, "zones: no memory");
@@ -170,6 +171,7 @@ void zone_set_free(struct zone_set *zs)
 	map_done(&zs->namespaces);
 	map_done(&zs->groups);
 	blob_builder_free(zs->builder);
+	slab_free(zs->slab);
 	name_index_done(&zs->index);
 	for (size_t i = 0; i < zs->zone_count; i++)
 		zone_done(&zs->zones[i]);
@@ -224,6 +226,17 @@ int zone_set_ns_addresses(struct zone_set *zs, const char *const *addresses, siz
 		rcu_reaper_add(zs->reaper, &old->reap, ns_free);
 	zones_touch(zs);
 	return E_OK;
+}
+
+void zone_set_ttls(struct zone_set *zs, uint32_t ttl, uint32_t ttl_host, uint32_t ttl_negative)
+{
+	struct zone_set_conf *c = &zs->conf;
+	if (c->ttl == ttl && c->ttl_host == ttl_host && c->ttl_negative == ttl_negative)
+		return;
+	__atomic_store_n(&c->ttl, ttl, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->ttl_host, ttl_host, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->ttl_negative, ttl_negative, __ATOMIC_RELAXED);
+	zones_touch(zs);
 }
 
 /* ---- watcher, serials */

@@ -49,6 +49,8 @@ int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct
 void zone_set_free(struct zone_set *zs); /* no reader is left, and the reaper is closed (it hands names back) */
 void zone_set_serial_restore(struct zone_set *zs, const char *zone, uint32_t last);
 int zone_set_ns_addresses(struct zone_set *zs, const char *const *addresses, size_t n, struct error *err);
+/* TTLs from the next answer on (a reload), seconds; a service's own dns.ttl stays. Control thread. */
+void zone_set_ttls(struct zone_set *zs, uint32_t ttl, uint32_t ttl_host, uint32_t ttl_negative);
 /* The watcher to hand to desk_watch(): on_view compiles and publishes, on_turn moves serials (at most one a
  * second, from zone_set_tick too). */
 struct registry_watcher zone_set_watcher(struct zone_set *zs);

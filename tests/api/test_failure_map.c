@@ -47,7 +47,7 @@ static void the_codes_are_those_of_the_reference(void **state)
 		{ FAIL_SERVICE_MISSING, 400, 21008 },	{ FAIL_SERVICE_NOT_EMPTY, 400, 21009 },
 		{ FAIL_HEALTHY_MISSING, 400, 21010 },	{ FAIL_CHECK_RUNNING, 400, 30000 },
 		{ FAIL_NAMESPACE, 400, 22000 },		{ FAIL_NAMESPACE_MISSING, 404, 22001 },
-		{ FAIL_NAMESPACE_EXISTS, 500, 22002 },	{ FAIL_STORE, 500, 10002 },
+		{ FAIL_NAMESPACE_EXISTS, 500, 22002 },	{ FAIL_STORE, 503, 10002 },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -2,7 +2,9 @@
 #include "tests/base/unit.h"
 
 #include "api/handlers.h"
+#include "api/doors.h"
 #include "api/routes.h"
+#include "tests/api/nacos_routes.h"
 
 /* Every path of Nacos that the references name, 1.x to 3.x, naming, config, access, core and console. */
 static const char *const nacos_paths[] = {
@@ -270,6 +272,26 @@ static void every_path_of_nacos_is_known(void **state)
 	}
 }
 
+static unsigned method_of_name(const char *name)
+{
+	for (unsigned m = M_GET; m <= M_PATCH; m <<= 1)
+		if (strcmp(name, route_method_name(m)) == 0)
+			return m;
+	fail_msg("no such method: %s", name);
+	return 0;
+}
+
+/* Each is answered, be it with 501 and the reason. */
+static void every_route_of_the_controllers_of_nacos_has_a_row(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(nacos_routes) / sizeof(nacos_routes[0]); i++) {
+		unsigned allowed;
+		if (find(method_of_name(nacos_routes[i].method), nacos_routes[i].path, &allowed) == NULL)
+			fail_msg("no row: %s %s", nacos_routes[i].method, nacos_routes[i].path);
+	}
+}
+
 static void manners_follow_the_path(void **state)
 {
 	(void)state;
@@ -338,6 +360,31 @@ static void near_misses_come_best_first(void **state)
 	}
 }
 
+static bool passes(unsigned method, const char *path, enum door_kind kind)
+{
+	unsigned allowed;
+	const struct route *row = find(method, path, &allowed);
+	assert_non_null(row);
+	return route_is_for(row, kind);
+}
+
+static void operators_and_clients_have_doors_of_their_own(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < route_count(); i++) /* no row is shut in everywhere */
+		assert_true(route_is_for(route_at(i), DOOR_PUBLIC) || route_is_for(route_at(i), DOOR_OPERATOR));
+	assert_false(passes(M_GET, "/metrics", DOOR_PUBLIC));
+	assert_false(passes(M_PUT, "/v1/ns/operator/switches", DOOR_PUBLIC));
+	assert_false(passes(M_PUT, "/muster/v1/log", DOOR_PUBLIC));
+	assert_true(passes(M_PUT, "/muster/v1/log", DOOR_OPERATOR));
+	assert_false(passes(M_POST, "/v1/ns/instance", DOOR_OPERATOR));
+	assert_true(passes(M_POST, "/v1/ns/instance", DOOR_PUBLIC));
+	/* SDKs take a server for down that does not answer these. */
+	assert_true(passes(M_GET, "/v1/ns/operator/metrics", DOOR_PUBLIC));
+	assert_true(passes(M_GET, "/v3/admin/core/state/liveness", DOOR_PUBLIC));
+	assert_true(passes(M_GET, "/v1/console/health/readiness", DOOR_PUBLIC));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,7 +394,9 @@ int main(void)
 		cmocka_unit_test(context_path_and_last_slash_are_optional),
 		cmocka_unit_test(a_wrong_method_says_which_are_right),
 		cmocka_unit_test(a_star_takes_what_follows_and_nothing_before),
+		cmocka_unit_test(every_route_of_the_controllers_of_nacos_has_a_row),
 		cmocka_unit_test(near_misses_come_best_first),
+		cmocka_unit_test(operators_and_clients_have_doors_of_their_own),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -87,6 +87,31 @@ static void a_long_line_is_cut_but_whole(void **state)
 	cJSON_Delete(line);
 }
 
+static void a_json_line_is_utf8_whatever_was_said(void **state)
+{
+	struct fixture *f = *state;
+	char cut[1200];
+	log_setup(LOG_INFO, LOG_JSON, f->pipe[1]);
+	log_info("http", "%s", "gr\xc3\xbc\xc3\x9f \xff\xc3(");
+	assert_non_null(strstr(written(f), "\"message\":\"gr\xc3\xbc\xc3\x9f \\ufffd\\ufffd(\"}\n"));
+	for (size_t shift = 0; shift < 4; shift++) { /* the cut falls into a character */
+		memset(cut, 'x', shift);
+		for (size_t i = shift; i + 4 < sizeof(cut); i += 3)
+			memcpy(cut + i, "\xe2\x82\xac", 4);
+		log_info("http", "%s", cut);
+		const char *text = written(f);
+		for (const char *c = text; *c != '\0'; c++)
+			if ((unsigned char)*c == 0xe2)
+				assert_memory_equal(c, "\xe2\x82\xac", 3);
+		cJSON *line = cJSON_Parse(text);
+		assert_non_null(line);
+		cJSON_Delete(line);
+	}
+	log_setup(LOG_INFO, LOG_TEXT, f->pipe[1]);
+	log_info("http", "%s", "\xff\xc3\xbc");
+	assert_non_null(strstr(written(f), "http: \\xff\xc3\xbc\n"));
+}
+
 static unsigned count_lines(const char *text)
 {
 	unsigned n = 0;
@@ -109,7 +134,7 @@ static void repeats_are_held_back_and_counted(void **state)
 	log_info("dns", "quite another line");
 	const char *text = written(f);
 	assert_int_equal(count_lines(text), 3);
-	assert_non_null(strstr(text, "40 more lines like \"again %d\" were held back"));
+	assert_non_null(strstr(text, "40 more lines like this one were held back: again 9\n"));
 	log_info("dns", again, 51);
 	assert_non_null(strstr(written(f), "again 51"));
 }
@@ -133,6 +158,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_text_line_says_when_how_bad_where_and_what, setup, teardown),
 		cmocka_unit_test_setup_teardown(text_from_outside_cannot_forge_a_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_json_line_is_one_json_object, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_json_line_is_utf8_whatever_was_said, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_long_line_is_cut_but_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(repeats_are_held_back_and_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(levels_are_known_by_name, setup, teardown),

@@ -130,12 +130,23 @@ static void a_refused_chunk_changes_nothing(void **state)
 	slab_free(slab);
 }
 
+static void a_record_of_whole_cache_lines_stands_at_a_cache_line(void **state)
+{
+	(void)state;
+	struct slab *slab = slab_new();
+	for (size_t size = 64; size <= SLAB_MAX; size += 64)
+		for (int i = 0; i < 100; i++)
+			assert_int_equal((uintptr_t)slab_get(slab, size) % 64, 0);
+	slab_free(slab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_gets_and_puts_keep_every_record_whole),
 		cmocka_unit_test(a_chunk_of_one_class_serves_another_when_it_is_free),
 		cmocka_unit_test(freeing_the_slab_frees_what_is_out),
+		cmocka_unit_test(a_record_of_whole_cache_lines_stands_at_a_cache_line),
 		cmocka_unit_test(a_refused_chunk_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,9 @@
 # The bar: server CPU of a query at most 1.08 times that of the echo. MOST=1 also finds the rate without loss.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-musterd=$1 rounds=${2:-3} secs=${3:-3} services=${4:-10000}
+musterd=$1
+. "$here/bars.sh"
+rounds=${2:-3} secs=${3:-3} services=${4:-10000}
 w=$(mktemp -d) pid=
 cleanup() { [ -z "$pid" ] || { kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; }; rm -rf "$w"; }
 trap cleanup EXIT
@@ -44,5 +46,7 @@ print(f"== registered {4*services} instances over HTTP in {time.monotonic()-star
 P
 taskset -a -p -c 0 "$pid" >/dev/null
 echo "== DNS, x echo"
-"$here/dns-peers.sh" -r "$rounds" -t "$secs" -n "$services" ${MOST:+-m} "muster:$dns:$pid" 2>"$w/lines" || { cat "$w/lines"; exit 1; }
+"$here/dns-peers.sh" -r "$rounds" -t "$secs" -n "$services" ${MOST:+-m} "muster:$dns:$pid" 2>"$w/lines" >"$w/table" || { cat "$w/lines"; exit 1; }
+cat "$w/table"
+bar "DNS, $services services of 4, x echo" "$(awk '$1 == "muster" && NF > 6 {print $3; exit}' "$w/table")" "<=" 1.08
 [ -z "${VERBOSE:-}" ] || cat "$w/lines"

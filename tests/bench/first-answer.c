@@ -1,5 +1,5 @@
 /* first-answer.c - milliseconds from exec of musterd to its first DNS answer and its first HTTP answer.
- * usage: first-answer MUSTERD DATA_DIR. Takes two free ports, starts the server, asks every 200 us. */
+ * usage: first-answer MUSTERD DATA_DIR [NAME COUNT]: with a NAME the DNS answer counts once it has COUNT addresses. Takes two free ports, starts the server, asks every 200 us. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -41,17 +41,36 @@ static int free_port(int type)
 	return ntohs(a.sin_port);
 }
 
-static int dns_answers(int port)
+static size_t question(unsigned char *q, const char *name, int type)
 {
-	static const unsigned char q[] = "\0\1\0\0\0\1\0\0\0\0\0\0\6muster\10internal\0\0\6\0\1";
-	unsigned char a[512];
+	unsigned char *at = q + 12;
+
+	memcpy(q, "\0\1\0\0\0\1\0\0\0\0\0", 12);
+	for (const char *s = name; *s != '\0';) {
+		size_t n = strcspn(s, ".");
+		*at++ = (unsigned char)n;
+		memcpy(at, s, n);
+		at += n;
+		s += n + (s[n] == '.');
+	}
+	memcpy(at, "\0\0\0\0\1", 5);
+	at[2] = (unsigned char)type;
+	return (size_t)(at + 5 - q);
+}
+
+/* @count: addresses of @name; without one the SOA of the default zone will do. */
+static int dns_answers(int port, const char *name, int count)
+{
+	unsigned char a[4096], q[512];
+	size_t len = name == NULL ? question(q, "muster.internal", 6) : question(q, name, 1);
 	struct timeval limit = { 0, 2000 };
 	struct sockaddr_in to = loopback(port);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	int ok = connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 &&
-		 send(fd, q, sizeof(q) - 1, 0) > 0 && recv(fd, a, sizeof(a), 0) > 12 && (a[3] & 15) == 0;
+		 send(fd, q, len, 0) > 0 && recv(fd, a, sizeof(a), 0) > 12 && (a[3] & 15) == 0 &&
+		 (name == NULL || (a[6] << 8 | a[7]) == count);
 	close(fd);
 	return ok;
 }
@@ -75,6 +94,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return 2;
+	const char *name = argc > 4 ? argv[3] : NULL;
+	int count = argc > 4 ? atoi(argv[4]) : 0;
 	mkdir(argv[2], 0755);
 	int http_port = free_port(SOCK_STREAM), dns_port = free_port(SOCK_DGRAM), status;
 	snprintf(dir, sizeof(dir), "--server.data_dir=%s", argv[2]);
@@ -86,15 +107,15 @@ int main(int argc, char **argv)
 		int null = open("/dev/null", O_RDWR);
 		dup2(null, 1);
 		dup2(null, 2);
-		execl(argv[1], argv[1], dir, http, dns, (char *)NULL);
+		execl(argv[1], argv[1], dir, http, dns, "--zone.test.layout=full", (char *)NULL);
 		_exit(127);
 	}
-	while ((dns_ms == 0 || http_ms == 0) && now_ms() - begun < 10000) {
-		if (dns_ms == 0 && dns_answers(dns_port))
+	while ((dns_ms == 0 || http_ms == 0) && now_ms() - begun < 60000) {
+		if (dns_ms == 0 && dns_answers(dns_port, name, count))
 			dns_ms = now_ms() - begun;
 		if (http_ms == 0 && http_answers(http_port))
 			http_ms = now_ms() - begun;
-		usleep(200);
+		usleep(now_ms() - begun < 200 ? 200 : 5000);
 	}
 	kill(pid, SIGTERM);
 	waitpid(pid, &status, 0);

@@ -21,6 +21,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 MUSTERD = os.environ.get("MUSTERD", os.path.join(TOP, "build-check", "musterd", "musterd"))
+BUILD = os.environ.get("MUSTER_BUILD", os.path.dirname(os.path.dirname(MUSTERD)))  # where the test programs are
 VARIANT = os.environ.get("MUSTER_VARIANT", "plain")
 SLOW = 4 if VARIANT != "plain" else 1  # what a sanitizer costs, for time limits
 SOAK = os.environ.get("MUSTER_SOAK") == "1"  # the full counts (make soak); a file that uses it is run by tests/soak/soak.sh
@@ -50,6 +51,8 @@ class Server:
         self.flags = {"http.listen": "127.0.0.1:0", "dns.listen": "127.0.0.1:0"}
         self.flags.update({k.replace("_", ".", 1): v for k, v in flags.items()})
         self.zones = []
+        self.program = MUSTERD
+        self.env = {}  # besides ours
         self.process = None
         self.log_path = os.path.join(self.dir, "log")
         self.connection = None
@@ -59,22 +62,28 @@ class Server:
         return self
 
     def arguments(self):
-        return [MUSTERD, f"--server.data_dir={self.data}"] + [f"--{k}={v}" for k, v in self.flags.items()] + self.zones
+        return [self.program, f"--server.data_dir={self.data}"] + [f"--{k}={v}" for k, v in self.flags.items()] + self.zones
+
+    def see(self, name):
+        """A file of the data directory, as this process finds it."""
+        return os.path.join(self.data, name)
 
     def start(self, wait=True, **flags):
         self.flags.update({k.replace("_", ".", 1): v for k, v in flags.items()})
-        os.makedirs(self.data, exist_ok=True)
-        ports = os.path.join(self.data, "ports.json")
+        if "server.user" not in self.flags:  # it makes the directory of another user itself
+            os.makedirs(self.data, exist_ok=True)
+        ports = self.see("ports.json")
         if os.path.exists(ports):
             os.unlink(ports)
         self.log = open(self.log_path, "ab")
-        self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                        env={**os.environ, **self.env})
         if wait:
             self.wait_ready()
         return self
 
     def wait_ready(self, limit=20):
-        ports = os.path.join(self.data, "ports.json")
+        ports = self.see("ports.json")
         end = time.monotonic() + limit * SLOW
         while not os.path.exists(ports):
             if self.process.poll() is not None:
@@ -220,6 +229,14 @@ def eventually(check, limit=10.0, pause=0.02):
             return value
         assert time.monotonic() < end, f"not within {limit * SLOW} s: {value!r}"
         time.sleep(pause)
+
+
+def in_network_of_its_own(arguments):
+    """@arguments wrapped so that the program has every port of an empty network to itself; a skip where that is not allowed."""
+    unshare, ip = need("unshare"), need("ip")
+    if subprocess.run([unshare, "--net", ip, "link", "set", "lo", "up"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("no network namespaces here")
+    return [unshare, "--net", "sh", "-c", f'{ip} link set lo up && exec "$@"', "sh"] + arguments
 
 
 def need(program):

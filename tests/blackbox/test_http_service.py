@@ -50,6 +50,16 @@ def test_v2_service_life(server):
         assert (reply.status, reply.json()["code"]) == (400, 21008)
 
 
+def test_the_paths_of_2_0_carry_the_name(server):
+    params = {"groupName": "g20", "protectThreshold": "0.5"}
+    assert server.call("POST", S2 + "/old%2Epath", params).json() == OK
+    assert server.get(S2 + "/old.path", groupName="g20").json()["data"]["protectThreshold"] == 0.5
+    assert server.call("PUT", S2 + "/old.path", {**params, "protectThreshold": "0.25"}).json() == OK
+    assert server.get(S2, serviceName="old.path", groupName="g20").json()["data"]["protectThreshold"] == 0.25
+    assert server.delete(S2 + "/old.path", groupName="g20").json() == OK
+    assert server.get(S2 + "/old.path", groupName="g20").json()["code"] == 21008
+
+
 def test_lists_page_through_bare_names(server):
     for n in range(7):
         server.post(S1, serviceName=f"page-{n}", namespaceId="pages")
@@ -65,9 +75,42 @@ def test_lists_page_through_bare_names(server):
     assert server.get(S1 + "/list", pageNo=1).status == 400
     reply = server.get(S2 + "/list", namespaceId="pages").json()
     assert reply == {"code": 0, "message": "success", "data": {"count": 7, "services": names}}
-    assert server.get(S2 + "/list", namespaceId="pages", pageSize=501).status == 400
-    assert server.get(S2 + "/list", namespaceId="pages", pageNo=0).status == 400
     assert server.get(S2 + "/list", namespaceId="pages", pageNo=1000000000, pageSize=500).json()["data"] == {"count": 7, "services": []}
+    assert server.get(S2 + "/list", namespaceId="pages", pageSize=501).json()["data"]["services"] == names  # taken for 500, as the original
+    for page_no in (0, -1, -2000000000):
+        assert server.get(S2 + "/list", namespaceId="pages", pageNo=page_no, pageSize=2).json()["data"] == {"count": 7, "services": names[:2]}
+        assert server.get(S1 + "/list", namespaceId="pages", pageNo=page_no, pageSize=2).json() == {"count": 7, "doms": names[:2]}
+    assert server.get(S1 + "/list", namespaceId="pages", pageNo=1, pageSize=0).json() == {"count": 7, "doms": []}
+    for page_no, page_size, what in ((1, -1, "pageSize"), ("x", 1, "pageNo"), (1, "1.5", "pageSize"), ("99999999999", 1, "pageNo")):
+        reply = server.get(S1 + "/list", namespaceId="pages", pageNo=page_no, pageSize=page_size)
+        assert reply.status == 400 and what in reply.text
+        assert server.get(S2 + "/list", namespaceId="pages", pageNo=page_no, pageSize=page_size).json()["code"] == 20002
+
+
+def test_lists_take_a_selector_and_filter_by_none(server):
+    server.post(S1, serviceName="chosen", namespaceId="selected")
+    for selector in ('{"type":"none"}', '{"type":"label","expression":"SERVICE.metadata.a = \'1\'"}'):
+        assert server.get(S1 + "/list", pageNo=1, pageSize=5, namespaceId="selected", selector=selector).json() == {"count": 1, "doms": ["chosen"]}
+        assert server.get(S2 + "/list", namespaceId="selected", selector=selector).json()["data"]["count"] == 1
+    assert server.get(S1 + "/list", pageNo=1, pageSize=5, selector="{").status == 400
+    reply = server.get(S2 + "/list", selector='{"type":"magic"}')
+    assert (reply.status, reply.json()["code"]) == (400, 21006)
+
+
+def test_selectors_are_kept_and_echoed_everywhere(make_server):
+    server = make_server().start()
+    label = {"type": "label", "expression": "CONSUMER.label.zone = PROVIDER.label.zone"}
+    assert server.post(S1, serviceName="picky", selector=json.dumps(label)).text == "ok"
+    server.register("picky", "10.16.0.1", 80, ephemeral="false")
+    for turn in range(2):
+        assert server.get(S1, serviceName="picky").json()["selector"] == label
+        assert server.get(S2, serviceName="picky").json()["data"]["selector"] == label
+        assert server.get("/nacos/v1/ns/catalog/service", serviceName="picky").json()["service"]["selector"] == label
+        assert len(server.hosts("picky")) == 1  # nobody has labels here, so all are returned
+        if turn == 0:
+            server.restart()
+    assert server.put(S1, serviceName="picky", protectThreshold=0).text == "ok"
+    assert server.get(S1, serviceName="picky").json()["selector"] == {"type": "none"}
 
 
 def test_bad_service_settings_are_refused(server):
@@ -295,7 +338,7 @@ def test_native_health_and_metrics(server):
     assert 'muster_http_requests_total{class="instance",status="2xx"}' in reply.text
     assert 'muster_http_request_duration_seconds_bucket{class="list",le="+Inf"}' in reply.text
     for line in reply.text.splitlines():
-        assert line.startswith("#") or line.startswith("muster_"), line
+        assert line.startswith(("#", "muster_", "process_")), line
 
 
 def test_native_instances_say_why_they_are_listed(server):

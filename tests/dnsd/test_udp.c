@@ -254,7 +254,7 @@ static void ten_thousand_datagrams_ask_for_no_memory(void **state)
 	}
 	assert_int_equal(mem_thread_count() - before, 0);
 	close(fd);
-	udp_socket_close(&socket);
+	udp_socket_close(&socket, NULL);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&loop), 0);
 	udp_batch_free(batch);

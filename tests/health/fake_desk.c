@@ -160,6 +160,12 @@ void fake_publish(struct desk *d, struct switches *s)
 	rcu_publish(&d->registry.published, s);
 }
 
+static void tell_turn(struct desk *d)
+{
+	if (d->watcher.on_turn != NULL)
+		d->watcher.on_turn(d->watcher.arg, 0);
+}
+
 static const char *keep(struct service *s, unsigned at, const char *text)
 {
 	mem_free(s->strings[at]);
@@ -189,6 +195,7 @@ struct service *fake_service(struct desk *d, const char *name, bool ephemeral)
 	d->registry.services[d->registry.count++] = s;
 	if (d->watcher.on_info != NULL)
 		d->watcher.on_info(d->watcher.arg, NULL, &s->info);
+	tell_turn(d);
 	return s;
 }
 
@@ -211,6 +218,7 @@ void fake_checker(struct desk *d, struct service *s, const struct checker *check
 	s->cluster.use_instance_port = use_instance_port;
 	if (d->watcher.on_info != NULL)
 		d->watcher.on_info(d->watcher.arg, &old.info, &s->info);
+	tell_turn(d);
 	for (unsigned i = 1; i < 6; i++)
 		mem_free(strings[i]);
 }
@@ -258,6 +266,7 @@ static void replace(struct desk *d, struct service *s, unsigned at, struct insta
 	s->instances[at] = fresh;
 	if (d->watcher.on_instance != NULL)
 		d->watcher.on_instance(d->watcher.arg, old, fresh);
+	tell_turn(d);
 	if (old != NULL)
 		memset(&old->wheel, 0x5a, sizeof(old->wheel)); /* it is reaped: nobody may link to it now */
 	mem_free(old);

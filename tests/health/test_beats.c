@@ -356,6 +356,27 @@ static void beats_that_waited_in_our_sockets_are_read_before_the_count(void **st
 	assert_int_equal(fake_count(f->desk, s, false), 9);
 }
 
+static void the_dead_are_let_go_once_the_living_have_beaten(void **state)
+{
+	struct fixture *f = *state;
+	struct service *s = fake_service(f->desk, "cart", true);
+	fill(f, s, 10);
+	settle(f);
+	stop_for(f, 40000);
+	pass(f, 3000);
+	assert_int_equal(fake_count(f->desk, s, true), 10); /* nobody has beaten yet: all are held */
+	for (unsigned step = 0; step < 4; step++) {
+		for (unsigned k = 1; k <= 9; k++) { /* all but one */
+			char ip[32];
+			snprintf(ip, sizeof(ip), "10.0.0.%u", k);
+			fake_beat(fake_find(f->desk, s, ip, 80));
+		}
+		pass(f, 5000);
+	}
+	assert_int_equal(fake_count(f->desk, s, true), 9);
+	assert_int_equal(fake_count(f->desk, s, false), 9);
+}
+
 /* Twenty instances that beat at their own moments of the second: no two are late at once. */
 static void late_ones_that_trickle_in_after_a_pause_are_held_over_the_share(void **state)
 {
@@ -495,6 +516,7 @@ int main(void)
 		WITH(who_has_beaten_since_the_pause_is_not_held_with_the_rest),
 		WITH(after_a_pause_a_few_expiries_are_carried_out),
 		WITH(beats_that_waited_in_our_sockets_are_read_before_the_count),
+		WITH(the_dead_are_let_go_once_the_living_have_beaten),
 		WITH(late_ones_that_trickle_in_after_a_pause_are_held_over_the_share),
 		WITH(one_service_is_held_while_the_rest_goes_on),
 		WITH(an_empty_wheel_keeps_no_timer),

@@ -1,6 +1,7 @@
 /* test_settings.c - file, environment and flags, and what is said about wrong ones. */
 #include "base/mem.h"
 #include "musterd/settings.h"
+#include "musterd/settings_reload.h"
 #include "musterd/settings_table.h"
 #include "musterd/settings_value.h"
 #include "tests/base/unit.h"
@@ -397,6 +398,65 @@ static void the_sample_and_the_usage_name_every_key(void **state)
 	text_done(&usage);
 }
 
+static const struct setting *row_of(const char *section, const char *key)
+{
+	for (size_t i = 0; i < settings_table_len; i++)
+		if (strcmp(settings_table[i].section, section) == 0 && strcmp(settings_table[i].key, key) == 0)
+			return &settings_table[i];
+	fail_msg("no setting %s.%s", section, key);
+	return NULL;
+}
+
+/* Each kind of value, in two readings of one file and in those of another. */
+static void readings_are_the_same_or_differ_by_value(void **state)
+{
+	static const struct {
+		const char *section, *key, *same, *other;
+	} kinds[] = {
+		{ "dns", "mname", "ns1.example", "ns2.example" }, { "dns", "cap", "8", "9" },
+		{ "dns", "raw_alias", "off", "on" },		  { "dns", "mode", "all", "one" },
+		{ "http", "idle_timeout", "5s", "6s" },		  { "dns", "ttl", "5s", "6s" },
+		{ "http", "max_body", "1MiB", "2MiB" },		  { "dns", "listen", "127.0.0.1:0", "127.0.0.1:0, [::1]:0" },
+		{ "http", "allow", "10.0.0.0/8", "10.0.0.0/9" },  { "dns", "metadata_keys", "a, b", "a, c" },
+	};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct fixture *f = *state;
+		struct settings first;
+		struct settings_errors errs;
+		char text[128];
+		const struct setting *row = row_of(kinds[i].section, kinds[i].key);
+		snprintf(text, sizeof(text), "[%s]\n%s = %s\n", kinds[i].section, kinds[i].key, kinds[i].same);
+		file(f, text, strlen(text));
+		assert_int_equal(settings_load(&first, f->flag_count, f->flags, f->environment, &errs), E_OK);
+		assert_int_equal(load(f), E_OK);
+		for (size_t k = 0; k < settings_table_len; k++)
+			assert_true(setting_same(&settings_table[k], &first, &f->s));
+		assert_true(settings_zones_same(&first, &f->s));
+		snprintf(text, sizeof(text), "[%s]\n%s = %s\n[zone muster.internal]\nlayout = bound\n", kinds[i].section, kinds[i].key,
+			 kinds[i].other);
+		assert_int_equal(load_text(f, text), E_OK);
+		assert_false(setting_same(row, &first, &f->s));
+		assert_false(settings_zones_same(&first, &f->s));
+		settings_done(&first);
+		settings_errors_done(&errs);
+	}
+}
+
+static void what_a_reload_changes_is_known(void **state)
+{
+	(void)state;
+	assert_true(setting_reloads(row_of("log", "level")));
+	assert_true(setting_reloads(row_of("dns", "listen")));
+	assert_true(setting_reloads(row_of("dns", "ttl_negative")));
+	assert_true(setting_reloads(row_of("http", "operator_listen")));
+	assert_true(setting_reloads(row_of("limits", "metadata_bytes")));
+	assert_false(setting_reloads(row_of("server", "io_threads")));
+	assert_false(setting_reloads(row_of("store", "url")));
+	assert_false(setting_reloads(&zone_table[0]));
+	for (size_t i = 0; setting_reload_name(i, 0) != NULL; i++)
+		row_of(setting_reload_name(i, 0), setting_reload_name(i, 1)); /* each is one */
+}
+
 static void the_tasks_are_flags_and_help_needs_no_right_file(void **state)
 {
 	struct fixture *f = *state;
@@ -463,6 +523,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_file_that_is_not_there_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_printed_reads_back_to_the_same, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_sample_and_the_usage_name_every_key, setup, teardown),
+		cmocka_unit_test_setup_teardown(readings_are_the_same_or_differ_by_value, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_a_reload_changes_is_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_tasks_are_flags_and_help_needs_no_right_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_refused_allocation_is_told_as_such, setup, teardown),
 		cmocka_unit_test_setup_teardown(random_files_are_read_or_refused, setup, teardown),

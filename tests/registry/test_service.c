@@ -305,7 +305,7 @@ static void an_answer_waits_for_a_view_that_memory_is_short_for(void **state)
 	for (int i = 0; i < 300; i++) {
 		char ip[24];
 
-		snprintf(ip, sizeof(ip), "10.0.1.%d", i);
+		snprintf(ip, sizeof(ip), "10.0.%d.%d", 1 + i / 250, i % 250);
 		cmd = make_instance(CMD_INSTANCE_REGISTER, "cart", ip, 80);
 		assert_int_equal(registry_apply(f->registry, cmd, f->now_ms, (uint64_t)store_number(f->desk->store), &f->error), E_OK);
 		free(cmd);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Holds the tree against the house rules that a machine can see: each folder includes only what the map allows, every
-source file is in a Makefile.inc (so that it is distributed and built), headers have a guard."""
+source file is in a Makefile.inc (so that it is distributed and built), headers have a guard, and no two files define a global of one name: in static libraries the linker takes whichever it meets
+first and says nothing."""
 import argparse
 import glob
 import os
@@ -19,7 +20,25 @@ ALLOWED = {
 }
 
 
+# The start of a definition at file level: no static, a name, and its parameters up to the brace.
+DEFINITION = re.compile(r"^(?!static\b|typedef\b|extern\b|return\b|else\b)[A-Za-z_][\w \t*]*?[ \t*](\w+)\(([^;{}]*)\)\s*\{", re.M)
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
+
+
+def twice_defined():
+    seen = {}
+    for folder in ALLOWED:
+        for path in sorted(glob.glob(f"{folder}/**/*.c", recursive=True)):
+            for name in DEFINITION.findall(COMMENT.sub("", open(path).read())):
+                first = seen.setdefault(name[0], path)
+                if first != path and name[0] != "main":
+                    yield f"{path} defines {name[0]}(), and so does {first}: the linker would take one of them silently"
+    if len(seen) < 100:
+        yield f"only {len(seen)} definitions were found: the search does not fit the code any more"
+
+
 def problems():
+    yield from twice_defined()
     listed = "".join(open(f).read() for f in glob.glob("*/Makefile.inc") + glob.glob("tests/*/Makefile.inc") + ["Makefile.am", "tests/Makefile.inc"])
     for folder, allowed in ALLOWED.items():
         for path in sorted(glob.glob(f"{folder}/*.[ch]")):

@@ -36,6 +36,7 @@ struct crash_vfs {
 	uint64_t seed;
 	int64_t space;
 	int last_errno;
+	void (*on_cut)(void);
 };
 
 struct crash_file {
@@ -185,6 +186,8 @@ static void cut_now(struct crash_vfs *v)
 	v->cut = true;
 	for (struct node *n = v->nodes; n != NULL; n = n->next)
 		node_cut(v, n, &rng);
+	if (v->on_cut != NULL)
+		v->on_cut();
 }
 
 /* Before each write and sync. @last: it is recorded, then the power goes. */
@@ -488,6 +491,11 @@ void crash_vfs_cut_after(struct crash_vfs *v, unsigned ops, uint64_t seed)
 	v->ops_left = ops;
 	v->seed = seed;
 	unlock(v, 0);
+}
+
+void crash_vfs_on_cut(struct crash_vfs *v, void (*on_cut)(void))
+{
+	v->on_cut = on_cut;
 }
 
 bool crash_vfs_is_cut(struct crash_vfs *v)

@@ -16,6 +16,7 @@ void crash_vfs_free(struct crash_vfs *v);	   /* all files must be closed */
 /* The cut, now, or when @ops more writes and syncs have begun (0: the next is the last, torn). */
 void crash_vfs_cut(struct crash_vfs *v, uint64_t seed);
 void crash_vfs_cut_after(struct crash_vfs *v, unsigned ops, uint64_t seed);
+void crash_vfs_on_cut(struct crash_vfs *v, void (*on_cut)(void)); /* runs right after a cut */
 bool crash_vfs_is_cut(struct crash_vfs *v);
 void crash_vfs_power(struct crash_vfs *v); /* back, after all files were closed; drops a pending cut */
 

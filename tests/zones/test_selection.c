@@ -134,6 +134,25 @@ static void the_first_record_follows_the_weights(void **state)
 		}
 }
 
+/* The bar of the first record: weights 1:2:3:0.5:0, a seed that nobody has chosen; MUSTER_SEED replays. */
+static void a_million_answers_begin_by_weight_and_never_with_weight_zero(void **state)
+{
+	struct zones_fixture *f = fixture_new(modes);
+	const char *given = getenv("MUSTER_SEED");
+	struct rng rng;
+	(void)state;
+	rng_seed_system(&rng);
+	uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : rng_next(&rng);
+	print_message("MUSTER_SEED=%llu\n", (unsigned long long)seed);
+	rng_seed(&f->ask.rng, seed);
+	weighted(f, 5, "shuffle");
+	if (!first_records_fit(f, "shuffle.svc.test", 5, PICKS, 1.0))
+		fail_msg("seed %llu: p is below 1e-6", (unsigned long long)seed);
+	if (first_records_fit(f, "shuffle.svc.test", 5, PICKS, 1.02))
+		fail_msg("seed %llu: a bias of two hundredths is not seen", (unsigned long long)seed);
+	fixture_free(f);
+}
+
 static void some_of_many_are_shuffled_by_weight(void **state)
 {
 	struct zones_fixture *f = fixture_new(NULL);
@@ -391,6 +410,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_alias_table_picks_by_weight_for_every_size),
 		cmocka_unit_test(the_first_record_follows_the_weights),
+		cmocka_unit_test(a_million_answers_begin_by_weight_and_never_with_weight_zero),
 		cmocka_unit_test(some_of_many_are_shuffled_by_weight),
 		cmocka_unit_test(a_subset_is_stable_and_weighted),
 		cmocka_unit_test(the_logarithm_is_monotonic_and_near),

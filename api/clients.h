@@ -1,0 +1,18 @@
+/* clients.h - the clients of Nacos's model that publish over HTTP: one for each address and kind of instance,
+ * "10.0.0.5:8080#true" (nacos-naming 1.8). They are counted and looked up by walking the services. */
+#ifndef API_CLIENTS_H
+#define API_CLIENTS_H
+
+#include "api/request.h"
+
+struct client_set { /* of hashes */
+	uint64_t *slots;
+	size_t cap, ephemeral, persistent;
+	bool failed; /* no memory */
+};
+
+void client_set_done(struct client_set *s);
+/* true: it is new there. Never after it has failed. */
+bool client_set_add(struct client_set *s, const struct instance *i);
+
+#endif

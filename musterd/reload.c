@@ -1,0 +1,219 @@
+/* reload.c - see reload.h. Happy path: the settings are read whole > addresses that are new are bound > from here on
+ * nothing can fail: sockets are handed over, limits and levels are set, the new settings are published > the old ones are
+ * freed when no thread reads them any more. Every error before that point leaves all as it was. */
+#include "config.h"
+#include "musterd/reload.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "musterd/settings_reload.h"
+#include "musterd/wiring.h"
+
+#include <string.h>
+#include <unistd.h>
+
+struct version {
+	struct settings settings; /* first: versions are found by it */
+	struct rcu_head reap;
+};
+
+struct reload {
+	struct reload_source source;
+	_Atomic(const struct settings *) now; /* the first, or a version */
+	unsigned applied, refused, last;      /* metric cells */
+};
+
+static void version_free(struct version *v)
+{
+	settings_done(&v->settings);
+	mem_free(v);
+}
+
+static void on_unread(void *arg, struct rcu_head *head)
+{
+	(void)arg;
+	version_free((struct version *)((char *)head - offsetof(struct version, reap)));
+}
+
+int reload_new(struct reload **ret, const struct reload_source *source)
+{
+	static const char help[] = "Times that the settings were read again, and what came of it.";
+	struct reload *r = mem_zalloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return E_NOMEM;
+	r->source = *source;
+	atomic_init(&r->now, source->first);
+	r->applied = metrics_counter("settings_reloads_total", help, "result=\"applied\"");
+	r->refused = metrics_counter("settings_reloads_total", help, "result=\"refused\"");
+	r->last = metrics_gauge("settings_loaded_timestamp_seconds", "When the settings in force were read.", NULL);
+	metrics_set(r->last, (double)clock_wall_ms() / 1000);
+	*ret = r;
+	return E_OK;
+}
+
+void reload_free(struct reload *r)
+{
+	if (r == NULL)
+		return;
+	const struct settings *now = atomic_load(&r->now);
+	if (now != r->source.first)
+		version_free((struct version *)(uintptr_t)now);
+	mem_free(r);
+}
+
+bool reload_allows(void *arg, const struct sockaddr *peer)
+{
+	struct reload *r = arg;
+
+	rcu_begin();
+	bool allowed = settings_allows(rcu_read(&r->now), peer);
+	rcu_end();
+	return allowed;
+}
+
+/* ---- what is said */
+
+static void refuse(const char *why)
+{
+	log_error("settings", "nothing was reloaded, the server goes on as before: %s", why);
+}
+
+/* Each line of @errors on a line of the log. */
+static void refuse_errors(const struct settings_errors *errors)
+{
+	char line[1024];
+	const char *at = errors->lines.at;
+
+	refuse("the settings are wrong");
+	while (at != NULL && *at != '\0') {
+		size_t len = strcspn(at, "\n");
+		size_t shown = len < sizeof(line) ? len : sizeof(line) - 1;
+		memcpy(line, at, shown);
+		line[shown] = '\0';
+		log_each(LOG_ERROR, "settings", "%s", line);
+		at += len + (at[len] == '\n');
+	}
+}
+
+static void tell_row(const struct setting *row, const struct settings_origin *was, const struct settings_origin *is)
+{
+	log_each(LOG_INFO, "settings", "%s.%s = %s, it was %s", row->section, row->key, is->text, was->text);
+}
+
+static void tell_waiting(const struct setting *row, const struct settings_origin *is)
+{
+	log_each(LOG_WARN, "settings", "setting %s.%s: takes effect after a restart (%s, %s)", row->section, row->key,
+		 *is->text == '\0' ? "empty" : is->text, is->where);
+}
+
+/* @first: what waits is held against what runs, so it is told again until the restart. */
+static void tell_changes(const struct settings *first, const struct settings *old, const struct settings *fresh)
+{
+	unsigned changed = 0, waiting = 0;
+
+	for (size_t i = 0; i < settings_table_len; i++) {
+		const struct setting *row = &settings_table[i];
+		if (setting_reloads(row) && !setting_same(row, old, fresh)) {
+			tell_row(row, &old->origins[i], &fresh->origins[i]);
+			changed++;
+		} else if (!setting_reloads(row) && !setting_same(row, first, fresh)) {
+			tell_waiting(row, &fresh->origins[i]);
+			waiting++;
+		}
+	}
+	if (!settings_zones_same(first, fresh)) {
+		log_each(LOG_WARN, "settings", "setting [zone NAME]: zones take effect after a restart");
+		waiting++;
+	}
+	log_each(LOG_INFO, "settings", "reloaded from %s: %u changed, %u wait for a restart",
+		 fresh->file == NULL ? "no file" : fresh->file, changed, waiting);
+}
+
+/* ---- what is done */
+
+static int bind_fresh(const struct reload_parts *parts, const struct settings *s, struct dns_change **dns,
+		      struct api_change **api, struct error *err)
+{
+	struct api_conf conf;
+	int rc = dns_server_prepare(dns, parts->dns, s->dns.listen.at, s->dns.listen.count, err);
+
+	if (rc < 0)
+		return rc;
+	memset(&conf, 0, sizeof(conf));
+	wiring_api(&conf, s);
+	return api_prepare(api, parts->api, &conf, err);
+}
+
+static void set_limits(const struct reload_parts *parts, const struct settings *s)
+{
+	struct registry_conf conf;
+
+	memset(&conf, 0, sizeof(conf));
+	wiring_registry(&conf, s);
+	registry_set_limits(desk_registry(parts->desk), &conf);
+	zone_set_ttls(parts->zones, s->dns.ttl, s->dns.ttl_host, s->dns.ttl_negative);
+	beats_set_floor(parts->beats, s->registry.floor_percent);
+	log_setup(s->log.level, s->log.format, STDERR_FILENO);
+}
+
+static void publish(struct reload *r, struct version *v, const struct reload_parts *parts)
+{
+	const struct settings *old = atomic_load(&r->now);
+
+	rcu_publish(&r->now, &v->settings);
+	tell_changes(r->source.first, old, &v->settings);
+	if (old != r->source.first)
+		rcu_reaper_add(desk_reaper(parts->desk), &((struct version *)(uintptr_t)old)->reap, on_unread);
+}
+
+static bool apply(struct reload *r, struct version *v, const struct reload_parts *parts)
+{
+	struct dns_change *dns = NULL;
+	struct api_change *api = NULL;
+	struct error err;
+
+	if (v->settings.file == NULL && r->source.first->file != NULL) {
+		refuse("the file that was read at the start is gone");
+		return false;
+	}
+	if (bind_fresh(parts, &v->settings, &dns, &api, &err) < 0) {
+		dns_server_abandon(dns);
+		refuse(err.text);
+		return false;
+	}
+	dns_server_commit(parts->dns, dns);
+	api_commit(parts->api, api);
+	set_limits(parts, &v->settings);
+	publish(r, v, parts);
+	return true;
+}
+
+bool reload_run(struct reload *r, const struct reload_parts *parts)
+{
+	const struct reload_source *from = &r->source;
+	struct settings_errors errors;
+	struct version *v = mem_zalloc(1, sizeof(*v));
+	bool done = false;
+
+	if (v == NULL) {
+		refuse("no memory");
+	} else {
+		int rc = settings_load(&v->settings, from->argc, from->argv, from->envp, &errors);
+		if (rc == E_OK)
+			done = apply(r, v, parts);
+		else if (rc == E_NOMEM)
+			refuse("no memory");
+		else
+			refuse_errors(&errors);
+		settings_errors_done(&errors);
+		if (!done)
+			version_free(v);
+	}
+	metrics_add(done ? r->applied : r->refused, 1);
+	if (done)
+		metrics_set(r->last, (double)clock_wall_ms() / 1000);
+	return done;
+}

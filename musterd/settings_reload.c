@@ -1,0 +1,104 @@
+/* settings_reload.c - see settings_reload.h. */
+#include "musterd/settings_reload.h"
+#include <string.h>
+
+/* What is in force as soon as the file was read again; all else after a restart. */
+static const char *const reloadable[][2] = {
+	{ "dns", "listen" },
+	{ "dns", "ttl" },
+	{ "dns", "ttl_host" },
+	{ "dns", "ttl_negative" },
+	{ "http", "listen" },
+	{ "http", "operator_listen" },
+	{ "http", "allow" },
+	{ "http", "max_header" },
+	{ "http", "max_body" },
+	{ "http", "idle_timeout" },
+	{ "http", "header_timeout" },
+	{ "http", "connections" },
+	{ "http", "connections_per_address" },
+	{ "registry", "floor_percent" },
+	{ "registry", "clean_empty" },
+	{ "log", "level" },
+	{ "log", "format" },
+	{ "limits", "instances" },
+	{ "limits", "services" },
+	{ "limits", "instances_per_service" },
+	{ "limits", "namespaces" },
+	{ "limits", "metadata_bytes" },
+};
+
+const char *setting_reload_name(size_t nth, unsigned part)
+{
+	return nth < sizeof(reloadable) / sizeof(reloadable[0]) ? reloadable[nth][part] : NULL;
+}
+
+bool setting_reloads(const struct setting *row)
+{
+	for (size_t i = 0; i < sizeof(reloadable) / sizeof(reloadable[0]); i++)
+		if (strcmp(row->section, reloadable[i][0]) == 0 && strcmp(row->key, reloadable[i][1]) == 0)
+			return true;
+	return false;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool same_words(const struct word_list *a, const struct word_list *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->at[i], b->at[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool same_bytes(const void *a, size_t a_count, const void *b, size_t b_count, size_t size)
+{
+	return a_count == b_count && (a_count == 0 || memcmp(a, b, a_count * size) == 0);
+}
+
+bool setting_same(const struct setting *row, const void *a, const void *b)
+{
+	const void *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
+	const struct address_list *la = x, *lb = y;
+	const struct cidr_list *ca = x, *cb = y;
+	switch (row->type) {
+	case SETTING_TEXT:
+		return same_text(*(const char *const *)x, *(const char *const *)y);
+	case SETTING_COUNT:
+	case SETTING_CHOICE:
+	case SETTING_SECONDS:
+		return memcmp(x, y, sizeof(unsigned)) == 0;
+	case SETTING_SWITCH:
+		return *(const bool *)x == *(const bool *)y;
+	case SETTING_DURATION:
+	case SETTING_SIZE:
+		return memcmp(x, y, 8) == 0;
+	case SETTING_ADDRESSES:
+		return same_bytes(la->at, la->count, lb->at, lb->count, sizeof(la->at[0]));
+	case SETTING_CIDRS:
+		return same_bytes(ca->at, ca->count, cb->at, cb->count, sizeof(ca->at[0]));
+	case SETTING_WORDS:
+		return same_words(x, y);
+	}
+	return false;
+}
+
+bool settings_zones_same(const struct settings *a, const struct settings *b)
+{
+	if (a->zone_count != b->zone_count)
+		return false;
+	for (size_t i = 0; i < a->zone_count; i++) {
+		const struct zone_conf *x = &a->zones[i].conf, *y = &b->zones[i].conf;
+		if (strcmp(x->name, y->name) != 0)
+			return false;
+		for (size_t k = 0; k < zone_table_len; k++)
+			if (!setting_same(&zone_table[k], x, y))
+				return false;
+	}
+	return true;
+}
