@@ -21,7 +21,8 @@ struct api_conf {
 	bool (*allowed)(void *arg, const struct sockaddr *peer);
 	void *allowed_arg;
 	uint32_t max_header, max_body;	/* bytes: 64 KiB, 1 MiB */
-	int64_t idle_ms, header_ms;	/* 60000, 10000 */
+	int64_t idle_ms, header_ms, write_ms; /* 60000, 10000, 30000 */
+	uint64_t max_output; /* bytes that wait for one client: 64 MiB */
 	unsigned connections, connections_per_address;
 	/* gRPC: at these addresses, or, if there are none, at those of HTTP with 1000 added to the port. */
 	const struct sockaddr_storage *grpc_listens; /* copied */

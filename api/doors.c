@@ -312,11 +312,22 @@ static unsigned per_peer(const struct door *door, const struct api_conf *conf)
 	return door->kind == DOOR_GRPC ? conf->grpc_connections_per_address : conf->connections_per_address;
 }
 
+#define REFUSAL(len, text)                                                                                       \
+	"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: " len                    \
+	"\r\nConnection: close\r\n\r\n" text "\n"
+
+static const char full_text[] =
+    REFUSAL("82", "no place for one more connection: http.connections is reached, or the end is near");
+static const char peer_text[] =
+    REFUSAL("78", "too many connections of this address: http.connections_per_address is reached");
+
 static struct listener *door_open(struct io *io, const struct door *door, int fd, const struct api_conf *conf,
 				  struct error *err)
 {
 	struct listener_conf listen = {
 		.conns_per_peer = per_peer(door, conf),
+		.full_text = door->kind == DOOR_GRPC ? NULL : full_text, /* HTTP/2 has no such words */
+		.peer_text = door->kind == DOOR_GRPC ? NULL : peer_text,
 		.allow = io->api->conf.allowed,
 		.allow_arg = io->api->conf.allowed_arg,
 		.has_fd = true,

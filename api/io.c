@@ -382,6 +382,8 @@ struct http_server_conf io_http_conf(struct io *io, const struct api_conf *c)
 		.body_max = c->max_body,
 		.idle_ms = (uint32_t)c->idle_ms,
 		.head_ms = (uint32_t)c->header_ms,
+		.write_ms = (uint32_t)c->write_ms,
+		.out_max = c->max_output,
 		.conns_max = c->connections,
 		.server_name = NULL,
 		.on_request = on_request,

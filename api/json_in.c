@@ -1,5 +1,6 @@
 /* json_in.c - what clients send as JSON; see json_in.h. */
 #include "api/json_in.h"
+#include "base/mem.h"
 
 #include "api/flat_json.h"
 #include "registry/failure.h"
@@ -22,13 +23,27 @@ static bool has_escaped_nul(const char *s, size_t len)
 }
 
 /* The document as a tree, to be deleted by the caller. */
+/* NULL with *@rc: E_OK when it is not JSON, E_NOMEM when nobody knows. */
+static cJSON *parse(struct param_value text, int *rc, struct error *err)
+{
+	const char *end = NULL;
+	uint64_t refused = mem_thread_refused();
+	cJSON *tree = cJSON_ParseWithLengthOpts(text.at, text.len + 1, &end, 1);
+	*rc = E_OK;
+	if (tree == NULL && mem_thread_refused() != refused)
+		*rc = error_set(err, E_NOMEM, "no memory to read JSON of %u bytes", text.len);
+	return tree;
+}
+
 static int parse_object(cJSON **ret, struct param_value text, int what, const char *field, struct error *err)
 {
 	char part[SHOWN_MAX];
-	const char *end = NULL;
+	int rc;
 	if (has_escaped_nul(text.at, text.len))
 		return error_set_what(err, E_INVALID, what, "Param '%s' is illegal, it holds \\u0000", field);
-	cJSON *tree = cJSON_ParseWithLengthOpts(text.at, text.len + 1, &end, 1);
+	cJSON *tree = parse(text, &rc, err);
+	if (rc < 0)
+		return rc;
 	if (!cJSON_IsObject(tree)) {
 		cJSON_Delete(tree);
 		return error_set_what(err, E_INVALID, what, "Param '%s' is illegal, '%s' is not a JSON object",
@@ -409,7 +424,10 @@ static int target_of_tree(struct instance_target *t, struct arena *mem, const cJ
 	if (rc < 0)
 		return rc;
 	const cJSON *v = cJSON_GetObjectItemCaseSensitive(tree, "port");
-	double port = cJSON_IsNumber(v) ? v->valuedouble : cJSON_IsString(v) ? atof(v->valuestring) : 0;
+	char *end = NULL;
+	double port = cJSON_IsNumber(v) ? v->valuedouble : cJSON_IsString(v) ? strtod(v->valuestring, &end) : 0;
+	if ((v != NULL && !cJSON_IsNumber(v) && !cJSON_IsNull(v) && end == NULL) || (end != NULL && *end != '\0'))
+		return error_set_what(err, E_INVALID, FAIL_PARAM, "Param 'instances' is illegal, a port is not a number");
 	if (!(port >= 0 && port <= 65535) || port != (double)(int)port)
 		return error_set_what(err, E_RANGE, FAIL_PARAM, "Param 'instances' is illegal, port %.15g is outside 0..65535",
 				      port);
@@ -421,12 +439,12 @@ int targets_decode(const struct instance_target **ret, size_t *count, struct are
 		   struct error *err)
 {
 	char part[SHOWN_MAX];
-	const char *end = NULL;
-	cJSON *tree = has_escaped_nul(text.at, text.len) ? NULL
-							  : cJSON_ParseWithLengthOpts(text.at, text.len + 1, &end, 1);
+	int rc = E_OK;
+	cJSON *tree = has_escaped_nul(text.at, text.len) ? NULL : parse(text, &rc, err);
+	if (rc < 0)
+		return rc;
 	size_t n = cJSON_IsArray(tree) ? (size_t)cJSON_GetArraySize(tree) : 0, at = 0;
 	struct instance_target *to = NULL;
-	int rc = E_OK;
 	if (!cJSON_IsArray(tree))
 		rc = error_set_what(err, E_INVALID, FAIL_PARAM, "Param 'instances' is illegal, '%s' is not a JSON array",
 				    shown(part, text.at, text.len));

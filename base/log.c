@@ -70,6 +70,11 @@ void log_set_level(enum log_level least)
 	atomic_store(&state.least, (int)least);
 }
 
+void log_set_format(enum log_format format)
+{
+	atomic_store(&state.format, (int)format);
+}
+
 enum log_level log_least(void)
 {
 	return (enum log_level)atomic_load(&state.least);

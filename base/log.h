@@ -10,6 +10,7 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 void log_setup(enum log_level least, enum log_format format, int fd);
 void log_set_level(enum log_level least);
+void log_set_format(enum log_format format);
 enum log_level log_least(void); /* as it is set now */
 const char *log_level_name(enum log_level level);
 bool log_wants(enum log_level level);

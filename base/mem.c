@@ -10,6 +10,7 @@ static _Thread_local struct {
 	uint64_t count;	  /* allocations asked for */
 	uint64_t fail_at; /* the count from which on they fail, plus one; 0: none does */
 	bool refused;
+	uint64_t refusals; /* NULLs handed out */
 } account;
 
 /* Counts one allocation; true: it is to fail. */
@@ -22,28 +23,35 @@ static inline bool refuse(void)
 	return true;
 }
 
+static inline void *told(void *at)
+{
+	if (__builtin_expect(at == NULL, 0))
+		account.refusals++;
+	return at;
+}
+
 void *mem_alloc(size_t size)
 {
-	return refuse() ? NULL : malloc(size == 0 ? 1 : size);
+	return told(refuse() ? NULL : malloc(size == 0 ? 1 : size));
 }
 
 void *mem_zalloc(size_t count, size_t size)
 {
 	if (refuse() || (size > 0 && count > SIZE_MAX / size))
-		return NULL;
-	return count == 0 || size == 0 ? calloc(1, 1) : calloc(count, size);
+		return told(NULL);
+	return told(count == 0 || size == 0 ? calloc(1, 1) : calloc(count, size));
 }
 
 void *mem_realloc(void *at, size_t size)
 {
-	return refuse() ? NULL : realloc(at, size == 0 ? 1 : size);
+	return told(refuse() ? NULL : realloc(at, size == 0 ? 1 : size));
 }
 
 void *mem_aligned(size_t align, size_t size)
 {
 	void *at;
 	if (refuse() || posix_memalign(&at, align, size == 0 ? 1 : size) != 0)
-		return NULL;
+		return told(NULL);
 	return at;
 }
 
@@ -73,6 +81,11 @@ char *mem_memdup0(const void *from, size_t len)
 uint64_t mem_thread_count(void)
 {
 	return account.count;
+}
+
+uint64_t mem_thread_refused(void)
+{
+	return account.refusals;
 }
 
 void mem_fail_at(unsigned nth)

@@ -17,6 +17,8 @@ char *mem_memdup0(const void *from, size_t len); /* a copy with a NUL behind it 
 
 /* Allocations that this thread has asked for so far (to show that a path asks for none). */
 uint64_t mem_thread_count(void);
+/* Those of them that got no memory: it tells why a library of others, hooked to these, has failed. */
+uint64_t mem_thread_refused(void);
 
 /* Tests: the allocation number @nth (0 = the next) of this thread and all after it fail, until
  * mem_fail_off(), which says whether any was made to fail. */

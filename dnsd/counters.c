@@ -183,10 +183,11 @@ void tally_flush(struct tally *t)
 		add(t->cells->picks[i], t->picks[i]);
 		t->picks[i] = 0;
 	}
-	for (int i = FAULT_NONE + 1; i < FAULTS; i++) {
+	for (int i = FAULT_NONE + 1; t->faulted && i < FAULTS; i++) {
 		add(t->cells->faults[i], t->faults[i]);
 		t->faults[i] = 0;
 	}
+	t->faulted = false;
 	for (int i = 0; i < DROP_REASONS; i++) {
 		add(t->cells->dropped[i], t->dropped[i]);
 		t->dropped[i] = 0;

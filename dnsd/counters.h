@@ -44,11 +44,17 @@ struct tally {
 	unsigned touched_count;
 	uint32_t truncated[TRANSPORTS], records[TRANSPORTS], picks[DNS_PICKS], faults[FAULTS], dropped[DROP_REASONS];
 	uint64_t received[TRANSPORTS], sent[TRANSPORTS]; /* bytes of messages */
+	bool faulted; /* @faults are not all 0 */
 };
 
 void tally_init(struct tally *t, const struct dns_counters *cells);
 /* @zone: of zone_set_answer, -1: none had a part in it. */
 void tally_query(struct tally *t, enum transport transport, int zone, uint16_t qtype, uint16_t rcode);
+static inline void tally_fault(struct tally *t, enum question_fault fault)
+{
+	t->faults[fault]++;
+	t->faulted = true;
+}
 void tally_flush(struct tally *t); /* adds to the metrics of this thread, and starts anew */
 
 #endif

@@ -70,9 +70,9 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 		rcode = a.rcode;
 		r->tally.picks[a.pick]++;
 		if (zone < 0)
-			r->tally.faults[FAULT_ZONE]++;
+			tally_fault(&r->tally, FAULT_ZONE);
 	} else {
-		r->tally.faults[q->fault]++;
+		tally_fault(&r->tally, (enum question_fault)q->fault);
 		a.ede = q->ede;
 	}
 	size_t len = reply_end(&a, q, rcode, &r->limits);

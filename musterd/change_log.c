@@ -300,11 +300,10 @@ static void flush(struct change_log *log)
 	uv_queue_work(log->loop, &log->work, work, on_worked);
 }
 
-/* Every change that an operator makes is written; the others are as many as there are instances. */
+/* Every change that an operator makes is written; the others are as many as publishers like. */
 static bool admitted(struct change_log *log, const struct change *c)
 {
-	if (log->conf.rate == 0 || (c->what > CHANGE_UPDATE && c->what != CHANGE_SERVICE_CREATE && c->cause != CAUSE_CLEAN) ||
-	    c->cause == CAUSE_OPERATOR)
+	if (log->conf.rate == 0 || c->cause == CAUSE_OPERATOR)
 		return true;
 	if (log->tokens == 0)
 		return false; /* the flush that is armed refills */

@@ -1,7 +1,6 @@
 /* change_log.h - the file that has one line of JSON for each effective change of the registry. The control thread
- * packs a change and goes on; a thread of libuv's pool formats, writes and rotates. Lines of registrations and
- * expiries are limited to a rate, what is over it is counted and told in a line of its own; changes of settings
- * (services, overrides, namespaces, switches) are always written. Control thread. */
+ * packs a change and goes on; a thread of libuv's pool formats, writes and rotates. Lines are limited to a rate,
+ * what is over it is counted and told in a line of its own; what operators change is always written. Control thread. */
 #ifndef MUSTERD_CHANGE_LOG_H
 #define MUSTERD_CHANGE_LOG_H
 

@@ -12,7 +12,6 @@
 #include "musterd/wiring.h"
 
 #include <string.h>
-#include <unistd.h>
 
 struct version {
 	struct settings settings; /* first: versions are found by it */
@@ -156,7 +155,8 @@ static void set_limits(const struct reload_parts *parts, const struct settings *
 	registry_set_limits(desk_registry(parts->desk), &conf);
 	zone_set_ttls(parts->zones, s->dns.ttl, s->dns.ttl_host, s->dns.ttl_negative);
 	beats_set_floor(parts->beats, s->registry.floor_percent);
-	log_setup(s->log.level, s->log.format, STDERR_FILENO);
+	log_set_level(s->log.level);
+	log_set_format(s->log.format);
 }
 
 static void publish(struct reload *r, struct version *v, const struct reload_parts *parts)

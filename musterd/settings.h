@@ -88,8 +88,8 @@ struct settings {
 		struct address_list listen;
 		struct address_list operator_listen; /* empty: operators are served with everybody */
 		struct cidr_list allow;
-		size_t max_header, max_body;
-		int64_t idle_timeout_ms, header_timeout_ms;
+		size_t max_header, max_body, max_output;
+		int64_t idle_timeout_ms, header_timeout_ms, write_timeout_ms;
 		unsigned connections, connections_per_address;
 	} http;
 	struct {

@@ -15,6 +15,8 @@ static const char *const reloadable[][2] = {
 	{ "http", "max_body" },
 	{ "http", "idle_timeout" },
 	{ "http", "header_timeout" },
+	{ "http", "write_timeout" },
+	{ "http", "max_output" },
 	{ "http", "connections" },
 	{ "http", "connections_per_address" },
 	{ "registry", "floor_percent" },

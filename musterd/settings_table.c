@@ -85,6 +85,11 @@ const struct setting settings_table[] = {
 	  "A connection without a request is closed after this time." },
 	{ "http", "header_timeout", SETTING_DURATION, AT(http.header_timeout_ms), "10s", 100, HOUR, NULL,
 	  "A request's head must be there within this time." },
+	{ "http", "write_timeout", SETTING_DURATION, AT(http.write_timeout_ms), "30s", 100, HOUR, NULL,
+	  "A client that takes no octet of what waits for it is cut off after this time." },
+	{ "http", "max_output", SETTING_SIZE, AT(http.max_output), "64MiB", 64 * KIB, 4096 * MIB, NULL,
+	  "What may wait for one client that reads slowly; above it the client is cut off. The list of a service with "
+	  "100000 instances takes some 40 MiB." },
 	{ "http", "connections", SETTING_COUNT, AT(http.connections), "20000", 1, 1000000, NULL,
 	  "Open HTTP connections." },
 	{ "http", "connections_per_address", SETTING_COUNT, AT(http.connections_per_address), "20000", 1, 1000000, NULL,
@@ -133,7 +138,8 @@ const struct setting settings_table[] = {
 	  "File with one line of JSON for each change of the registry, in server.data_dir unless it begins with a slash; "
 	  "off: none." },
 	{ "log", "changes_rate", SETTING_COUNT, AT(log.changes_rate), "2000", 0, 10000000, NULL,
-	  "Lines a second about instances in the change log; what is over it is counted. 0: every change has its line." },
+	  "Lines a second in the change log, of which operators' changes are no part; what is over it is counted. 0: every "
+	  "change has its line." },
 	{ "log", "changes_size", SETTING_SIZE, AT(log.changes_size), "64MiB", 4 * KIB, 65536 * MIB, NULL,
 	  "A change log of this size is rotated." },
 	{ "log", "changes_files", SETTING_COUNT, AT(log.changes_files), "4", 1, 1000, NULL,

@@ -73,6 +73,8 @@ void wiring_api(struct api_conf *to, const struct settings *s)
 	to->max_body = (uint32_t)s->http.max_body;
 	to->idle_ms = s->http.idle_timeout_ms;
 	to->header_ms = s->http.header_timeout_ms;
+	to->write_ms = s->http.write_timeout_ms;
+	to->max_output = s->http.max_output;
 	to->connections = s->http.connections;
 	to->connections_per_address = s->http.connections_per_address;
 	to->grpc_listens = (const struct sockaddr_storage *)s->grpc.listen.at;

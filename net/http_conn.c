@@ -20,6 +20,7 @@
 enum {
 	IN_ROOM_MIN = 4096,
 	BODY_MAX = 1 << 30, /* whatever the user allows: places are 32 bits */
+	OUT_PAUSE = 1 << 20, /* bytes that wait for a slow reader; it may ask again when they are gone */
 	LINGER_BYTES_MAX = 1 << 20 /* a peer that sends more after its last answer is cut off */
 };
 
@@ -413,6 +414,12 @@ static const char *head_scan(struct http_conn *c, const char *at, const char *en
 	return fed;
 }
 
+/* Enough is under way: no more is read until the user has answered, or the peer has read. */
+static bool crowded(const struct http_conn *c)
+{
+	return c->pending >= c->server->conf.pipeline_max || stream_unsent(&c->stream) > OUT_PAUSE;
+}
+
 /* The bytes [at, end) are new to the parser; the request at hand begins at @base. */
 static void conn_pass(struct http_conn *c, char *base, char *at, char *end)
 {
@@ -421,7 +428,7 @@ static void conn_pass(struct http_conn *c, char *base, char *at, char *end)
 	c->base = base;
 	c->paused = false;
 	while (at < end && c->state == CONN_OPEN) {
-		if (c->pending >= s->conf.pipeline_max) {
+		if (crowded(c)) {
 			c->paused = true;
 			break;
 		}
@@ -468,7 +475,7 @@ void http_conn_settle(struct http_conn *c)
 	if (c->state >= CONN_LINGER)
 		return;
 	if (c->paused) {
-		if (c->pending < s->conf.pipeline_max)
+		if (!crowded(c))
 			want_resume(c);
 		else
 			stream_read_stop(&c->stream);
@@ -586,6 +593,8 @@ static void on_drained(struct stream *stream)
 		c->since_ms = http_now(c->server);
 	if (c->state == CONN_LINGER)
 		http_conn_finish(c);
+	else if (c->paused && c->state == CONN_OPEN)
+		http_conn_settle(c);
 }
 
 const struct stream_events http_conn_events = { on_room, on_read, on_end, on_lost, on_drained };

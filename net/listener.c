@@ -36,6 +36,8 @@ struct listener {
 	struct connection_cells cells;
 	unsigned streams; /* refused ones that are closing too */
 	bool closing, socket_closed;
+	uv_tcp_t reserve; /* takes a connection off the backlog when there is no memory */
+	bool reserve_busy, waits; /* waits: one more is to be refused with it */
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
@@ -188,19 +190,58 @@ static uint64_t *admit(struct listener *l, struct stream *s)
 	return peer_enter(l, s) ? NULL : &l->counts.refused_peer;
 }
 
+/* A fresh socket's buffer takes a short text whole. */
+static void say(uv_tcp_t *tcp, const char *text)
+{
+	if (text == NULL)
+		return;
+	uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)strlen(text));
+	uv_try_write((uv_stream_t *)tcp, &buf, 1);
+}
+
 static void on_unplaced_closed(uv_handle_t *handle)
 {
 	mem_free(handle);
 }
 
-/* No place for one more: the connection must still be taken off the backlog. */
-static void refuse_unplaced(uv_stream_t *server)
+static void on_reserve_closed(uv_handle_t *handle);
+
+static void refuse_with_reserve(struct listener *l)
 {
-	uv_tcp_t *tcp = mem_alloc(sizeof(*tcp));
-	if (tcp == NULL)
-		return; /* libuv asks again at the next connection */
-	uv_tcp_init(server->loop, tcp);
-	uv_accept(server, (uv_stream_t *)tcp);
+	l->waits = l->reserve_busy;
+	if (l->waits)
+		return; /* libuv holds the connection and accepts no other until this one is taken */
+	l->reserve_busy = true;
+	l->streams++;
+	uv_tcp_init(l->tcp.loop, &l->reserve);
+	l->reserve.data = l;
+	if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&l->reserve) == 0)
+		say(&l->reserve, l->conf.full_text);
+	uv_close((uv_handle_t *)&l->reserve, on_reserve_closed);
+}
+
+static void on_reserve_closed(uv_handle_t *handle)
+{
+	struct listener *l = handle->data;
+	l->reserve_busy = false;
+	if (l->waits && !l->closing)
+		refuse_with_reserve(l);
+	l->streams--;
+	listener_release(l);
+}
+
+/* No place for one more: the connection must still be taken off the backlog, or libuv would never accept again; where
+ * there is no memory either, by the handle that is kept for this. */
+static void refuse_unplaced(struct listener *l)
+{
+	uv_tcp_t *tcp = l->waits ? NULL : mem_alloc(sizeof(*tcp));
+	if (tcp == NULL) {
+		refuse_with_reserve(l);
+		return;
+	}
+	uv_tcp_init(l->tcp.loop, tcp);
+	if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)tcp) == 0)
+		say(tcp, l->conf.full_text);
 	uv_close((uv_handle_t *)tcp, on_unplaced_closed);
 }
 
@@ -226,7 +267,7 @@ static void on_connection(uv_stream_t *server, int status)
 	if (s == NULL) {
 		l->counts.refused_total++;
 		metrics_add(l->cells.refused[REFUSED_LIMIT], 1);
-		refuse_unplaced(server);
+		refuse_unplaced(l);
 		return;
 	}
 	memset(s, 0, sizeof(*s));
@@ -239,6 +280,10 @@ static void on_connection(uv_stream_t *server, int status)
 	if (refused != NULL) {
 		++*refused;
 		refusal_count(l, refused);
+		if (refused == &l->counts.refused_total)
+			say(&s->tcp, l->conf.full_text);
+		else if (refused == &l->counts.refused_peer)
+			say(&s->tcp, l->conf.peer_text);
 		s->tcp.data = l;
 		uv_close((uv_handle_t *)&s->tcp, on_refused_closed);
 		return;

@@ -167,18 +167,54 @@ static void put_cluster(struct text *to, const struct cluster *c)
 	json_close(to, '}');
 }
 
-static void put_info(struct text *to, const struct service_info *info)
+static bool same_packed(struct packed a, struct packed b)
+{
+	return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
+}
+
+static bool same_cluster(const struct cluster *a, const struct cluster *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->checker.type, b->checker.type) == 0 &&
+	       strcmp(a->checker.path, b->checker.path) == 0 && strcmp(a->checker.headers, b->checker.headers) == 0 &&
+	       strcmp(a->checker.user, b->checker.user) == 0 && strcmp(a->checker.password, b->checker.password) == 0 &&
+	       strcmp(a->checker.command, b->checker.command) == 0 &&
+	       a->checker.expected_code == b->checker.expected_code && a->check_port == b->check_port &&
+	       a->use_instance_port == b->use_instance_port && same_packed(a->metadata, b->metadata);
+}
+
+/* Places in the list are stable, so a cluster is compared with its namesake. */
+static void put_clusters(struct text *to, const struct service_info *info, const struct service_info *other)
+{
+	bool open = false;
+
+	for (uint32_t i = 0; i < info->cluster_count; i++) {
+		if (other != NULL && i < other->cluster_count && same_cluster(&info->clusters[i], &other->clusters[i]))
+			continue;
+		if (!open) {
+			json_key(to, "clusters");
+			json_open(to, '[');
+			open = true;
+		}
+		put_cluster(to, &info->clusters[i]);
+	}
+	if (open)
+		json_close(to, ']');
+}
+
+/* What differs from @other; NULL: all. */
+static void put_info(struct text *to, const struct service_info *info, const struct service_info *other)
 {
 	json_open(to, '{');
-	json_kv_bool(to, "ephemeral", info->ephemeral);
-	json_kv_double(to, "protectThreshold", info->protect_threshold);
-	json_kv_str(to, "selector", info->selector);
-	put_metadata(to, info->metadata);
-	json_key(to, "clusters");
-	json_open(to, '[');
-	for (uint32_t i = 0; i < info->cluster_count; i++)
-		put_cluster(to, &info->clusters[i]);
-	json_close(to, ']');
+	if (other == NULL || other->ephemeral != info->ephemeral)
+		json_kv_bool(to, "ephemeral", info->ephemeral);
+	if (other == NULL || other->protect_threshold < info->protect_threshold ||
+	    other->protect_threshold > info->protect_threshold)
+		json_kv_double(to, "protectThreshold", info->protect_threshold);
+	if (other == NULL || strcmp(other->selector, info->selector) != 0)
+		json_kv_str(to, "selector", info->selector);
+	if (other == NULL || !same_packed(other->metadata, info->metadata))
+		put_metadata(to, info->metadata);
+	put_clusters(to, info, other);
 	json_close(to, '}');
 }
 
@@ -201,7 +237,7 @@ static void put_side(struct text *to, const struct change *c, bool after)
 	if (c->what == CHANGE_OVERRIDE && content != NULL)
 		put_content(to, content);
 	else if (c->what >= CHANGE_SERVICE_CREATE && c->what <= CHANGE_SERVICE_DELETE && info != NULL)
-		put_info(to, info);
+		put_info(to, info, after ? c->old_info : c->info);
 	else if (name != NULL)
 		put_namespace(to, name, after ? c->description : c->old_description);
 	else if (sw != NULL)

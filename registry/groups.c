@@ -211,7 +211,7 @@ size_t registry_namespaces(struct registry *r, size_t from, size_t max, struct n
 	size_t n = 0, total = r->listed_count + 1;
 
 	if (from == 0 && max > 0)
-		ret[n++] = (struct namespace_row){ "public", "public", "", 0,
+		ret[n++] = (struct namespace_row){ "public", "public", "Default Namespace", 0,
 						   reserved == NULL ? 0 : reserved->services };
 	for (size_t i = from == 0 ? 1 : from; i < total && n < max; i++)
 		namespace_row_of(&ret[n++], r->listed_namespaces[i - 1]);

@@ -28,7 +28,11 @@ int store_backup(struct store_backup *ret, const char *data_dir, const char *to,
 		snapshot_drop(&copy);
 		return rc;
 	}
-	rc = snapshot_finish(&copy, &conf, err);
+	rc = snapshot_seal(&copy, &conf, err);
+	if (rc == E_OK)
+		rc = snapshot_name(&conf, err);
+	if (rc == E_OK)
+		rc = directory_sync(to, err);
 	if (rc < 0)
 		return rc;
 	if (stat(to, &st) == 0)

@@ -100,23 +100,26 @@ static int seen_read(struct sqlite_file *f, struct seen *seen, int64_t now_ms, s
 
 /* Reads the former store, then moves its log into it. It may be of a newer version (a downgrade) or damaged: what
  * cannot be read is left to the clock. Read-only first, since SQLite throws away a log that it cannot read. */
-static void former_read(struct restore *r)
+static int former_read(struct restore *r, struct error *err)
 {
 	struct sqlite_file f = { .path = r->path };
 	struct stat st;
 	if (stat(r->path, &st) < 0)
-		return;
-	r->ret->former_unread =
-		sqlite3_open_v2(r->path, &f.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-		seen_read(&f, &r->seen, r->now_ms, NULL) < 0;
+		return E_OK;
+	int rc = sqlite3_open_v2(r->path, &f.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+	rc = rc == SQLITE_OK ? seen_read(&f, &r->seen, r->now_ms, err) : sqlite_file_error(&f, rc, "open", err);
 	sqlite3_close(f.db);
-	if (r->ret->former_unread)
-		return;
+	if (rc == E_NOMEM)
+		return rc;
+	r->ret->former_unread = rc < 0;
+	if (rc < 0)
+		return E_OK;
 	int64_t tables; /* the log is looked at once something is read */
 	if (sqlite3_open_v2(r->path, &f.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
 	    sqlite_query_int(&f, "SELECT count(*) FROM sqlite_schema", &tables, NULL) == E_OK)
 		sqlite3_wal_checkpoint_v2(f.db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	sqlite3_close(f.db); /* what is in the log all the same is kept with it */
+	return E_OK;
 }
 
 /* ---- raising the copy above it */
@@ -223,28 +226,44 @@ static int keep_file(const char *path, const char *as, struct error *err)
 	return error_set_errno(err, errno, "keep %s as %s", path, as);
 }
 
+static const char *const log_tails[] = { "-wal", "-journal" };
+enum { LOG_TAILS = sizeof(log_tails) / sizeof(log_tails[0]) };
+
 /* The former store under its dated name, besides its own; of a log that is left (nobody could read the store)
  * only the dated name stays, since the new store must not find it. */
 static int former_keep(struct restore *r, struct error *err)
 {
-	static const char *const tails[] = { "-wal", "-journal" };
 	char old[PATH_CAP + 16], kept[PATH_CAP + 16];
 	int rc = keep_file(r->path, r->former, err);
-	for (size_t i = 0; rc == E_OK && i < sizeof(tails) / sizeof(tails[0]); i++) {
-		snprintf(old, sizeof(old), "%s%s", r->path, tails[i]);
-		snprintf(kept, sizeof(kept), "%s%s", r->former, tails[i]);
+	for (size_t i = 0; rc == E_OK && i < LOG_TAILS; i++) {
+		snprintf(old, sizeof(old), "%s%s", r->path, log_tails[i]);
+		snprintf(kept, sizeof(kept), "%s%s", r->former, log_tails[i]);
 		rc = keep_file(old, kept, err);
 	}
 	if (rc == E_OK)
 		rc = directory_sync(r->path, err);
-	for (size_t i = 0; rc == E_OK && i < sizeof(tails) / sizeof(tails[0]); i++) {
-		snprintf(old, sizeof(old), "%s%s", r->path, tails[i]);
+	for (size_t i = 0; rc == E_OK && i < LOG_TAILS; i++) {
+		snprintf(old, sizeof(old), "%s%s", r->path, log_tails[i]);
 		if (unlink(old) < 0 && errno != ENOENT)
 			rc = error_set_errno(err, errno, "move %s away", old);
 	}
 	snprintf(old, sizeof(old), "%s-shm", r->path);
 	unlink(old); /* made anew from the file */
 	return rc;
+}
+
+/* Nothing came of it: only the former names stay. */
+static void former_unkeep(struct restore *r)
+{
+	char old[PATH_CAP + 16], kept[PATH_CAP + 16];
+	for (size_t i = 0; i < LOG_TAILS; i++) {
+		snprintf(old, sizeof(old), "%s%s", r->path, log_tails[i]);
+		snprintf(kept, sizeof(kept), "%s%s", r->former, log_tails[i]);
+		if (link(kept, old) == 0 || errno == EEXIST)
+			unlink(kept);
+	}
+	if (access(r->path, F_OK) == 0)
+		unlink(r->former);
 }
 
 static int names_make(struct restore *r, struct error *err)
@@ -279,16 +298,24 @@ static int same_file_check(const struct restore *r, struct error *err)
 static int exchange(struct restore *r, struct sqlite_file *copy, struct error *err)
 {
 	struct stat st;
-	bool there = stat(r->path, &st) == 0;
 	struct snapshot_conf conf = { .to = r->path, .replace = true };
-	int rc = there ? former_keep(r, err) : E_OK;
+	int rc = snapshot_seal(copy, &conf, err);
+	if (rc < 0)
+		return rc;
+	bool there = stat(r->path, &st) == 0;
+	rc = there ? former_keep(r, err) : E_OK;
+	if (rc == E_OK)
+		rc = snapshot_name(&conf, err);
+	else
+		snapshot_forget(&conf);
 	if (rc < 0) {
-		snapshot_drop(copy);
+		if (there)
+			former_unkeep(r);
 		return rc;
 	}
 	if (there)
 		snprintf(r->ret->former, sizeof(r->ret->former), "%s", r->former);
-	return snapshot_finish(copy, &conf, err);
+	return directory_sync(r->path, err);
 }
 
 static int restore_locked(struct restore *r, struct error *err)
@@ -306,8 +333,9 @@ static int restore_locked(struct restore *r, struct error *err)
 	sqlite_file_close(&backup);
 	if (rc < 0)
 		return rc;
-	former_read(r);
-	rc = copy_raise(&copy, r, err);
+	rc = former_read(r, err);
+	if (rc == E_OK)
+		rc = copy_raise(&copy, r, err);
 	if (rc < 0) {
 		snapshot_drop(&copy);
 		return rc;

@@ -258,7 +258,7 @@ static int name_give(const char *from, const struct snapshot_conf *conf, struct 
 			       : error_set_errno(err, errno, "name %s", conf->to);
 }
 
-int snapshot_finish(struct sqlite_file *copy, const struct snapshot_conf *conf, struct error *err)
+int snapshot_seal(struct sqlite_file *copy, const struct snapshot_conf *conf, struct error *err)
 {
 	char path[PATH_MAX_BYTES];
 	int rc = path_of_copy(path, conf->to, err);
@@ -270,21 +270,41 @@ int snapshot_finish(struct sqlite_file *copy, const struct snapshot_conf *conf, 
 		copy->db = NULL;
 		rc = file_sync(path, O_RDONLY, err);
 	}
-	if (rc == E_OK)
-		rc = name_give(path, conf, err);
-	if (rc < 0) {
+	if (rc < 0)
 		snapshot_drop(copy);
+	else
+		sqlite_file_close(copy);
+	return rc;
+}
+
+int snapshot_name(const struct snapshot_conf *conf, struct error *err)
+{
+	char path[PATH_MAX_BYTES];
+	int rc = path_of_copy(path, conf->to, err);
+	if (rc < 0)
 		return rc;
-	}
-	sqlite_file_close(copy);
-	return directory_sync(conf->to, err);
+	rc = name_give(path, conf, err);
+	if (rc < 0)
+		unlink(path);
+	return rc;
+}
+
+void snapshot_forget(const struct snapshot_conf *conf)
+{
+	char path[PATH_MAX_BYTES];
+	if (path_of_copy(path, conf->to, NULL) == E_OK)
+		unlink(path);
 }
 
 int snapshot_write(struct sqlite_file *from, const struct snapshot_conf *conf, struct error *err)
 {
 	struct sqlite_file copy;
 	int rc = snapshot_copy(from, &copy, conf, err);
-	return rc < 0 ? rc : snapshot_finish(&copy, conf, err);
+	if (rc == E_OK)
+		rc = snapshot_seal(&copy, conf, err);
+	if (rc == E_OK)
+		rc = snapshot_name(conf, err);
+	return rc == E_OK ? directory_sync(conf->to, err) : rc;
 }
 
 int snapshot_count(struct sqlite_file *f, int *ret_schema, int64_t *ret_rows, struct error *err)

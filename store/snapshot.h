@@ -19,11 +19,14 @@ int snapshot_open(struct sqlite_file *f, const char *path, struct error *err);
  * synced. The new file is a single one (no -wal). On failure nothing is left. E_CLOSED: stopped. */
 int snapshot_write(struct sqlite_file *from, const struct snapshot_conf *conf, struct error *err);
 
-/* The two halves of it, for who changes the copy before it gets its name. "TO.new" is made over one left behind. */
+/* The parts of it, for who changes the copy before it gets its name. "TO.new" is made over one left behind. */
 int snapshot_copy(struct sqlite_file *from, struct sqlite_file *ret, const struct snapshot_conf *conf,
 		  struct error *err);
-/* Checks, closes, syncs and names what snapshot_copy() made; @copy is closed on every return. */
-int snapshot_finish(struct sqlite_file *copy, const struct snapshot_conf *conf, struct error *err);
+/* Checks, closes and syncs what snapshot_copy() made; @copy is closed on every return, on failure removed, too. */
+int snapshot_seal(struct sqlite_file *copy, const struct snapshot_conf *conf, struct error *err);
+/* Gives the sealed copy its name; on failure it is removed. The caller syncs the directory. */
+int snapshot_name(const struct snapshot_conf *conf, struct error *err);
+void snapshot_forget(const struct snapshot_conf *conf); /* removes the sealed copy */
 void snapshot_drop(struct sqlite_file *copy); /* closes and removes it */
 
 /* Its version, and how many rows of the registry it has. */

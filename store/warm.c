@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <sqlite3.h>
-#include <sys/resource.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +21,6 @@
 #include <uv.h>
 #include <xxhash.h>
 
-enum { WARM_NICE = 10 /* whoever answers goes first */ };
 enum { WARM_APPLICATION_ID = 0x4d575231 }; /* "MWR1": another layout is another id, and thrown away */
 
 struct warm_row {
@@ -89,6 +87,39 @@ static uint64_t rows_free(struct warm_row *row)
 	return count;
 }
 
+static struct warm_row *rows_merge(struct warm_row *a, struct warm_row *b)
+{
+	struct warm_row *first = NULL, **end = &first;
+	while (a != NULL && b != NULL) {
+		struct warm_row **least = strcmp(a->key, b->key) <= 0 ? &a : &b;
+		*end = *least;
+		end = &(*least)->next;
+		*least = *end;
+	}
+	*end = a != NULL ? a : b;
+	return first;
+}
+
+/* By key: a page of the file is then met once, however small the cache is beside the file. No two keys are the same. */
+static struct warm_row *rows_sort(struct warm_row *row)
+{
+	struct warm_row *runs[32] = { NULL }; /* runs[i]: sorted, 2^i rows */
+	while (row != NULL) {
+		struct warm_row *run = row;
+		unsigned i = 0;
+		row = row->next;
+		run->next = NULL;
+		for (; i < 31 && runs[i] != NULL; i++) {
+			run = rows_merge(runs[i], run);
+			runs[i] = NULL;
+		}
+		runs[i] = rows_merge(run, runs[i]);
+	}
+	for (unsigned i = 0; i < 32; i++)
+		row = rows_merge(row, runs[i]);
+	return row;
+}
+
 /* Of key and value, so that a value under another's key is noticed as well. */
 static int64_t row_sum(const void *key, size_t key_len, const void *value, size_t value_len)
 {
@@ -133,7 +164,7 @@ static void rows_take(struct warm *w, struct warm_row *rows)
 	struct warm_row **tail = &w->unwritten;
 	while (*tail != NULL)
 		tail = &(*tail)->next;
-	*tail = rows;
+	*tail = rows_sort(rows);
 	if (w->unwritten == NULL)
 		return;
 	uint64_t count;
@@ -152,7 +183,6 @@ static void rows_take(struct warm *w, struct warm_row *rows)
 static void warm_main(void *arg)
 {
 	struct warm *w = arg;
-	setpriority(PRIO_PROCESS, 0, WARM_NICE); /* on Linux: of this thread */
 	for (bool stop = false; !stop;) {
 		uv_mutex_lock(&w->mutex);
 		while (w->slot == NULL && !w->stop && !w->again)

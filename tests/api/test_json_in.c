@@ -205,6 +205,46 @@ static void selectors_are_none_or_label(void **state)
 }
 
 /* Mutations of a beat: the short way accepts nothing that cJSON refuses, and reads the same. */
+static int targets(struct fixture *f, const char *s, const struct instance_target **ret, size_t *count)
+{
+	return targets_decode(ret, count, &f->mem, text_of(f, s), &f->err);
+}
+
+static void instances_of_a_batch_are_read_and_bad_ones_named(void **state)
+{
+	static const char good[] = "[{\"ip\":\"10.0.0.1\",\"port\":80,\"clusterName\":\"c\",\"metadata\":{\"x\":1}},"
+				   "{\"port\":\"81\",\"ip\":\"::1\",\"clusterName\":null}]";
+	static const char *const bad[] = { "{}", "1", "[1]", "[{\"ip\":1}]", "[{\"ip\":\"a\",\"port\":-1}]",
+					   "[{\"ip\":\"a\",\"port\":65536}]", "[{\"ip\":\"a\",\"port\":1.5}]",
+					   "[{\"ip\":\"a\",\"clusterName\":[]}]", "[{\"ip\":\"a\\u0000b\"}]", "[] x",
+					   "[{\"ip\":\"a\",\"port\":\"80x\"}]", "[{\"ip\":\"a\",\"port\":{}}]" };
+	struct fixture *f = *state;
+	const struct instance_target *t = NULL;
+	size_t count = 9;
+	assert_int_equal(targets(f, good, &t, &count), E_OK);
+	assert_int_equal(count, 2);
+	assert_string_equal(t[0].ip, "10.0.0.1");
+	assert_string_equal(t[0].cluster, "c");
+	assert_int_equal(t[0].port, 80);
+	assert_string_equal(t[1].ip, "::1");
+	assert_string_equal(t[1].cluster, "");
+	assert_int_equal(t[1].port, 81);
+	assert_int_equal(targets(f, "[]", &t, &count), E_OK);
+	assert_int_equal(count, 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_true(targets(f, bad[i], &t, &count) < 0);
+		assert_int_equal(f->err.what, FAIL_PARAM);
+		assert_non_null(strstr(f->err.text, "instances"));
+	}
+	char part[sizeof(good)];
+	for (size_t len = 0; len + 1 < sizeof(good); len++) {
+		memcpy(part, good, len);
+		part[len] = '\0';
+		assert_true(targets(f, part, &t, &count) < 0);
+	}
+	assert_int_equal(count, 0); /* untouched by failures */
+}
+
 static void the_short_way_accepts_only_json(void **state)
 {
 	struct fixture *f = *state;
@@ -243,7 +283,7 @@ int main(void)
 		TEST(too_many_entries_are_refused_before_they_cost), TEST(a_beat_reads_the_same_both_ways),
 		TEST(every_truncation_of_a_beat_fails),	   TEST(bad_beats_are_named),
 		TEST(checkers_keep_unknown_types),	   TEST(selectors_are_none_or_label),
-		TEST(the_short_way_accepts_only_json),
+		TEST(the_short_way_accepts_only_json),	   TEST(instances_of_a_batch_are_read_and_bad_ones_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

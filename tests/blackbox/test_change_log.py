@@ -100,7 +100,7 @@ def test_services_namespaces_and_switches_have_lines(server, changes):
     assert server.put("/nacos/v1/ns/service", serviceName="cl-svc", protectThreshold=0.7).status == 200
     assert server.delete("/nacos/v1/ns/service", serviceName="cl-svc").status == 200
     update, = changes.wait("cl-svc", "service_update")
-    assert (update["before"]["protectThreshold"], update["after"]["protectThreshold"], update["cause"]) == (0.5, 0.7, "operator")
+    assert (update["before"], update["after"], update["cause"]) == ({"protectThreshold": 0.5}, {"protectThreshold": 0.7}, "operator")
     gone, = changes.wait("cl-svc", "service_delete")
     assert gone["after"] is None
     server.post("/nacos/v1/console/namespaces", customNamespaceId="cl-ns", namespaceName="one", namespaceDesc="d")
@@ -122,6 +122,13 @@ def test_a_checkers_password_is_not_told(server, changes):
                       useInstancePort4Check="true", healthChecker=checker).status == 200
     line, = changes.wait("cl-sql", "service_update")
     assert line["after"]["clusters"][0]["checker"] == "MYSQL" and "hunter22" not in open(changes.path).read()
+
+
+def test_a_cluster_that_a_publisher_makes_is_told_alone(server, changes):
+    for i, cluster in enumerate(["a", "b"]):
+        server.register("cl-clusters", f"10.9.2.{i}", 80, clusterName=cluster)
+    line, = changes.wait("cl-clusters", "service_update")
+    assert line["cause"] == "api" and line["before"] == {} and [c["name"] for c in line["after"]["clusters"]] == ["b"]
 
 
 def test_a_restart_is_no_change(make_server):
@@ -185,6 +192,10 @@ def test_a_file_that_was_moved_away_is_made_anew(make_server):
     os.rename(log.path, log.path + ".old")
     server.register("cl-move", "10.9.1.2", 2)
     assert [c["port"] for c in log.wait("cl-move", "register")] == [2]
+    os.rename(log.path, log.path + ".old")
+    open(log.path, "w").close()  # as logrotate's "create" does
+    server.register("cl-move", "10.9.1.2", 3)
+    assert [c["port"] for c in log.wait("cl-move", "register")] == [3]
 
 
 def test_off_writes_nothing_and_a_wrong_path_is_told(make_server):

@@ -99,9 +99,9 @@ def check_no_trace(server):
 
 
 def check_rest_goes_on(server, n):
-    server.register("living", f"127.81.0.{n}", 80)
-    assert f"127.81.0.{n}" in server.addresses("living.svc.muster.internal")
-    beat = server.put("/nacos/v1/ns/instance/beat", serviceName="living", ip=f"127.81.0.{n}", port=80)
+    server.register(f"living{n}", f"127.81.0.{n}", 80)
+    assert f"127.81.0.{n}" in server.addresses(f"living{n}.svc.muster.internal")
+    beat = server.put("/nacos/v1/ns/instance/beat", serviceName=f"living{n}", ip=f"127.81.0.{n}", port=80)
     assert beat.status == 200 and beat.json()["code"] == 10200
 
 
@@ -236,7 +236,7 @@ def percentile(times, share):
 
 def measure(server, seconds):
     """Milliseconds of DNS queries, beats and ephemeral registrations, asked one after the other."""
-    query = dns.message.make_query("living.svc.muster.internal", "A").to_wire()
+    query = dns.message.make_query("living1.svc.muster.internal", "A").to_wire()
     times = {"dns": [], "beat": [], "register": []}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.settimeout(10)
@@ -249,10 +249,10 @@ def measure(server, seconds):
                 assert len(s.recv(4096)) > 12
                 times["dns"].append((time.monotonic() - begun) * 1000)
             begun = time.monotonic()
-            assert server.put("/nacos/v1/ns/instance/beat", serviceName="living", ip="127.81.0.1", port=80).json()["code"] == 10200
+            assert server.put("/nacos/v1/ns/instance/beat", serviceName="living1", ip="127.81.0.1", port=80).json()["code"] == 10200
             times["beat"].append((time.monotonic() - begun) * 1000)
             begun = time.monotonic()
-            server.register("living", f"127.81.1.{len(times['beat']) % 200 + 1}", 80)
+            server.register("living1", f"127.81.1.{len(times['beat']) % 200 + 1}", 80)
             times["register"].append((time.monotonic() - begun) * 1000)
     return times
 

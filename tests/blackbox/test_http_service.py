@@ -254,7 +254,7 @@ def test_namespaces_v1(server):
     path = "/nacos/v1/console/namespaces"
     answer = server.get(path).json()
     assert (answer["code"], answer["message"]) == (200, None)
-    assert answer["data"][0] == {"namespace": "", "namespaceShowName": "public", "namespaceDesc": answer["data"][0]["namespaceDesc"],
+    assert answer["data"][0] == {"namespace": "", "namespaceShowName": "public", "namespaceDesc": "Default Namespace",
                                  "quota": 200, "configCount": 0, "type": 0}
     assert server.post(path, customNamespaceId="one", namespaceName="One", namespaceDesc="the first").text == "true"
     assert server.post(path, customNamespaceId="one", namespaceName="Again").text == "false"

@@ -265,6 +265,7 @@ def test_http_counts_by_route_and_reason(server):
     assert m.by("muster_http_route_requests_total", method="POST", route="/v1/ns/instance", status="2xx") == 1
     assert m.by("muster_http_route_requests_total", method="POST", route="/v1/ns/instance", status="4xx") == 2
     assert m.by("muster_http_request_duration_seconds_count", **{"class": "list"}) == 2
+    assert 'route="/v3/client/ns/instance/list"' not in server.get("/metrics").text  # nobody asked
     assert m.by("muster_http_encodings_total", found="yes") >= 1
     assert m.by("muster_http_refused_total", reason="weight") == 1
     assert m.by("muster_http_refused_total", reason="parameter") == 1

@@ -32,6 +32,10 @@ static void answer_echo(struct http_call *call)
 			 (int)call->path.len, call->path.at, (int)call->query.len, call->query.at);
 	size_t head = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
 	char *whole = arena_alloc(&call->arena, head + call->body.len);
+	if (whole == NULL) {
+		http_reply_text(call, 503, "no memory for the answer");
+		return;
+	}
 	memcpy(whole, text, head);
 	if (call->body.len > 0)
 		memcpy(whole + head, call->body.at, call->body.len);

@@ -216,6 +216,40 @@ static void loops_may_share_a_port(void **state)
 	fixture_stop(&a);
 }
 
+/* Bound on one thread, served on another; alone at first, joined by others of ours only. */
+static void a_bound_socket_is_served_and_shared_only_on_purpose(void **state)
+{
+	struct fixture f = { 0 };
+	struct error err;
+	struct sockaddr_in wanted = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in all = { .sin_family = AF_INET };
+	struct sockaddr_storage bound;
+	struct listener *l = NULL;
+	struct client c;
+	int fd = -1, second = -1, third = -1;
+	(void)state;
+	fixture_start(&f);
+	assert_int_equal(listener_socket(&fd, (struct sockaddr *)&wanted, false, &bound, &err), E_OK);
+	wanted.sin_port = all.sin_port = ((struct sockaddr_in *)(void *)&bound)->sin_port;
+	assert_int_not_equal(wanted.sin_port, 0);
+	assert_int_equal(listener_socket(&second, (struct sockaddr *)&wanted, false, &bound, &err), E_EXISTS);
+	assert_non_null(strstr(err.text, "in use"));
+	assert_int_equal(second, -1);
+	assert_int_equal(listener_socket(&second, (struct sockaddr *)&wanted, true, &bound, &err), E_OK);
+	assert_int_equal(listener_socket(&third, (struct sockaddr *)&all, true, &bound, &err), E_OK);
+	close(second);
+	close(third);
+	struct listener_conf conf = { .has_fd = true, .fd = fd };
+	assert_int_equal(http_server_listen(f.server, (struct sockaddr *)&wanted, &conf, 0, &l, &err), E_OK);
+	assert_int_equal(listener_port(l), ntohs(wanted.sin_port));
+	f.port = listener_port(l);
+	client_open(&c, &f);
+	client_say(&c, REQUEST);
+	client_expect(&c, 200, NULL);
+	client_close(&c);
+	fixture_stop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +263,7 @@ int main(void)
 		cmocka_unit_test(a_peer_that_is_not_allowed_is_closed_unread),
 		cmocka_unit_test(a_listener_goes_and_its_connections_stay),
 		cmocka_unit_test(loops_may_share_a_port),
+		cmocka_unit_test(a_bound_socket_is_served_and_shared_only_on_purpose),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

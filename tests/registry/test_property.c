@@ -32,7 +32,7 @@ static const char *const services[SERVICES] = { "e0", "e1", "e2", "p0", "p1", "p
 
 static void address(int a, char ip[16], uint16_t *port)
 {
-	snprintf(ip, 16, "10.0.0.%d", a / 2);
+	snprintf(ip, 16, "10.0.0.%u", (unsigned)a / 2 & 255);
 	*port = (uint16_t)(80 + a % 2);
 }
 
