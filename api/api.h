@@ -1,5 +1,5 @@
-/* api.h - the HTTP face: routes as table rows, Nacos v1, v2 and v3 shapes, native endpoints, metrics. Runs on an
- * I/O loop of its own thread; commands go to the desk, lists are read from views. Knows neither storage nor DNS wire. */
+/* api.h - the HTTP and gRPC faces: routes and messages as table rows, Nacos v1, v2 and v3 shapes, native endpoints,
+ * metrics. Runs on an I/O loop of its own thread; commands go to the desk, lists are read from views. Knows neither storage nor DNS wire. */
 #ifndef API_API_H
 #define API_API_H
 
@@ -25,6 +25,13 @@ struct api_conf {
 	uint64_t max_output; /* bytes that wait for one client: 64 MiB */
 	unsigned connections, connections_per_address;
 	unsigned inbox;	       /* commands under way, above which a request is refused: 100,000 */
+	/* gRPC: at these addresses, or, if there are none, at those of HTTP with 1000 added to the port. */
+	const struct sockaddr_storage *grpc_listens; /* copied */
+	size_t grpc_listen_count;
+	unsigned grpc_connections, grpc_connections_per_address;
+	uint32_t grpc_max_message, grpc_streams; /* bytes; open calls of one connection */
+	int64_t connection_idle_ms, connection_probe_ms; /* silent so long: asked; unanswered so long: closed */
+	int64_t reconnect_grace_ms, push_merge_ms;
 	size_t encoding_cache; /* bytes, 64 MiB */
 	/* What is still missing before DNS and HTTP serve; NULL: ready. Any thread. */
 	const char *(*not_ready)(void *arg);
@@ -39,6 +46,7 @@ struct api_conf {
 int api_start(struct api **ret, struct desk *desk, const struct api_conf *conf, struct error *err);
 /* Bound addresses, for everybody or (@operators) for operators only. */
 size_t api_addresses(const struct api *a, bool operators, struct sockaddr_storage *ret, size_t max);
+size_t api_grpc_addresses(const struct api *a, struct sockaddr_storage *ret, size_t max);
 /* A reload: new addresses are bound here, so that one that cannot be had leaves everything as it was (E_CONFLICT, E_IO).
  * The commit hands them to the I/O threads, with the limits and time-outs of @conf; what was served before goes on, and
  * connections of addresses that are gone live on. Threads, cache and callbacks of @conf are not looked at. */

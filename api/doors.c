@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { PAIR_TRIES = 100 };
+
 struct api_change {
 	unsigned thread_count;
 	struct doors doors;
@@ -23,6 +25,8 @@ struct api_change {
 /* SDKs ask for the state and the status of the server before they work with it, so clients have these too. */
 bool route_is_for(const struct route *row, enum door_kind kind)
 {
+	if (kind == DOOR_GRPC)
+		kind = DOOR_PUBLIC;
 	switch (row->class) {
 	case CLASS_STATE:
 	case CLASS_NOT_BUILT:
@@ -50,7 +54,7 @@ static void address_text(char to[64], const struct sockaddr_storage *at)
 void answer_other_door(struct request *r)
 {
 	char address[64] = "?", text[256];
-	enum door_kind other = r->call->listener_tag == DOOR_PUBLIC ? DOOR_OPERATOR : DOOR_PUBLIC;
+	enum door_kind other = r->call->listener_tag == DOOR_OPERATOR ? DOOR_PUBLIC : DOOR_OPERATOR;
 	const struct doors *doors = &r->io->doors;
 	for (size_t i = doors->count; i-- > 0;)
 		if (doors->at[i].kind == other)
@@ -97,14 +101,41 @@ static int find_kept(const struct doors *old, const struct door *door, bool used
 	return -1;
 }
 
+static size_t doors_wanted(const struct api_conf *conf)
+{
+	return conf->listen_count + conf->operator_count +
+	       (conf->grpc_listen_count > 0 ? conf->grpc_listen_count : conf->listen_count);
+}
+
+static void port_set(struct sockaddr_storage *at, unsigned port)
+{
+	if (at->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)(void *)at)->sin6_port = htons((uint16_t)port);
+	else
+		((struct sockaddr_in *)(void *)at)->sin_port = htons((uint16_t)port);
+}
+
+/* Of gRPC, above the HTTP door @i. A free port stays one: its partner decides when it is bound. */
+static struct door door_above(const struct door *http, size_t i)
+{
+	struct door door = { http->asked, http->asked, DOOR_GRPC, (int)i };
+	if (port_of(&door.asked) != 0)
+		port_set(&door.asked, ntohs((uint16_t)port_of(&door.asked)) + GRPC_PORT_OFFSET);
+	return door;
+}
+
 static void doors_fill(struct doors *to, const struct api_conf *conf)
 {
 	size_t n = 0;
-	assert(conf->listen_count + conf->operator_count <= DOORS_MAX);
+	assert(doors_wanted(conf) <= DOORS_MAX);
 	for (size_t i = 0; i < conf->listen_count; i++)
-		to->at[n++] = (struct door){ conf->listens[i], conf->listens[i], DOOR_PUBLIC };
+		to->at[n++] = (struct door){ conf->listens[i], conf->listens[i], DOOR_PUBLIC, -1 };
 	for (size_t i = 0; i < conf->operator_count; i++)
-		to->at[n++] = (struct door){ conf->operator_listens[i], conf->operator_listens[i], DOOR_OPERATOR };
+		to->at[n++] = (struct door){ conf->operator_listens[i], conf->operator_listens[i], DOOR_OPERATOR, -1 };
+	for (size_t i = 0; i < conf->grpc_listen_count; i++)
+		to->at[n++] = (struct door){ conf->grpc_listens[i], conf->grpc_listens[i], DOOR_GRPC, -1 };
+	for (size_t i = 0; conf->grpc_listen_count == 0 && i < conf->listen_count; i++)
+		to->at[n++] = door_above(&to->at[i], i);
 	to->count = n;
 	to->operators = conf->operator_count;
 }
@@ -119,11 +150,12 @@ static bool port_is_ours(const struct doors *old, const struct sockaddr_storage 
 }
 
 /* One socket for each thread; the first settles a port 0. */
-static int door_bind(struct api_change *c, const struct doors *old, size_t i, struct error *err)
+static int door_bind(struct api_change *c, const struct doors *old, size_t i, const struct sockaddr_storage *first,
+		     struct error *err)
 {
 	struct door *door = &c->doors.at[i];
 	for (unsigned t = 0; t < c->thread_count; t++) {
-		struct sockaddr_storage want = t == 0 ? door->asked : door->bound;
+		struct sockaddr_storage want = t == 0 ? *first : door->bound;
 		const struct sockaddr *at = (const struct sockaddr *)&want;
 		int *fd = &c->news[t]->fd[i];
 		int rc = listener_socket(fd, at, t > 0, &door->bound, err);
@@ -137,6 +169,40 @@ static int door_bind(struct api_change *c, const struct doors *old, size_t i, st
 	return E_OK;
 }
 
+static void door_unbind(struct api_change *c, size_t i)
+{
+	for (unsigned t = 0; t < c->thread_count; t++) {
+		if (c->news[t]->fd[i] >= 0)
+			close(c->news[t]->fd[i]);
+		c->news[t]->fd[i] = -1;
+	}
+}
+
+/* 1000 above its partner. If that was free to choose its port, and the one above is taken, it chooses again. */
+static int door_bind_above(struct api_change *c, const struct doors *old, size_t i, struct error *err)
+{
+	size_t partner = (size_t)c->doors.at[i].partner;
+	struct door *http = &c->doors.at[partner];
+	for (unsigned tries = 0;; tries++) {
+		unsigned port = ntohs((uint16_t)port_of(&http->bound)) + GRPC_PORT_OFFSET;
+		struct sockaddr_storage above = http->bound;
+		int rc = E_EXISTS;
+		port_set(&above, port);
+		if (port <= UINT16_MAX)
+			rc = door_bind(c, old, i, &above, err);
+		else
+			error_set(err, E_RANGE, "gRPC listens %d above HTTP, and %u is no port: set grpc.listen",
+				  GRPC_PORT_OFFSET, port);
+		if (rc == E_OK || port_of(&http->asked) != 0 || c->news[0]->kept[partner] >= 0 || tries == PAIR_TRIES)
+			return rc == E_OK ? rc : err->code;
+		door_unbind(c, i);
+		door_unbind(c, partner);
+		rc = door_bind(c, old, partner, &http->asked, err);
+		if (rc < 0)
+			return rc;
+	}
+}
+
 static int doors_bind(struct api_change *c, const struct doors *old, struct error *err)
 {
 	bool used[DOORS_MAX] = { false };
@@ -148,7 +214,8 @@ static int doors_bind(struct api_change *c, const struct doors *old, struct erro
 		if (kept >= 0)
 			c->doors.at[i].bound = old->at[kept].bound;
 		else
-			rc = door_bind(c, old, i, err);
+			rc = c->doors.at[i].partner >= 0 ? door_bind_above(c, old, i, err)
+							 : door_bind(c, old, i, &c->doors.at[i].asked, err);
 	}
 	for (unsigned t = 0; t < c->thread_count; t++)
 		c->news[t]->doors = c->doors;
@@ -184,9 +251,8 @@ void api_abandon(struct api_change *c)
 
 int api_prepare(struct api_change **ret, struct api *a, const struct api_conf *conf, struct error *err)
 {
-	if (conf->listen_count + conf->operator_count > DOORS_MAX)
-		return error_set(err, E_LIMIT, "%zu HTTP addresses are more than %d",
-				 conf->listen_count + conf->operator_count, DOORS_MAX);
+	if (doors_wanted(conf) > DOORS_MAX)
+		return error_set(err, E_LIMIT, "%zu HTTP and gRPC addresses are more than %d", doors_wanted(conf), DOORS_MAX);
 	struct api_change *c = mem_zalloc(1, sizeof(*c) + a->io_count * sizeof(c->news[0]));
 	if (c == NULL)
 		return error_set(err, E_NOMEM, "no memory for HTTP addresses");
@@ -220,16 +286,31 @@ void api_commit(struct api *a, struct api_change *c)
 	mem_free(c);
 }
 
-size_t api_addresses(const struct api *a, bool operators, struct sockaddr_storage *ret, size_t max)
+static size_t addresses_of(const struct api *a, enum door_kind kind, struct sockaddr_storage *ret, size_t max)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < a->doors.count && n < max; i++)
-		if ((a->doors.at[i].kind == DOOR_OPERATOR) == operators)
+		if (a->doors.at[i].kind == kind)
 			ret[n++] = a->doors.at[i].bound;
 	return n;
 }
 
+size_t api_addresses(const struct api *a, bool operators, struct sockaddr_storage *ret, size_t max)
+{
+	return addresses_of(a, operators ? DOOR_OPERATOR : DOOR_PUBLIC, ret, max);
+}
+
+size_t api_grpc_addresses(const struct api *a, struct sockaddr_storage *ret, size_t max)
+{
+	return addresses_of(a, DOOR_GRPC, ret, max);
+}
+
 /* ---- serving, on the I/O thread */
+
+static unsigned per_peer(const struct door *door, const struct api_conf *conf)
+{
+	return door->kind == DOOR_GRPC ? conf->grpc_connections_per_address : conf->connections_per_address;
+}
 
 #define REFUSAL(len, text)                                                                                       \
 	"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: " len                    \
@@ -244,9 +325,9 @@ static struct listener *door_open(struct io *io, const struct door *door, int fd
 				  struct error *err)
 {
 	struct listener_conf listen = {
-		.conns_per_peer = conf->connections_per_address,
-		.full_text = full_text,
-		.peer_text = peer_text,
+		.conns_per_peer = per_peer(door, conf),
+		.full_text = door->kind == DOOR_GRPC ? NULL : full_text, /* HTTP/2 has no such words */
+		.peer_text = door->kind == DOOR_GRPC ? NULL : peer_text,
 		.allow = io->api->conf.allowed,
 		.allow_arg = io->api->conf.allowed_arg,
 		.has_fd = true,
@@ -271,7 +352,7 @@ int io_take_doors(struct io *io, struct door_news *news, struct error *err)
 		if (l == NULL)
 			rc = err->code;
 		else
-			listener_set_per_peer(l, news->conf->connections_per_address);
+			listener_set_per_peer(l, per_peer(&news->doors.at[i], news->conf));
 		io->listeners[i] = l;
 	}
 	for (size_t i = 0; i < DOORS_MAX; i++)

@@ -8,12 +8,14 @@
 #include "base/inbox.h"
 #include <sys/socket.h>
 
-enum { DOORS_MAX = 32 };
-enum door_kind { DOOR_PUBLIC, DOOR_OPERATOR }; /* a listener's tag */
+enum { DOORS_MAX = 48, GRPC_PORT_OFFSET = 1000 /* SDKs add it to the port of HTTP */ };
+/* A listener's tag. All speak HTTP/1 and gRPC; that of gRPC has limits of its own. */
+enum door_kind { DOOR_PUBLIC, DOOR_OPERATOR, DOOR_GRPC };
 
 struct door {
 	struct sockaddr_storage asked, bound; /* they differ where port 0 was asked for */
 	enum door_kind kind;
+	int partner; /* gRPC, 1000 above an address of HTTP: which door; -1: an address of its own */
 };
 
 struct doors {

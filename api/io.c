@@ -5,6 +5,7 @@
 
 #include "api/failure_map.h"
 #include "api/handlers.h"
+#include "api/rpc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -195,47 +196,82 @@ static void on_request(void *arg, struct http_call *call)
 
 /* ---- commands: out after each poll, back by the inbox */
 
-static void on_check(uv_check_t *check)
+static void submit_all(struct io *io)
 {
-	struct io *io = check->data;
-	io->now_ms = 0;
 	if (io->first != NULL) {
 		struct inbox_message *first = io->first, *last = io->last;
 		io->first = io->last = NULL;
 		metrics_set(io->cell_in_flight, io->in_flight);
 		desk_submit_list(io->api->desk, (struct command *)first, (struct command *)last);
 	}
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct io *io = prepare->data;
+	io->now_ms = 0; /* the poll may take long */
+	submit_all(io);
+}
+
+static void on_check(uv_check_t *check)
+{
+	struct io *io = check->data;
+	io->now_ms = 0;
+	submit_all(io);
 	if (io->scratch.cap > SCRATCH_KEPT)
 		text_done(&io->scratch);
 }
 
-static void on_command(struct request *r)
+void io_submit(struct io *io, struct command *cmd, void (*on_back)(struct command *cmd))
 {
-	if (r->cmd.code < 0 && !r->takes_failure) {
-		r->err = r->cmd.error;
-		reply_failure(r);
-	} else if (r->finish != NULL) {
-		r->finish(r);
-	} else {
-		reply_ok(r);
-	}
+	cmd->reply_to = io->inbox;
+	cmd->on_done = on_back;
+	cmd->message.next = NULL;
+	*(io->last != NULL ? &io->last->next : &io->first) = &cmd->message;
+	io->last = &cmd->message;
+	io->in_flight++;
 }
 
-static void on_server_closed(void *arg)
+/* Both servers are closed: the rest ends when every command is back. */
+static void finish_stop(struct io *io)
 {
-	struct io *io = arg;
+	if (!io->servers_closed || io->in_flight > 0 || io->finished)
+		return;
+	io->finished = true;
 	assert(io->first == NULL);
 	uv_close((uv_handle_t *)&io->check, NULL);
+	uv_close((uv_handle_t *)&io->prepare, NULL);
+	io_timers_close(io);
+	push_close(io);
 	loop_watch_close(&io->watch);
 	inbox_close(io->inbox, NULL, NULL);
 	inbox_close(io->news, NULL, NULL);
 	io->inbox = io->news = NULL;
 }
 
+static void on_server_closed(void *arg)
+{
+	struct io *io = arg;
+	if (--io->servers > 0)
+		return;
+	io->servers_closed = true;
+	finish_stop(io);
+}
+
+static void on_grpc_closed(void *arg)
+{
+	struct io *io = arg;
+	http_server_close(io->server, on_server_closed, io); /* it has its streams back */
+	on_server_closed(io);
+}
+
 static void on_drained(void *arg)
 {
 	struct io *io = arg;
-	http_server_close(io->server, on_server_closed, io);
+	if (--io->servers > 0)
+		return;
+	io->servers = 2;
+	grpc_server_close(io->grpc, on_grpc_closed, io);
 }
 
 static void begin_stop(struct io *io)
@@ -243,6 +279,8 @@ static void begin_stop(struct io *io)
 	if (io->draining)
 		return;
 	io->draining = true;
+	io->servers = 2;
+	http2_server_drain(grpc_server_http2(io->grpc), DRAIN_MS, on_drained, io);
 	http_server_drain(io->server, DRAIN_MS, on_drained, io);
 }
 
@@ -260,12 +298,13 @@ static void on_inbox(void *arg, struct inbox_message *first, unsigned count)
 		}
 		struct command *cmd = (struct command *)m;
 		commands++;
-		on_command(cmd->owner);
+		cmd->on_done(cmd);
 	}
 	io->in_flight -= commands;
 	metrics_set(io->cell_in_flight, io->in_flight);
 	if (stop)
 		begin_stop(io);
+	finish_stop(io);
 }
 
 /* News of doors from the control thread. An address that cannot be served was bound all the same: it is told of here,
@@ -286,14 +325,22 @@ static void on_news(void *arg, struct inbox_message *first, unsigned count)
 
 /* ---- the thread */
 
+static void io_parts_free(struct io *io)
+{
+	sessions_free(io);
+	push_free(io);
+	io_timers_free(io);
+	encodings_done(&io->encodings);
+	text_done(&io->scratch);
+}
+
 static void io_run(void *arg)
 {
 	struct io *io = arg;
 	rcu_thread_start();
 	metrics_thread_start();
 	uv_run(&io->loop, UV_RUN_DEFAULT);
-	encodings_done(&io->encodings);
-	text_done(&io->scratch);
+	io_parts_free(io);
 	metrics_thread_stop();
 	rcu_thread_stop();
 	atomic_fetch_sub(&io->api->running, 1);
@@ -341,6 +388,7 @@ struct http_server_conf io_http_conf(struct io *io, const struct api_conf *c)
 		.server_name = NULL,
 		.on_request = on_request,
 		.on_body_limit = body_limit,
+		.on_http2 = rpc_adopt,
 		.arg = io,
 	};
 }
@@ -368,13 +416,20 @@ static int io_open(struct io *io, struct api *a, unsigned number, struct error *
 	io->check.data = io;
 	uv_check_start(&io->check, on_check);
 	uv_unref((uv_handle_t *)&io->check);
+	uv_prepare_init(&io->loop, &io->prepare);
+	io->prepare.data = io;
+	uv_prepare_start(&io->prepare, on_prepare);
+	uv_unref((uv_handle_t *)&io->prepare);
 	int rc = inbox_open(&io->inbox, &io->loop, on_inbox, io);
 	if (rc == E_OK)
 		rc = inbox_open(&io->news, &io->loop, on_news, io);
 	if (rc < 0)
 		return error_set(err, rc, "no inbox for HTTP");
 	declare_metrics(io);
-	return open_server(io, err);
+	if (io_timers_open(io) < 0 || push_open(io) < 0)
+		return error_set(err, E_NOMEM, "no memory for gRPC");
+	rc = rpc_open(io, err);
+	return rc < 0 ? rc : open_server(io, err);
 }
 
 /* On the caller's thread, before io->thread ever ran. */
@@ -382,23 +437,28 @@ static void close_unstarted(struct io *io)
 {
 	if (io->api == NULL)
 		return;
+	if (io->grpc != NULL)
+		grpc_server_close(io->grpc, NULL, NULL);
 	if (io->server != NULL)
 		http_server_close(io->server, NULL, NULL);
+	io_timers_close(io);
+	push_close(io);
 	if (io->inbox != NULL)
 		inbox_close(io->inbox, NULL, NULL);
 	if (io->news != NULL)
 		inbox_close(io->news, NULL, NULL);
 	uv_close((uv_handle_t *)&io->check, NULL);
+	uv_close((uv_handle_t *)&io->prepare, NULL);
 	loop_watch_close(&io->watch);
 	uv_run(&io->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&io->loop);
-	encodings_done(&io->encodings);
-	text_done(&io->scratch);
+	io_parts_free(io);
 }
 
 static void api_free(struct api *a)
 {
 	route_map_free(a->routes);
+	feed_done(&a->feed);
 	mem_free(a->counts);
 	mem_free(a->ios);
 	mem_free(a);
@@ -415,6 +475,8 @@ static int api_new(struct api **ret, struct desk *desk, const struct api_conf *c
 	a->conf.listens = a->conf.operator_listens = NULL;
 	a->io_count = conf->io_threads > 0 ? conf->io_threads : 1;
 	a->ios = mem_zalloc(a->io_count, sizeof(*a->ios));
+	a->conf.grpc_listens = NULL;
+	feed_init(&a->feed);
 	if (a->ios == NULL) {
 		api_free(a);
 		return error_set(err, E_NOMEM, "no memory for HTTP");
@@ -449,6 +511,8 @@ int api_start(struct api **ret, struct desk *desk, const struct api_conf *conf, 
 		api_free(a);
 		return rc;
 	}
+	struct registry_watcher watcher = feed_watcher(&a->feed);
+	desk_watch(desk, &watcher);
 	for (unsigned i = 0; i < a->io_count; i++) {
 		atomic_fetch_add(&a->running, 1);
 		if (uv_thread_create(&a->ios[i].thread, io_run, &a->ios[i]) < 0)
@@ -469,6 +533,7 @@ static void on_async_closed(uv_handle_t *handle)
 	void *arg = a->stopped_arg;
 	for (unsigned i = 0; i < a->io_count; i++)
 		uv_loop_close(&a->ios[i].loop);
+	desk_unwatch(a->desk, &a->feed);
 	api_free(a);
 	on_stopped(arg);
 }
@@ -486,6 +551,7 @@ static void on_thread_ended(uv_async_t *async)
 
 void api_stop(struct api *a, uv_loop_t *control, void (*on_stopped)(void *arg), void *arg)
 {
+	a->feed.stopped = true; /* before the threads end: nobody would receive news */
 	a->on_stopped = on_stopped;
 	a->stopped_arg = arg;
 	atomic_store(&a->stopping, true);

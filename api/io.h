@@ -1,4 +1,4 @@
-/* io.h - one I/O thread: a loop, an HTTP server, an inbox for commands that come back, the list of commands
+/* io.h - one I/O thread: a loop, an HTTP and a gRPC server, an inbox for commands that come back, the list of commands
  * of this turn, the cache of encoded lists. Everything here belongs to that thread unless it says so. */
 #ifndef API_IO_H
 #define API_IO_H
@@ -7,14 +7,20 @@
 #include "api/counts.h"
 #include "api/doors.h"
 #include "api/encodings.h"
+#include "api/feed.h"
+#include "api/io_timer.h"
 #include "api/machine.h"
+#include "api/push.h"
 #include "api/request.h"
+#include "base/handle.h"
 #include "base/loop_watch.h"
+#include "net/grpc.h"
 
 struct api {
 	struct desk *desk;
 	struct registry *registry;
 	struct api_conf conf; /* without the listens */
+	struct feed feed; /* the control thread's */
 	struct doors doors; /* as bound; the control thread's */
 	struct route_map *routes;
 	struct api_counts *counts;
@@ -38,7 +44,11 @@ struct io {
 	uv_loop_t loop;
 	struct loop_watch watch;
 	uv_check_t check; /* after each poll: this turn's commands leave together */
+	uv_prepare_t prepare; /* before each poll: those of timers */
 	struct http_server *server;
+	struct grpc_server *grpc;
+	unsigned servers; /* of these two, not closed or not drained yet */
+	bool servers_closed, finished;
 	struct doors doors; /* this thread's copy */
 	struct listener *listeners[DOORS_MAX]; /* by door; NULL: could not be opened */
 	uint64_t max_body;
@@ -52,6 +62,20 @@ struct io {
 	int64_t now_ms; /* clock_ms() of this turn; 0: not asked yet */
 	unsigned requests[ROUTE_CLASSES][STATUS_CLASSES], durations[ROUTE_CLASSES]; /* metric cells */
 	unsigned cell_hits, cell_misses, cell_in_flight;
+	/* gRPC */
+	struct session *sessions, *graced; /* connected; closed */
+	unsigned session_count; /* connected */
+	uint64_t publishers;
+	struct wheel *wheel;
+	uv_timer_t timer;
+	int64_t timer_due_ms;
+	struct inbox *push_news; /* from the feed */
+	struct map topics;
+	struct handles push_handles;
+	unsigned subscription_count;
+	struct text encode;
+	struct push_cells push;
+	unsigned cell_sessions, cell_evicted, cell_refused, cell_rpc_ok, cell_rpc_failed, rpc_duration;
 	unsigned in_flight; /* commands that the desk has, or will have at the end of this turn */
 };
 
@@ -60,5 +84,7 @@ struct http_server_conf io_http_conf(struct io *io, const struct api_conf *conf)
 /* What is missing before everything serves, NULL: nothing. Any thread. */
 const char *api_not_ready(const struct api *a);
 int64_t io_now_ms(struct io *io);
+/* To the desk at the end of this loop turn; @on_back receives it on this thread. cmd->owner is the caller's. */
+void io_submit(struct io *io, struct command *cmd, void (*on_back)(struct command *cmd));
 
 #endif

@@ -114,8 +114,8 @@ static int pairs_room(struct pair_list *list, struct arena *mem, size_t count, i
 	return list->at == NULL ? error_set(err, E_NOMEM, "no memory for %s", field) : E_OK;
 }
 
-static int pairs_of_tree(struct pair_list *ret, struct arena *mem, const cJSON *tree, int what, const char *field,
-			 struct error *err)
+int metadata_of_tree(struct pair_list *ret, struct arena *mem, const cJSON *tree, int what, const char *field,
+		     struct error *err)
 {
 	int rc = pairs_room(ret, mem, (size_t)cJSON_GetArraySize(tree), what, field, err);
 	for (const cJSON *v = tree->child; rc == E_OK && v != NULL; v = v->next) {
@@ -198,7 +198,7 @@ int metadata_decode(struct pair_list *ret, struct arena *mem, struct param_value
 	int rc = parse_object(&tree, text, what, field, err);
 	if (rc < 0)
 		return rc;
-	rc = pairs_of_tree(ret, mem, tree, what, field, err);
+	rc = metadata_of_tree(ret, mem, tree, what, field, err);
 	cJSON_Delete(tree);
 	return rc;
 }
@@ -294,7 +294,7 @@ static int beat_of_tree(struct beat_in *b, struct arena *mem, const cJSON *tree,
 	if (!cJSON_IsObject(v))
 		return error_set_what(err, E_INVALID, FAIL_INSTANCE_METADATA,
 				      "Param 'metadata' is illegal, it is not a JSON object");
-	return pairs_of_tree(&b->metadata, mem, v, FAIL_INSTANCE_METADATA, "metadata", err);
+	return metadata_of_tree(&b->metadata, mem, v, FAIL_INSTANCE_METADATA, "metadata", err);
 }
 
 int beat_decode(struct beat_in *ret, struct arena *mem, struct param_value text, struct error *err)

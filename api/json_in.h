@@ -19,6 +19,11 @@ struct pair_list {
 int metadata_decode(struct pair_list *ret, struct arena *mem, struct param_value text, int what,
 		    const char *field, struct error *err);
 
+/* The same of a JSON object that was parsed already. */
+struct cJSON;
+int metadata_of_tree(struct pair_list *ret, struct arena *mem, const struct cJSON *tree, int what, const char *field,
+		     struct error *err);
+
 struct beat_in {
 	const char *ip, *cluster, *service_name; /* NULL: absent */
 	uint16_t port;

@@ -235,6 +235,20 @@ void request_command(struct request *r, enum command_kind kind)
 	r->cmd.remote = peer_text(r);
 }
 
+/* The command of a request is the desk's no longer. */
+static void request_came_back(struct command *cmd)
+{
+	struct request *r = cmd->owner;
+	if (cmd->code < 0 && !r->takes_failure) {
+		r->err = cmd->error;
+		reply_failure(r);
+	} else if (r->finish != NULL) {
+		r->finish(r);
+	} else {
+		reply_ok(r);
+	}
+}
+
 void request_submit(struct request *r, void (*finish)(struct request *r))
 {
 	struct io *io = r->io;
@@ -247,12 +261,8 @@ void request_submit(struct request *r, void (*finish)(struct request *r))
 		return;
 	}
 	r->finish = finish;
-	r->cmd.reply_to = io->inbox;
 	r->cmd.owner = r;
-	r->cmd.message.next = NULL;
-	*(io->last != NULL ? &io->last->next : &io->first) = &r->cmd.message;
-	io->last = &r->cmd.message;
-	io->in_flight++;
+	io_submit(io, &r->cmd, request_came_back);
 }
 
 void request_call(struct request *r, int (*read)(struct registry *reg, void *arg, struct error *err),

@@ -207,7 +207,10 @@ void shape_service_info(struct text *t, const struct service_key *key, const str
 	bool protected_ = false;
 	json_open(t, '{');
 	json_key(t, "name");
-	shape_grouped(t, key);
+	if (q->bare_name)
+		json_strn(t, key->name, key->name_len);
+	else
+		shape_grouped(t, key);
 	json_kv_str(t, "groupName", key->group);
 	json_kv_str(t, "clusters", q->clusters);
 	json_kv_i64(t, "cacheMillis", q->cache_ms);

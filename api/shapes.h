@@ -18,13 +18,14 @@ struct list_query {
 	const char *clusters; /* comma list, "" all; echoed */
 	bool healthy_only;
 	int64_t cache_ms;
+	bool bare_name; /* gRPC: without the group */
 	int64_t absent_ref_ms; /* lastRefTime when there is no such service */
 	const char *dom;	/* legacy lists: the name asked for, and hosts as of S1.4; NULL: today's */
 };
 
 /* Hosts of a list: an array. false in *@protected: the rule did not reach. */
 void shape_hosts(struct text *t, const struct service_view *v, const struct list_query *q, bool *protected_);
-/* ServiceInfo with a grouped name (1.13); @v NULL: the service is missing, no hosts. */
+/* ServiceInfo (1.13), by HTTP with a grouped name; @v NULL: the service is missing, no hosts. */
 void shape_service_info(struct text *t, const struct service_key *key, const struct service_view *v,
 			const struct list_query *q);
 

@@ -71,6 +71,8 @@ static void arm(struct beats *b, int64_t now_ms, int64_t at_ms)
 
 static int64_t due_ms(const struct beats *b, const struct instance *i)
 {
+	if (instance_is_held(i))
+		return INT64_MAX; /* it lives by its connection */
 	if (b->never_remove) {
 		if ((i->flags & INSTANCE_HEALTHY) == 0)
 			return INT64_MAX;

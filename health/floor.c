@@ -64,7 +64,7 @@ bool floor_settling(const struct floor *f, int64_t now_ms)
 /* Silent since before the pause ended. */
 static bool silent(const struct floor *f, const struct instance *i)
 {
-	return atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed) <= f->resumed_ms;
+	return !instance_is_held(i) && atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed) <= f->resumed_ms;
 }
 
 static struct floor_service *service_entry(struct floor *f, uint64_t id)

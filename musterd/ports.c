@@ -64,6 +64,7 @@ int ports_write(const char *data_dir, const struct bound_addresses *bound, struc
 	json_open(&t, '{');
 	json_kv_i64(&t, "pid", getpid());
 	put_addresses(&t, "http", bound->http, bound->http_count);
+	put_addresses(&t, "grpc", bound->grpc, bound->grpc_count);
 	put_addresses(&t, "dns", bound->dns, bound->dns_count);
 	if (bound->operator_count > 0)
 		put_addresses(&t, "operator", bound->operator, bound->operator_count);

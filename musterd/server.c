@@ -154,6 +154,7 @@ static int server_addresses(struct server *s, struct bound_addresses *bound)
 	bound->dns_count = dns_server_addresses(s->dns, bound->dns, 64);
 	bound->http_count = api_addresses(s->api, false, bound->http, 16);
 	bound->operator_count = api_addresses(s->api, true, bound->operator, 16);
+	bound->grpc_count = api_grpc_addresses(s->api, bound->grpc, 16);
 	return ports_write(s->conf->data_dir, bound, &s->error);
 }
 
@@ -162,7 +163,9 @@ static int explain_http(struct error *err, int rc, const struct api_conf *api)
 	size_t len = strlen(err->text);
 
 	port_holder_explain(err, rc, api->listens, api->listen_count);
-	return strlen(err->text) > len ? rc : port_holder_explain(err, rc, api->operator_listens, api->operator_count);
+	if (strlen(err->text) == len)
+		port_holder_explain(err, rc, api->operator_listens, api->operator_count);
+	return strlen(err->text) > len ? rc : port_holder_explain(err, rc, api->grpc_listens, api->grpc_listen_count);
 }
 
 static int server_bind(struct server *s, struct bound_addresses *bound)
@@ -204,6 +207,10 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 	for (size_t i = 0; i < bound->http_count; i++) {
 		bound_format(text, sizeof(text), &bound->http[i]);
 		log_each(LOG_INFO, "server", "HTTP on %s", text);
+	}
+	for (size_t i = 0; i < bound->grpc_count; i++) {
+		bound_format(text, sizeof(text), &bound->grpc[i]);
+		log_each(LOG_INFO, "server", "gRPC on %s", text);
 	}
 	for (size_t i = 0; i < bound->operator_count; i++) {
 		bound_format(text, sizeof(text), &bound->operator[i]);

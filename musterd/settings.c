@@ -357,9 +357,9 @@ static void check_exposure(struct loader *l, const struct address_list *list)
 	for (size_t i = 0; i < list->count; i++)
 		if (!address_is_loopback(&list->at[i].addr)) {
 			complain(l, origin->where,
-				 "http.%s: %s can be reached from other machines: say which may use it, for "
+				 "%s.%s: %s can be reached from other machines: say which may use it, for "
 				 "example http.allow = 127.0.0.0/8, 10.0.0.0/8 (or --http.allow=...)",
-				 settings_table[listen].key, origin->text);
+				 settings_table[listen].section, settings_table[listen].key, origin->text);
 			return;
 		}
 }
@@ -384,6 +384,7 @@ static void check_all(struct loader *l)
 	struct error err;
 	check_exposure(l, &s->http.listen);
 	check_exposure(l, &s->http.operator_listen);
+	check_exposure(l, &s->grpc.listen);
 	if (s->store.url != NULL)
 		check_text(l, &s->store.url,
 			   strcmp(s->store.url, "sqlite:") == 0 || strcmp(s->store.url, "memory:") == 0,

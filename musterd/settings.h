@@ -93,6 +93,15 @@ struct settings {
 		unsigned connections, connections_per_address;
 	} http;
 	struct {
+		struct address_list listen; /* empty: http.listen, ports + 1000 */
+		unsigned connections, connections_per_address, streams;
+		size_t max_message;
+	} grpc;
+	struct {
+		int64_t merge_ms;
+	} push;
+	struct {
+		int64_t connection_idle_ms, connection_probe_ms, reconnect_grace_ms;
 		unsigned probe_rate, probes_in_flight;
 	} health;
 	struct {

@@ -95,6 +95,28 @@ const struct setting settings_table[] = {
 	{ "http", "connections_per_address", SETTING_COUNT, AT(http.connections_per_address), "20000", 1, 1000000, NULL,
 	  "Open HTTP connections of one peer address." },
 
+	{ "grpc", "listen", SETTING_ADDRESSES, AT(grpc.listen), "", 0, 16, NULL,
+	  "Addresses of the gRPC server; empty: those of http.listen with 1000 added to the port, where SDKs look for "
+	  "it. The HTTP addresses speak gRPC as well. http.allow holds here too." },
+	{ "grpc", "connections", SETTING_COUNT, AT(grpc.connections), "50000", 1, 1000000, NULL,
+	  "Open gRPC connections." },
+	{ "grpc", "connections_per_address", SETTING_COUNT, AT(grpc.connections_per_address), "20000", 1, 1000000, NULL,
+	  "Open gRPC connections of one peer address." },
+	{ "grpc", "streams", SETTING_COUNT, AT(grpc.streams), "256", 8, 65536, NULL,
+	  "Requests under way at a time on one gRPC connection." },
+	{ "grpc", "max_message", SETTING_SIZE, AT(grpc.max_message), "4MiB", 16 * KIB, 64 * MIB, NULL,
+	  "One gRPC request; larger ones are refused." },
+
+	{ "push", "merge", SETTING_DURATION, AT(push.merge_ms), "50ms", 0, 10 * SECOND, NULL,
+	  "Changes of a service within this time behind a push are pushed together." },
+
+	{ "health", "connection_idle", SETTING_DURATION, AT(health.connection_idle_ms), "7s", 100, HOUR, NULL,
+	  "A gRPC client that has said nothing for this time is asked whether it is there (SDKs speak every 5 s)." },
+	{ "health", "connection_probe", SETTING_DURATION, AT(health.connection_probe_ms), "5s", 100, HOUR, NULL,
+	  "One that has not answered by then is disconnected, and its instances are gone." },
+	{ "health", "reconnect_grace", SETTING_DURATION, AT(health.reconnect_grace_ms), "5s", 0, HOUR, NULL,
+	  "Instances of a gRPC connection that was closed stay for this time, so that a client that connects again "
+	  "takes them over." },
 	{ "health", "probe_rate", SETTING_COUNT, AT(health.probe_rate), "20000", 1, 1000000, NULL,
 	  "Active checks a second; above it intervals stretch." },
 	{ "health", "probes_in_flight", SETTING_COUNT, AT(health.probes_in_flight), "4096", 1, 60000, NULL,

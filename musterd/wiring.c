@@ -78,6 +78,16 @@ void wiring_api(struct api_conf *to, const struct settings *s)
 	to->connections = s->http.connections;
 	to->connections_per_address = s->http.connections_per_address;
 	to->inbox = (unsigned)s->limits.inbox;
+	to->grpc_listens = (const struct sockaddr_storage *)s->grpc.listen.at;
+	to->grpc_listen_count = s->grpc.listen.count;
+	to->grpc_connections = s->grpc.connections;
+	to->grpc_connections_per_address = s->grpc.connections_per_address;
+	to->grpc_streams = s->grpc.streams;
+	to->grpc_max_message = (uint32_t)s->grpc.max_message;
+	to->connection_idle_ms = s->health.connection_idle_ms;
+	to->connection_probe_ms = s->health.connection_probe_ms;
+	to->reconnect_grace_ms = s->health.reconnect_grace_ms;
+	to->push_merge_ms = s->push.merge_ms;
 	to->encoding_cache = s->limits.encoding_cache;
 }
 

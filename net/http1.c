@@ -45,7 +45,7 @@ static void sweep_input(struct http_conn *c, uint64_t now)
 static void sweep_conn(struct http_conn *c, uint64_t now)
 {
 	struct http_server *s = c->server;
-	if (c->state == CONN_CLOSING)
+	if (c->state >= CONN_CLOSING)
 		return;
 	if (s->draining && now >= s->drain_by_ms) {
 		http_conn_close(c);
@@ -91,7 +91,7 @@ static struct stream *conn_place(void *arg)
 	struct http_server *s = l->server;
 	struct http_conn *c = s->spare_conns;
 	if (s->closing || s->draining ||
-	    (s->conf.conns_max > 0 && s->counts.connections >= s->conf.conns_max))
+	    (s->conf.conns_max > 0 && s->counts.connections - s->counts.lent >= s->conf.conns_max))
 		return NULL;
 	if (c != NULL) {
 		s->spare_conns = c->next;

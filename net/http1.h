@@ -24,6 +24,7 @@
 #include <uv.h>
 
 struct http_server; /* opaque */
+struct stream;
 
 struct slice { /* borrowed bytes, no NUL behind */
 	const char *at;
@@ -67,11 +68,15 @@ struct http_server_conf {
 	uint32_t body_ms;	/* from there to the end of the body [30000]: 408 */
 	uint32_t write_ms;	/* a client that takes no byte of what is queued [30000]: cut off */
 	uint32_t linger_ms;	/* reading on after a final error answer [1000] */
-	uint32_t conns_max;	/* of all listeners of this server; 0: no limit */
+	uint32_t conns_max;	/* of all listeners of this server, without lent ones; 0: no limit */
 	/* Server header value, borrowed until closed; NULL: none is sent. */
 	const char *server_name;
 	http_request_fn *on_request;
 	http_body_limit_fn *on_body_limit; /* NULL: body_max */
+	/* A connection begins with the preface of HTTP/2: its stream is lent, with the bytes that were
+	 * read, and comes back by stream_close(stream, http_stream_return). A failure: it is closed.
+	 * NULL: HTTP/2 is not spoken. Whoever borrows ends these before the server is closed. */
+	int (*on_http2)(void *arg, struct stream *stream, int listener_tag, const char *at, size_t len);
 	void *arg;
 };
 
@@ -80,7 +85,8 @@ struct http_server_counts {
 	uint64_t refused;	/* answered 4xx/5xx by the server itself */
 	uint64_t timeouts;	/* idle, head, body, write */
 	uint64_t cut_off;	/* clients that did not read */
-	unsigned connections;	/* open now */
+	unsigned connections;	/* open now, lent ones too */
+	unsigned lent;		/* of them, to HTTP/2 */
 	unsigned calls;		/* unanswered now, those of gone clients too */
 };
 
@@ -106,6 +112,9 @@ void http_server_drain(struct http_server *s, uint32_t grace_ms, void (*on_drain
 /* Cut everything off and free. Every call must have been answered, or be answered before
  * @on_closed can run: it waits for them. After a drain this is quick. */
 void http_server_close(struct http_server *s, void (*on_closed)(void *arg), void *arg);
+
+/* The callback for stream_close() of a lent stream. */
+void http_stream_return(struct stream *stream);
 
 /* The value of a request header, surrounding blanks trimmed; at NULL: not there. @name in any case.
  * The first one where there are several. */

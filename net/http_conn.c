@@ -9,6 +9,7 @@
  * CONN_LINGER shuts our side and reads on for a moment: closing a socket that holds unread bytes
  * would reset the connection, and the peer might never see the last answer. */
 #include "base/mem.h"
+#include "net/http2.h"
 #include "net/http_cells.h"
 #include "net/http_internal.h"
 #include "net/http_scan.h"
@@ -520,6 +521,35 @@ static bool on_room(struct stream *stream, uv_buf_t *room)
 	return true;
 }
 
+/* The first bytes of a connection: HTTP/2 if they are its preface. True: they are dealt with. */
+static bool preface_taken(struct http_conn *c, char *at, size_t len)
+{
+	struct http_server *s = c->server;
+	bool whole;
+	if (c->in.len > 0) {
+		at = c->in.at;
+		len += c->in.len;
+	}
+	if (!http2_preface(at, len, &whole)) {
+		c->spoken = true;
+		return false;
+	}
+	if (!whole) { /* one or two bytes: wait for more */
+		c->base = at;
+		in_save(c, 0, len);
+		c->base = NULL;
+		return true;
+	}
+	if (s->conf.on_http2(s->conf.arg, &c->stream, c->listener_tag, at, len) < 0) {
+		http_conn_close(c);
+		return true;
+	}
+	c->state = CONN_LENT;
+	s->counts.lent++;
+	in_release(c);
+	return true;
+}
+
 static void on_read(struct stream *stream, char *at, size_t len)
 {
 	struct http_conn *c = (struct http_conn *)stream;
@@ -529,6 +559,8 @@ static void on_read(struct stream *stream, char *at, size_t len)
 			http_conn_close(c);
 		return;
 	}
+	if (!c->spoken && c->server->conf.on_http2 != NULL && preface_taken(c, at, len))
+		return;
 	if (c->in.len == 0) {
 		conn_pass(c, at, at, at + len);
 		return;
@@ -625,10 +657,17 @@ static void on_closed(struct stream *stream)
 	http_conn_recycle(c);
 }
 
+void http_stream_return(struct stream *stream)
+{
+	struct http_conn *c = (struct http_conn *)stream;
+	c->server->counts.lent--;
+	on_closed(stream);
+}
+
 void http_conn_close(struct http_conn *c)
 {
-	if (c->state == CONN_CLOSING)
-		return;
+	if (c->state >= CONN_CLOSING)
+		return; /* a lent one is closed by who has it */
 	c->state = CONN_CLOSING;
 	if (c->server->out_conn == c)
 		http_out_flush(c->server);

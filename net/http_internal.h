@@ -56,7 +56,8 @@ enum http_conn_state {
 	CONN_OPEN,   /* requests are read */
 	CONN_LAST,   /* no more are read; closes behind the last answer */
 	CONN_LINGER, /* all is answered: the peer shall see it before the socket goes */
-	CONN_CLOSING
+	CONN_CLOSING,
+	CONN_LENT /* HTTP/2 has the stream */
 };
 enum http_conn_phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY }; /* of reading */
 
@@ -85,6 +86,7 @@ struct http_conn {
 	bool paused;   /* pipeline_max is reached */
 	bool resuming; /* on the server's list */
 	bool ended;    /* the peer sends no more */
+	bool spoken;   /* it was seen to be HTTP/1 */
 	bool clean;    /* nothing unread is to be expected: no lingering */
 	struct http_conn *resume_next;
 	uint64_t stalled_ms; /* when unsent last shrank */

@@ -50,6 +50,7 @@ union stream_peer {
 /* Embedded by the owner; the fields are stream.c's and listener.c's. */
 struct stream {
 	uv_tcp_t tcp; /* tcp.data: the stream while open */
+	void *user;   /* of whoever the stream was lent to */
 	uv_write_t request;
 	const struct stream_events *events;
 	struct stream_loop *shared;

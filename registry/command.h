@@ -50,6 +50,9 @@ struct instance_spec {
 	const struct pair *metadata;
 	size_t metadata_count;
 	const char *app, *instance_id; /* NULL: none */
+	/* Ephemeral: the connection whose entry this is; it lives until that deregisters it, without beats.
+	 * The newest publisher of an address has it: what an older one deregisters is no longer its own. 0: HTTP. */
+	uint64_t publisher;
 	unsigned has;		       /* enum instance_fields */
 };
 
@@ -105,8 +108,8 @@ struct command {
 	uint32_t beat_ms;	  /* BEAT: interval to tell the client */
 	bool unknown;		  /* BEAT: no such instance and nothing to register from (20404) */
 
-	/* Where it goes back: posted to @reply_to once its change is published (DNS included); if that is
-	 * NULL, @on_done is called on the control thread. */
+	/* Where it goes back: posted to @reply_to once its change is published (DNS included), where
+	 * @on_done may say who receives it; if @reply_to is NULL, @on_done is called on the control thread. */
 	struct inbox *reply_to;
 	void (*on_done)(struct command *cmd);
 	void *owner;

@@ -180,6 +180,7 @@ struct record_draft {
 	uint8_t family;
 	uint8_t addr[16];
 	int64_t last_beat_ms, registered_ms;
+	uint64_t publisher;
 	const struct pair *pairs;
 	size_t pair_count;
 	uint32_t beat_ms, unhealthy_ms, remove_ms;

@@ -481,6 +481,17 @@ int desk_watch(struct desk *d, const struct registry_watcher *watcher)
 	return E_OK;
 }
 
+void desk_unwatch(struct desk *d, const void *arg)
+{
+	struct registry *r = d->registry;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < r->watcher_count; i++)
+		if (r->watchers[i].arg != arg)
+			r->watchers[kept++] = r->watchers[i];
+	r->watcher_count = kept;
+}
+
 static void cells_declare(struct desk *d)
 {
 	d->cell_turns = metrics_histogram("registry_turn_seconds",

@@ -30,6 +30,7 @@ struct desk_conf {
 /* Watchers are added before the loop runs (so that they see the load). */
 int desk_open(struct desk **ret, uv_loop_t *loop, const struct desk_conf *conf, struct error *err);
 int desk_watch(struct desk *d, const struct registry_watcher *watcher); /* copied; E_LIMIT over 8 */
+void desk_unwatch(struct desk *d, const void *arg); /* control thread, not from a watcher */
 struct registry *desk_registry(struct desk *d);
 struct store *desk_store(struct desk *d);
 struct rcu_reaper *desk_reaper(struct desk *d);

@@ -17,6 +17,11 @@ enum instance_flags {
 	INSTANCE_RESTORED = 32,	 /* from the warm copy, not heard of since */
 };
 
+enum publishers { /* of instance.publisher; other numbers are connections */
+	PUBLISHER_BEATS = 0,	/* nobody: it lives by heartbeats */
+	PUBLISHER_RESTORED = 1, /* a connection to an earlier process of ours: it has a deadline until it is taken over */
+};
+
 struct service;
 
 struct instance {
@@ -26,6 +31,7 @@ struct instance {
 		struct rcu_head reap;	 /* afterwards */
 	};
 	struct service *service; /* owner; valid while published */
+	uint64_t publisher;	 /* control's: the connection whose entry this is, or enum publishers */
 	double weight;		 /* 0..10000; effective (overlay merged) */
 	uint8_t addr[16];	 /* network order; IPv4 in the first 4; ::ffff:a.b.c.d is family 4 */
 	uint16_t port;
@@ -63,6 +69,12 @@ static inline struct packed instance_metadata(const struct instance *i)
 {
 	return (struct packed){ instance_reason(i) + i->reason_len + 1, i->metadata_len,
 				i->metadata_count };
+}
+
+/* Its end is the business of a connection, not of a deadline. */
+static inline bool instance_is_held(const struct instance *i)
+{
+	return i->publisher > PUBLISHER_RESTORED;
 }
 
 #endif

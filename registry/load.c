@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RESTORED_GRACE_MS = 20000 /* beyond the deadline of beats, for connections */ };
 enum { SEGMENTS_MAX = 8, PAIRS_FIRST = 16, ROW_ARENA_FIRST = 8192, ROW_ARENA_MAX = 1 << 20 };
 
 struct row { /* one row being read */
@@ -204,7 +205,8 @@ static int read_instance(struct row *row, struct instance_row *to)
 	to->spec.ip = tail.ip;
 	to->spec.port = tail.port;
 	to->spec.cluster = tail.cluster;
-	to->spec.ephemeral = to->kind != 0;
+	to->spec.ephemeral = to->kind != ROW_PERSISTENT;
+	to->spec.publisher = to->kind == ROW_BY_CONNECTION ? PUBLISHER_RESTORED : PUBLISHER_BEATS;
 	return rc;
 }
 
@@ -226,6 +228,8 @@ static int apply_instance(struct row *row, const struct instance_row *it)
 		p.one.fresh->registered_ms = it->registered_ms;
 	if (row->warm)
 		p.one.fresh->flags |= INSTANCE_RESTORED;
+	if (it->kind == ROW_BY_CONNECTION) /* the slowest SDKs register again in a round of 30 s */
+		atomic_fetch_add_explicit(&p.one.fresh->last_beat_ms, RESTORED_GRACE_MS, memory_order_relaxed);
 	older(p.service, it->created);
 	return E_OK;
 }

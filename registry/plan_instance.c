@@ -64,6 +64,7 @@ static int draft_spec(struct registry *r, struct record_draft *d, const struct i
 				    .port = spec->port,
 				    .weight = spec->weight,
 				    .flags = flags_of(spec),
+				    .publisher = spec->ephemeral ? spec->publisher : 0,
 				    .pairs = spec->metadata,
 				    .pair_count = spec->metadata_count };
 	d->id_len = (uint16_t)strlen(d->id);
@@ -119,17 +120,34 @@ static int check_instance_limits(struct registry *r, const struct plan *p, struc
 	return E_OK;
 }
 
+static struct overlay *overlay_over(struct registry *r, const struct plan *p, const struct instance *i)
+{
+	const char *cluster = p->service->info->clusters[i->cluster].name;
+	struct overlay_key key = { p->service, instance_ip(i), cluster, i->ip_len, strlen(cluster), i->port };
+
+	return overlay_find(r, &key);
+}
+
+/* The same instance said again, perhaps by a connection that follows one that broke: nothing visible. */
+static void take_over(struct registry *r, const struct plan *p, struct instance *old, uint64_t publisher)
+{
+	struct overlay *o = (old->flags & INSTANCE_OVERRIDDEN) != 0 ? overlay_over(r, p, old) : NULL;
+
+	old->publisher = publisher;
+	if (o != NULL && o->base != NULL)
+		o->base->publisher = publisher;
+}
+
 /* Does the publisher say what it said before? */
 static bool repeats(struct registry *r, const struct plan *p, const struct instance *old, const struct record_draft *d)
 {
 	struct record_draft same = *d;
 	const struct instance *said = old;
 
+	if (instance_is_held(old) && d->publisher == PUBLISHER_BEATS)
+		return false; /* from now on it lives by beats: its deadline must be armed */
 	if ((old->flags & INSTANCE_OVERRIDDEN) != 0) {
-		const char *cluster = p->service->info->clusters[old->cluster].name;
-		struct overlay_key key = { p->service, instance_ip(old), cluster, old->ip_len, strlen(cluster),
-					   old->port };
-		struct overlay *o = overlay_find(r, &key);
+		struct overlay *o = overlay_over(r, p, old);
 
 		if (o == NULL || o->base == NULL || ((old->flags ^ d->flags) & INSTANCE_HEALTHY) != 0)
 			return false;
@@ -164,6 +182,7 @@ static int plan_entry(struct registry *r, struct plan *p, struct record_draft *d
 	d->last_beat_ms = p->now_ms;
 	if (step->old != NULL && repeats(r, p, step->old, d)) {
 		atomic_store_explicit(&step->old->last_beat_ms, p->now_ms, memory_order_relaxed);
+		take_over(r, p, step->old, d->publisher);
 		p->nothing = true;
 		return E_OK;
 	}
@@ -198,6 +217,12 @@ int plan_register(struct registry *r, struct plan *p, struct error *err)
 	return plan_entry(r, p, &d, cluster_name(spec), err);
 }
 
+/* What the warm copy restored belongs to whoever speaks of it first. */
+static bool is_its_own(const struct instance *i, uint64_t publisher)
+{
+	return i->publisher == publisher || (!instance_is_held(i) && (i->flags & INSTANCE_RESTORED) != 0);
+}
+
 int plan_deregister(struct registry *r, struct plan *p, struct error *err)
 {
 	const struct instance_spec *spec = &p->cmd->instance;
@@ -205,8 +230,9 @@ int plan_deregister(struct registry *r, struct plan *p, struct error *err)
 	(void)r;
 	(void)err;
 	p->one.old = plan_target(p, spec->ip, spec->port, NULL);
-	/* Unknown, or of the other kind, which is another client: silently fine. */
-	if (p->one.old == NULL || p->service->info->ephemeral != spec->ephemeral) {
+	/* Unknown, or of the other kind, or taken over, which is another client: silently fine. */
+	if (p->one.old == NULL || p->service->info->ephemeral != spec->ephemeral ||
+	    !is_its_own(p->one.old, spec->publisher)) {
 		p->nothing = true;
 		return E_OK;
 	}
@@ -284,7 +310,8 @@ int plan_expire(struct registry *r, struct plan *p, struct error *err)
 	bool remove = p->cmd->remove;
 
 	p->nothing = true;
-	if (i == NULL || (i->flags & INSTANCE_EPHEMERAL) == 0 || !registry_switches(r)->health_check)
+	if (i == NULL || (i->flags & INSTANCE_EPHEMERAL) == 0 || instance_is_held(i) ||
+	    !registry_switches(r)->health_check)
 		return E_OK;
 	int64_t silent_ms = p->now_ms - atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed);
 

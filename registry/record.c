@@ -117,6 +117,7 @@ struct instance *record_new(struct registry *r, struct service *s, const struct 
 	atomic_init(&i->last_beat_ms, d->last_beat_ms);
 	i->wheel = (struct wheel_node){ NULL, NULL, 0 };
 	i->service = s;
+	i->publisher = d->publisher;
 	i->weight = d->weight;
 	memcpy(i->addr, d->addr, sizeof(i->addr));
 	i->port = d->port;
@@ -178,6 +179,7 @@ void record_draft_of(struct record_draft *d, const struct instance *from, struct
 		.family = from->family,
 		.last_beat_ms = atomic_load_explicit(&from->last_beat_ms, memory_order_relaxed),
 		.registered_ms = from->registered_ms,
+		.publisher = from->publisher,
 		.pairs = pairs,
 		.beat_ms = from->beat_ms,
 		.unhealthy_ms = from->unhealthy_ms,

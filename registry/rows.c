@@ -65,7 +65,10 @@ static void open_value(struct text *to)
 void row_instance(struct text *to, const struct instance *i, bool healthy)
 {
 	open_value(to);
-	json_kv_i64(to, "kind", (i->flags & INSTANCE_EPHEMERAL) != 0 ? 2 : 0);
+	json_kv_i64(to, "kind",
+		    (i->flags & INSTANCE_EPHEMERAL) == 0 ? ROW_PERSISTENT
+		    : i->publisher != PUBLISHER_BEATS	 ? ROW_BY_CONNECTION
+							 : ROW_BY_BEATS);
 	json_kv_double(to, "weight", i->weight);
 	json_kv_bool(to, "enabled", (i->flags & INSTANCE_ENABLED) != 0);
 	json_kv_bool(to, "healthy", healthy);

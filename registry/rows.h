@@ -8,6 +8,7 @@
 #include "store/store.h"
 
 #define ROWS_ROOT "/muster/1/"
+enum row_kind { ROW_PERSISTENT, ROW_BY_CONNECTION, ROW_BY_BEATS }; /* of an instance row */
 
 struct row_place;
 struct rows { /* the writes of one batch */

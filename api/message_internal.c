@@ -1,0 +1,66 @@
+/* message_internal.c - what concerns the connection itself (nacos-naming 5.4, 5.5). */
+#include "api/io.h"
+#include "api/message.h"
+#include "base/log.h"
+#include <stdio.h>
+#include <string.h>
+
+void internal_server_check(struct message *m)
+{
+	struct text *t = message_begin(m);
+	json_kv_str(t, "connectionId", m->session->id);
+	json_kv_bool(t, "supportAbilityNegotiation", true);
+	message_end(m);
+}
+
+void internal_health_check(struct message *m)
+{
+	message_ok(m);
+}
+
+/* Of old clients; acknowledgements come on the stream. */
+void internal_push_ack(struct message *m)
+{
+	message_ok(m);
+}
+
+void internal_loader_info(struct message *m)
+{
+	char count[24];
+	struct text *t = message_begin(m);
+	snprintf(count, sizeof(count), "%u", m->io->session_count);
+	json_key(t, "loaderMetrics");
+	json_open(t, '{');
+	json_kv_str(t, "conCount", count);
+	json_kv_str(t, "sdkConCount", count);
+	json_kv_str(t, "load", "0");
+	json_kv_str(t, "cpu", "0");
+	json_close(t, '}');
+	message_end(m);
+}
+
+static void keep(char *to, size_t cap, const char *text)
+{
+	size_t n = 0;
+	for (; text[n] != '\0' && n + 1 < cap; n++)
+		to[n] = text[n] >= 0x20 && text[n] < 0x7f ? text[n] : '?'; /* it stands in logs */
+	to[n] = '\0';
+}
+
+/* The abilities are announced to everybody (ServerCheckResponse), and acknowledged to whoever sends a table:
+ * others do not know the message (nacos-naming 5.4, pitfall 6). */
+void internal_set_up(struct session *s, const cJSON *body)
+{
+	static const char tail[] = "\",\"module\":\"internal\",\"abilityTable\":{\"supportPersistentInstanceByGrpc\":true}}";
+	char head[96];
+	if (s->set_up)
+		return;
+	keep(s->version, sizeof(s->version), message_text(body, "clientVersion"));
+	keep(s->app, sizeof(s->app), message_text(cJSON_GetObjectItemCaseSensitive(body, "labels"), "AppName"));
+	session_set_up(s);
+	log_debug("grpc", "connection %s: %s", s->id, s->version);
+	if (!cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(body, "abilityTable")))
+		return;
+	snprintf(head, sizeof(head), "{\"headers\":{},\"requestId\":\"s%llu", (unsigned long long)++s->requests);
+	session_send(s, "SetupAckRequest", head, strlen(head), tail, sizeof(tail) - 1);
+}

@@ -1,0 +1,346 @@
+/* session.c - see session.h.
+ *
+ * Happy path: connection > ServerCheckRequest > stream > ConnectionSetupRequest (set up) > requests > the
+ * connection closes > grace > what is still its own is deregistered > freed. A client that says nothing for
+ * idle_ms is asked (ClientDetectionRequest); without any answer its connection is closed and there is no grace,
+ * since it was silent for longer. What a newer connection has registered again meanwhile is no longer its own:
+ * the registry leaves that alone. */
+#include "api/session.h"
+
+#include "api/io.h"
+#include "api/payload.h"
+#include "api/push.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	RETRY_MS = 1000,   /* no memory for deregistrations */
+	LATE_REDO_MS = 35000, /* nacos-sdk-python 3.x registers again only in a round of 30 s */
+};
+
+static bool entry_equal(const void *value, const void *key)
+{
+	const struct service_key *a = &((const struct session_entry *)value)->key, *b = key;
+	return a->name_len == b->name_len && a->group_len == b->group_len && a->ns_len == b->ns_len &&
+	       memcmp(a->name, b->name, a->name_len) == 0 && memcmp(a->group, b->group, a->group_len) == 0 &&
+	       memcmp(a->ns, b->ns, a->ns_len) == 0;
+}
+
+static void link_session(struct session *s, struct session **list)
+{
+	s->prev = NULL;
+	s->next = *list;
+	if (s->next != NULL)
+		s->next->prev = s;
+	*list = s;
+}
+
+static void unlink_session(struct session *s, struct session **list)
+{
+	*(s->prev != NULL ? &s->prev->next : list) = s->next;
+	if (s->next != NULL)
+		s->next->prev = s->prev;
+}
+
+/* ---- beginning */
+
+static void peer_text(struct session *s, const union stream_peer *peer, unsigned *port)
+{
+	if (peer->any.sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &peer->v6.sin6_addr, s->peer, sizeof(s->peer));
+		*port = ntohs(peer->v6.sin6_port);
+	} else {
+		inet_ntop(AF_INET, &peer->v4.sin_addr, s->peer, sizeof(s->peer));
+		*port = ntohs(peer->v4.sin_port);
+	}
+}
+
+static void on_idle(struct io_timer *t);
+
+static struct session *session_of(struct io_timer *t)
+{
+	return (struct session *)((char *)t - offsetof(struct session, timer));
+}
+
+int session_open(struct io *io, struct grpc_conn *conn)
+{
+	struct session *s = mem_zalloc(1, sizeof(*s));
+	unsigned port;
+	if (s == NULL)
+		return E_NOMEM;
+	s->io = io;
+	s->conn = conn;
+	peer_text(s, grpc_conn_peer(conn), &port);
+	snprintf(s->id, sizeof(s->id), "%lld_%s_%u", (long long)clock_wall_ms(), s->peer, port);
+	s->publisher = (uint64_t)(io->number + 1) << 48 | ++io->publishers;
+	s->since_ms = s->active_ms = clock_ms();
+	map_init(&s->entries, entry_equal);
+	push_session_init(s);
+	link_session(s, &io->sessions);
+	io->session_count++;
+	metrics_set(io->cell_sessions, io->session_count);
+	grpc_conn_set_user(conn, s);
+	io_timer_start(io, &s->timer, io->api->conf.connection_idle_ms, on_idle);
+	return E_OK;
+}
+
+/* ---- the end */
+
+static void session_free(struct session *s)
+{
+	struct io *io = s->io;
+	struct session_entry *e;
+	io_timer_stop(io, &s->timer);
+	for (size_t at = 0; (e = map_next(&s->entries, &at)) != NULL;) {
+		mem_free(e->addresses);
+		mem_free(e);
+	}
+	map_done(&s->entries);
+	push_session_done(s);
+	unlink_session(s, s->conn != NULL ? &io->sessions : &io->graced);
+	mem_free(s);
+}
+
+static void release(struct session *s)
+{
+	if (s->conn == NULL && s->messages == 0 && s->commands == 0 && (s->entries.count == 0 || s->leaving))
+		session_free(s);
+}
+
+void session_message_done(struct session *s)
+{
+	s->messages--;
+	release(s);
+}
+
+static void on_deregistered(struct command *cmd)
+{
+	struct session *s = cmd->owner;
+	mem_free(cmd);
+	s->commands--;
+	release(s);
+}
+
+static void deregister(struct session *s, const struct session_entry *e, const struct entry_address *a,
+		       struct command *cmd)
+{
+	command_init(cmd, CMD_INSTANCE_DEREGISTER);
+	cmd->cause = CAUSE_CONNECTION;
+	cmd->remote = s->peer;
+	cmd->key = e->key;
+	cmd->instance.ip = a->ip;
+	cmd->instance.port = a->port;
+	cmd->instance.cluster = a->cluster;
+	cmd->instance.publisher = s->publisher;
+	cmd->owner = s;
+	s->commands++;
+	io_submit(s->io, cmd, on_deregistered);
+}
+
+static void leave(struct session *s);
+
+static void on_grace_over(struct io_timer *t)
+{
+	struct session *s = session_of(t);
+	if (!s->io->draining) /* at our own end everything stays, for the warm copy */
+		leave(s);
+}
+
+/* Everything that it published goes. What was submitted before a failed allocation is submitted again: that
+ * does no harm. */
+static void leave(struct session *s)
+{
+	struct session_entry *e;
+	if (s->messages > 0) { /* a registration of it may be under way */
+		io_timer_start(s->io, &s->timer, RETRY_MS / 10, on_grace_over);
+		return;
+	}
+	for (size_t at = 0; (e = map_next(&s->entries, &at)) != NULL;)
+		for (size_t i = 0; e->addresses != NULL && i < e->addresses->count; i++) {
+			struct command *cmd = mem_alloc(sizeof(*cmd));
+			if (cmd == NULL) {
+				io_timer_start(s->io, &s->timer, RETRY_MS, on_grace_over);
+				return;
+			}
+			deregister(s, e, &e->addresses->at[i], cmd);
+		}
+	s->leaving = true;
+	release(s);
+}
+
+void session_conn_gone(struct session *s)
+{
+	struct io *io = s->io;
+	unlink_session(s, &io->sessions);
+	link_session(s, &io->graced);
+	s->conn = NULL;
+	s->stream = NULL;
+	io->session_count--;
+	metrics_set(io->cell_sessions, io->session_count);
+	push_session_end(s);
+	log_debug("grpc", "connection %s (%s) closed: %zu services published", s->id, s->version, s->entries.count);
+	if (s->entries.count == 0 || io->draining) {
+		io_timer_stop(io, &s->timer);
+		release(s);
+		return;
+	}
+	io_timer_start(io, &s->timer, s->evicted ? 0 : io->api->conf.reconnect_grace_ms, on_grace_over);
+}
+
+/* A client without its stream hears of nothing: it must connect again. */
+void session_stream_gone(struct session *s)
+{
+	s->stream = NULL;
+	if (s->conn != NULL)
+		grpc_conn_close(s->conn);
+}
+
+void sessions_free(struct io *io)
+{
+	while (io->sessions != NULL)
+		session_free(io->sessions);
+	while (io->graced != NULL)
+		session_free(io->graced);
+}
+
+/* ---- does it still answer? */
+
+static void on_unanswered(struct io_timer *t)
+{
+	struct session *s = session_of(t);
+	if (s->conn == NULL)
+		return;
+	log_info("grpc", "connection %s (%s) has not answered for %lld ms: closed", s->id, s->version,
+		 (long long)(clock_ms() - s->active_ms));
+	s->evicted = true;
+	metrics_add(s->io->cell_evicted, 1);
+	grpc_conn_close(s->conn);
+}
+
+static void on_idle(struct io_timer *t)
+{
+	static const char tail[] = "\",\"module\":\"internal\"}";
+	struct session *s = session_of(t);
+	const struct api_conf *conf = &s->io->api->conf;
+	int64_t idle = clock_ms() - s->active_ms;
+	char body[96];
+	if (s->conn == NULL)
+		return;
+	if (idle < conf->connection_idle_ms || s->stream == NULL) { /* without a stream HTTP/2's own rule holds */
+		int64_t left = conf->connection_idle_ms - idle;
+		io_timer_start(s->io, t, left > 0 ? left : conf->connection_idle_ms, on_idle);
+		return;
+	}
+	snprintf(body, sizeof(body), "{\"headers\":{},\"requestId\":\"d%llu", (unsigned long long)++s->requests);
+	s->detecting = true;
+	session_send(s, "ClientDetectionRequest", body, strlen(body), tail, sizeof(tail) - 1);
+	io_timer_start(s->io, t, conf->connection_probe_ms, on_unanswered);
+}
+
+void session_active(struct session *s)
+{
+	s->active_ms = io_now_ms(s->io);
+	if (!s->detecting || s->evicted)
+		return;
+	s->detecting = false;
+	io_timer_start(s->io, &s->timer, s->io->api->conf.connection_idle_ms, on_idle);
+}
+
+/* A client whose SDK is late to register again is back: what its old connection published stays for so long. */
+static void claim(const struct session *s)
+{
+	for (struct session *old = s->io->graced; old != NULL; old = old->next)
+		if (!old->claimed && !old->leaving && !old->evicted && strcmp(old->peer, s->peer) == 0 &&
+		    strcmp(old->version, s->version) == 0) {
+			old->claimed = true;
+			io_timer_start(s->io, &old->timer, LATE_REDO_MS, on_grace_over);
+			return;
+		}
+}
+
+void session_set_up(struct session *s)
+{
+	s->set_up = true;
+	if (strncmp(s->version, "Nacos-Python-Client:v3", 22) == 0)
+		claim(s);
+}
+
+int session_send(struct session *s, const char *type, const void *head, size_t head_len, const void *tail,
+		 size_t tail_len)
+{
+	uint8_t envelope[PAYLOAD_HEAD_MAX];
+	if (s->stream == NULL)
+		return E_CLOSED;
+	struct stream_part parts[] = {
+		{ .at = envelope, .len = payload_head(envelope, type, head_len + tail_len) },
+		{ .at = head, .len = head_len },
+		{ .at = tail, .len = tail_len },
+	};
+	return grpc_send(s->stream, parts, 3);
+}
+
+/* ---- what it publishes */
+
+struct entry_addresses *entry_addresses_new(const struct instance_spec *specs, size_t count)
+{
+	size_t bytes = sizeof(struct entry_addresses) + count * sizeof(struct entry_address);
+	for (size_t i = 0; i < count; i++)
+		bytes += strlen(specs[i].ip) + strlen(specs[i].cluster) + 2;
+	struct entry_addresses *a = mem_alloc(bytes);
+	if (a == NULL)
+		return NULL;
+	char *at = (char *)&a->at[count];
+	a->count = count;
+	for (size_t i = 0; i < count; i++) {
+		a->at[i] = (struct entry_address){ .ip = at, .port = specs[i].port };
+		at = stpcpy(at, specs[i].ip) + 1;
+		a->at[i].cluster = at;
+		at = stpcpy(at, specs[i].cluster) + 1;
+	}
+	return a;
+}
+
+static struct session_entry *entry_new(const struct service_key *key, uint64_t hash)
+{
+	struct session_entry *e = mem_alloc(sizeof(*e) + key->ns_len + key->group_len + key->name_len + 3u);
+	if (e == NULL)
+		return NULL;
+	e->hash = hash;
+	e->addresses = NULL;
+	e->key = *key;
+	e->key.ns = e->text;
+	e->key.group = stpcpy(e->text, key->ns) + 1;
+	e->key.name = stpcpy(e->text + key->ns_len + 1, key->group) + 1;
+	memcpy(e->text + key->ns_len + key->group_len + 2, key->name, key->name_len + 1u);
+	return e;
+}
+
+int session_publish(struct session *s, const struct service_key *key, struct entry_addresses *fresh,
+		    struct entry_addresses **ret_old)
+{
+	uint64_t hash = service_key_hash(key);
+	struct session_entry *e = map_find(&s->entries, hash, key);
+	*ret_old = NULL;
+	if (e == NULL && fresh == NULL)
+		return E_OK;
+	if (e == NULL) {
+		e = entry_new(key, hash);
+		if (e == NULL || map_add(&s->entries, hash, e) < 0) {
+			mem_free(e);
+			return E_NOMEM;
+		}
+	}
+	*ret_old = e->addresses;
+	e->addresses = fresh;
+	if (fresh == NULL) {
+		map_remove(&s->entries, hash, key);
+		mem_free(e);
+	}
+	return E_OK;
+}

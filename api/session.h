@@ -1,0 +1,77 @@
+/* session.h - one gRPC connection of a client: who it is, what it publishes, what it subscribes to, whether it
+ * still answers. One I/O thread's. It outlives its connection while instances of its own wait out the reconnect
+ * grace, and while commands of it are with the desk. */
+#ifndef API_SESSION_H
+#define API_SESSION_H
+
+#include "api/io_timer.h"
+#include "base/map.h"
+#include "net/grpc.h"
+#include "registry/command.h"
+
+struct io;
+struct message;
+
+enum { SESSION_ID_MAX = 96, SESSION_VERSION_MAX = 64, SESSION_PEER_MAX = 46, SUBSCRIPTIONS_MAX = 20000 };
+
+struct entry_address {
+	const char *ip, *cluster; /* in the same block */
+	uint16_t port;
+};
+struct entry_addresses { /* one heap block */
+	size_t count;
+	struct entry_address at[];
+};
+
+/* What it publishes of one service: replaced as a whole (nacos-naming 1.8). */
+struct session_entry {
+	uint64_t hash;
+	struct service_key key; /* into text */
+	struct entry_addresses *addresses;
+	char text[];
+};
+
+struct session {
+	struct io *io;
+	struct session *next, *prev; /* of io->sessions; closed ones: of io->graced */
+	struct grpc_conn *conn;	  /* NULL: closed */
+	struct grpc_call *stream; /* requestBiStream; NULL: none */
+	uint64_t publisher;	  /* its number at the registry */
+	char id[SESSION_ID_MAX], peer[SESSION_PEER_MAX], version[SESSION_VERSION_MAX], app[SESSION_VERSION_MAX];
+	bool set_up;	/* ConnectionSetupRequest came: other requests are answered */
+	bool detecting; /* a ClientDetectionRequest is unanswered */
+	bool evicted;	/* it did not answer: no grace */
+	bool claimed;	/* closed, and its client is back, though it has not registered again yet */
+	bool leaving;	/* its instances are being deregistered */
+	int64_t since_ms, active_ms;
+	uint64_t requests; /* of ours on the stream */
+	unsigned messages; /* unanswered */
+	unsigned commands; /* deregistrations under way */
+	struct map entries; /* session_entry */
+	struct map subscriptions; /* struct subscription */
+	struct io_timer timer; /* idle; then grace */
+};
+
+/* For the gRPC server. */
+int session_open(struct io *io, struct grpc_conn *conn);
+void session_conn_gone(struct session *s);
+void session_stream_gone(struct session *s);
+
+void session_set_up(struct session *s);
+void session_active(struct session *s); /* the client has said something that shows that it lives */
+/* One message on the stream, its body in two parts (the second may be empty). E_CLOSED, E_LIMIT: as grpc_send. */
+int session_send(struct session *s, const char *type, const void *head, size_t head_len, const void *tail,
+		 size_t tail_len);
+/* A message of it was answered. It may be freed by this call. */
+void session_message_done(struct session *s);
+
+/* The addresses that it publishes of @key from now on; the old ones (NULL: none) become the caller's. @fresh
+ * (taken; NULL: the entry ends). E_NOMEM: nothing has changed, @fresh is the caller's. */
+int session_publish(struct session *s, const struct service_key *key, struct entry_addresses *fresh,
+		    struct entry_addresses **ret_old);
+struct entry_addresses *entry_addresses_new(const struct instance_spec *specs, size_t count); /* NULL: no memory */
+
+/* The end of the I/O thread: all of them, whatever they publish. */
+void sessions_free(struct io *io);
+
+#endif

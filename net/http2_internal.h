@@ -1,0 +1,70 @@
+/* http2_internal.h - what the files of HTTP/2 share: http2.c (server, connections, sockets, time) and
+ * http2_request.c (requests and their answers, nghttp2's callbacks). Nobody else includes it. */
+#ifndef NET_HTTP2_INTERNAL_H
+#define NET_HTTP2_INTERNAL_H
+
+#include "net/http2.h"
+#include <nghttp2/nghttp2.h>
+
+struct http2_chunk; /* http2_request.c */
+
+struct http2_request {
+	struct http2_conn *conn;
+	struct http2_request *next, *prev;
+	int32_t id;
+	void *user;
+	bool told;     /* on_head was called: on_gone will be */
+	bool ended;    /* the client's side */
+	bool answered; /* our head is out */
+	bool finishing, deferred;
+	uint32_t head_bytes;
+	struct http2_chunk *first, *last;
+	size_t queued;
+	char *trailers; /* name NUL value NUL ... */
+	unsigned trailer_count;
+	char method[12], type[HTTP2_TYPE_MAX], path[HTTP2_PATH_MAX];
+};
+
+struct http2_conn {
+	struct http2_server *server;
+	struct stream *stream;
+	void (*give_back)(struct stream *stream);
+	struct http2_conn *next, *prev, *next_dirty;
+	nghttp2_session *session;
+	struct http2_request *requests;
+	unsigned request_count;
+	void *user;
+	size_t queued; /* of all requests */
+	uint64_t since_ms, stalled_ms;
+	size_t unsent;
+	bool dirty, full, receiving, doomed, closing, draining, told;
+};
+
+struct http2_server {
+	struct http2_server_conf conf;
+	struct http2_server_counts counts;
+	uv_loop_t *loop;
+	uv_prepare_t prepare;
+	uv_check_t check;
+	uv_timer_t sweep;
+	unsigned handles;
+	nghttp2_session_callbacks *callbacks;
+	nghttp2_option *options;
+	struct http2_conn *conns, *dirty;
+	char *out;
+	bool draining, closing;
+	uint64_t drain_by_ms;
+	void (*on_drained)(void *arg);
+	void *drained_arg;
+	void (*on_closed)(void *arg);
+	void *closed_arg;
+};
+
+/* http2.c: it has something to send, or to end. */
+void http2_mark(struct http2_conn *c);
+
+/* http2_request.c */
+void http2_request_callbacks(nghttp2_session_callbacks *callbacks);
+void http2_request_end(struct http2_request *r); /* tells and frees */
+
+#endif

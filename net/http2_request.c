@@ -1,0 +1,356 @@
+/* http2_request.c - requests of an HTTP/2 connection: what nghttp2 tells of them, and their answers. See http2.h. */
+#include "net/http2_internal.h"
+#include "base/mem.h"
+#include <assert.h>
+#include <string.h>
+
+enum { CHUNK_LEN = 2048 };
+
+struct http2_chunk { /* of what is queued to be sent */
+	struct http2_chunk *next;
+	size_t at, len, cap;
+	uint8_t bytes[];
+};
+
+/* ---- requests */
+
+static void chunks_free(struct http2_request *r)
+{
+	for (struct http2_chunk *k; (k = r->first) != NULL; mem_free(k))
+		r->first = k->next;
+	r->last = NULL;
+	r->conn->queued -= r->queued;
+	r->queued = 0;
+}
+
+static struct http2_request *request_new(struct http2_conn *c, int32_t id)
+{
+	struct http2_request *r = mem_zalloc(1, sizeof(*r));
+	if (r == NULL)
+		return NULL;
+	r->conn = c;
+	r->id = id;
+	r->next = c->requests;
+	if (r->next != NULL)
+		r->next->prev = r;
+	c->requests = r;
+	c->request_count++;
+	c->server->counts.open_requests++;
+	return r;
+}
+
+void http2_request_end(struct http2_request *r)
+{
+	struct http2_conn *c = r->conn;
+	struct http2_server *s = c->server;
+	if (r->told)
+		s->conf.events.on_gone(s->conf.arg, r);
+	chunks_free(r);
+	*(r->prev != NULL ? &r->prev->next : &c->requests) = r->next;
+	if (r->next != NULL)
+		r->next->prev = r->prev;
+	c->request_count--;
+	s->counts.open_requests--;
+	if (c->request_count == 0)
+		c->since_ms = uv_now(s->loop);
+	mem_free(r->trailers);
+	mem_free(r);
+}
+
+/* ---- nghttp2's callbacks */
+
+static struct http2_request *request_of(nghttp2_session *session, int32_t id)
+{
+	return nghttp2_session_get_stream_user_data(session, id);
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+{
+	struct http2_conn *c = arg;
+	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+		return 0;
+	struct http2_request *r = request_new(c, frame->hd.stream_id);
+	if (r == NULL)
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets this request only */
+	nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, r);
+	return 0;
+}
+
+static void keep(char *to, size_t cap, const uint8_t *value, size_t len)
+{
+	if (len >= cap || memchr(value, 0, len) != NULL)
+		return;
+	memcpy(to, value, len);
+	to[len] = '\0';
+}
+
+static bool is(const uint8_t *name, size_t len, const char *literal)
+{
+	return strlen(literal) == len && memcmp(name, literal, len) == 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
+		     const uint8_t *value, size_t value_len, uint8_t flags, void *arg)
+{
+	struct http2_conn *c = arg;
+	struct http2_request *r = request_of(session, frame->hd.stream_id);
+	(void)flags;
+	if (r == NULL)
+		return 0;
+	size_t room = c->server->conf.headers_max - r->head_bytes;
+	if (name_len + value_len + 32 > room) { /* RFC 9113 6.5.2 counts 32 for each */
+		c->server->counts.refused_heads++;
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	}
+	r->head_bytes += (uint32_t)(name_len + value_len + 32);
+	if (r->told)
+		return 0; /* trailers are read over */
+	if (is(name, name_len, ":method"))
+		keep(r->method, sizeof(r->method), value, value_len);
+	else if (is(name, name_len, ":path"))
+		keep(r->path, sizeof(r->path), value, value_len);
+	else if (is(name, name_len, "content-type"))
+		keep(r->type, sizeof(r->type), value, value_len);
+	return 0;
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+{
+	struct http2_conn *c = arg;
+	struct http2_server *s = c->server;
+	struct http2_request *r;
+	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
+	    (r = request_of(session, frame->hd.stream_id)) == NULL)
+		return 0;
+	if (frame->hd.type == NGHTTP2_HEADERS && !r->told) {
+		r->told = true;
+		s->counts.requests++;
+		s->conf.events.on_head(s->conf.arg, r);
+	}
+	if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && !r->ended) {
+		r->ended = true;
+		s->conf.events.on_end(s->conf.arg, r);
+	}
+	return 0;
+}
+
+static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *at, size_t len, void *arg)
+{
+	struct http2_conn *c = arg;
+	struct http2_request *r = request_of(session, id);
+	(void)flags;
+	if (r != NULL && r->told)
+		c->server->conf.events.on_data(c->server->conf.arg, r, at, len);
+	return 0;
+}
+
+/* Our side is complete before the client's: it need not send the rest (RFC 9113 8.1). */
+static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+{
+	struct http2_request *r;
+	(void)arg;
+	if (frame->hd.type == NGHTTP2_HEADERS && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
+	    (r = request_of(session, frame->hd.stream_id)) != NULL && !r->ended)
+		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, r->id, NGHTTP2_NO_ERROR);
+	return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
+{
+	struct http2_conn *c = arg;
+	struct http2_request *r = request_of(session, id);
+	if (r == NULL)
+		return 0;
+	if (code != NGHTTP2_NO_ERROR)
+		c->server->counts.resets++;
+	nghttp2_session_set_stream_user_data(session, id, NULL);
+	http2_request_end(r);
+	return 0;
+}
+
+/* ---- writing answers */
+
+static unsigned fields_put(nghttp2_nv *to, unsigned n, const char *name, const char *value, uint8_t flags)
+{
+	to[n] = (nghttp2_nv){ (uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name), strlen(value),
+			      flags };
+	return n + 1;
+}
+
+static void submit_trailers(struct http2_request *r)
+{
+	nghttp2_nv nv[HTTP2_FIELDS_MAX];
+	const char *at = r->trailers;
+	unsigned n = 0;
+	while (n < r->trailer_count) {
+		const char *value = at + strlen(at) + 1;
+		n = fields_put(nv, n, at, value, NGHTTP2_NV_FLAG_NONE);
+		at = value + strlen(value) + 1;
+	}
+	nghttp2_submit_trailer(r->conn->session, r->id, nv, n);
+}
+
+static ssize_t on_source(nghttp2_session *session, int32_t id, uint8_t *to, size_t room, uint32_t *flags,
+			 nghttp2_data_source *source, void *arg)
+{
+	struct http2_request *r = source->ptr;
+	size_t n = 0;
+	(void)session;
+	(void)id;
+	(void)arg;
+	for (struct http2_chunk *k; n < room && (k = r->first) != NULL;) {
+		size_t part = k->len - k->at < room - n ? k->len - k->at : room - n;
+		memcpy(to + n, k->bytes + k->at, part);
+		n += part;
+		k->at += part;
+		if (k->at < k->len)
+			break;
+		r->first = k->next;
+		if (r->first == NULL)
+			r->last = NULL;
+		mem_free(k);
+	}
+	r->queued -= n;
+	r->conn->queued -= n;
+	if (r->first == NULL && r->finishing) {
+		*flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+		submit_trailers(r);
+	} else if (n == 0) {
+		r->deferred = true;
+		return NGHTTP2_ERR_DEFERRED;
+	}
+	return (ssize_t)n;
+}
+
+static void wake(struct http2_request *r)
+{
+	if (r->deferred) {
+		r->deferred = false;
+		nghttp2_session_resume_data(r->conn->session, r->id);
+	}
+	http2_mark(r->conn);
+}
+
+int http2_head(struct http2_request *r, const char *status, const struct http2_field *fields, unsigned count, bool end)
+{
+	nghttp2_nv nv[HTTP2_FIELDS_MAX + 1];
+	nghttp2_data_provider source = { { .ptr = r }, on_source };
+	unsigned n = fields_put(nv, 0, ":status", status, NGHTTP2_NV_FLAG_NONE);
+	assert(count <= HTTP2_FIELDS_MAX && !r->answered);
+	for (unsigned i = 0; i < count; i++)
+		n = fields_put(nv, n, fields[i].name, fields[i].value, NGHTTP2_NV_FLAG_NONE);
+	if (r->conn->closing)
+		return E_CLOSED;
+	r->answered = true;
+	int rc = nghttp2_submit_response(r->conn->session, r->id, nv, n, end ? NULL : &source);
+	http2_mark(r->conn);
+	return rc == 0 ? E_OK : rc == NGHTTP2_ERR_NOMEM ? E_NOMEM : E_CLOSED;
+}
+
+static struct http2_chunk *chunk_room(struct http2_request *r, size_t len)
+{
+	struct http2_chunk *k = r->last;
+	if (k != NULL && k->cap - k->len >= len)
+		return k;
+	size_t cap = len > CHUNK_LEN ? len : len < 256 ? 256 : CHUNK_LEN;
+	k = mem_alloc(sizeof(*k) + cap);
+	if (k == NULL)
+		return NULL;
+	*k = (struct http2_chunk){ .cap = cap };
+	*(r->last != NULL ? &r->last->next : &r->first) = k;
+	r->last = k;
+	return k;
+}
+
+int http2_write(struct http2_request *r, const struct stream_part *parts, unsigned count)
+{
+	struct http2_conn *c = r->conn;
+	size_t len = 0;
+	for (unsigned i = 0; i < count; i++)
+		len += parts[i].len;
+	if (c->closing || r->finishing)
+		return E_CLOSED;
+	if (len > c->server->conf.out_max || c->queued > c->server->conf.out_max - len)
+		return E_LIMIT;
+	struct http2_chunk *k = chunk_room(r, len);
+	if (k == NULL)
+		return E_NOMEM;
+	for (unsigned i = 0; i < count; i++) {
+		if (parts[i].len > 0)
+			memcpy(k->bytes + k->len, parts[i].at, parts[i].len);
+		k->len += parts[i].len;
+	}
+	r->queued += len;
+	c->queued += len;
+	wake(r);
+	return E_OK;
+}
+
+int http2_finish(struct http2_request *r, const struct http2_field *fields, unsigned count)
+{
+	size_t len = 0;
+	assert(count > 0 && count <= HTTP2_FIELDS_MAX && r->answered);
+	if (r->conn->closing || r->finishing)
+		return E_CLOSED;
+	for (unsigned i = 0; i < count; i++)
+		len += strlen(fields[i].name) + strlen(fields[i].value) + 2;
+	char *at = r->trailers = mem_alloc(len);
+	if (at == NULL)
+		return E_NOMEM;
+	for (unsigned i = 0; i < count; i++) {
+		at = stpcpy(at, fields[i].name) + 1;
+		at = stpcpy(at, fields[i].value) + 1;
+	}
+	r->trailer_count = count;
+	r->finishing = true;
+	wake(r);
+	return E_OK;
+}
+
+void http2_reset(struct http2_request *r)
+{
+	if (r->conn->closing)
+		return;
+	nghttp2_submit_rst_stream(r->conn->session, NGHTTP2_FLAG_NONE, r->id, NGHTTP2_INTERNAL_ERROR);
+	http2_mark(r->conn);
+}
+
+void http2_request_callbacks(nghttp2_session_callbacks *cb)
+{
+	nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
+	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
+	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+}
+
+struct http2_conn *http2_request_conn(const struct http2_request *r)
+{
+	return r->conn;
+}
+
+void http2_request_set_user(struct http2_request *r, void *user)
+{
+	r->user = user;
+}
+
+void *http2_request_user(const struct http2_request *r)
+{
+	return r->user;
+}
+
+const char *http2_method(const struct http2_request *r)
+{
+	return r->method;
+}
+
+const char *http2_path(const struct http2_request *r)
+{
+	return r->path;
+}
+
+const char *http2_content_type(const struct http2_request *r)
+{
+	return r->type;
+}

@@ -1,0 +1,192 @@
+"""Official SDKs against the real server. Each SDK runs in a driver of its own language, a process that reads one JSON
+request a line ({"id": 1, "do": "register", "service": ..., ...}) and writes answers ({"id": 1, "ok": true, "value": ...})
+and what it is pushed ({"push": service, "hosts": [[ip, port, weight, healthy, metadata], ...]}).
+
+SDKs are installed by name and version into MUSTER_INTEROP (default ~/.cache/muster-interop). What cannot be had here
+is a skip with its reason; with CI=true it is a failure. MUSTER_SDKS picks some: "python3 go2 java2".
+"""
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+_spec = importlib.util.spec_from_file_location("blackbox_conftest", os.path.join(HERE, "..", "blackbox", "conftest.py"))
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+globals().update({name: value for name, value in vars(_module).items() if not name.startswith("_")})
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+CACHE = os.environ.get("MUSTER_INTEROP", os.path.expanduser("~/.cache/muster-interop"))
+INSTALL_SEC = 300
+
+
+class Missing(Exception):
+    """A toolchain or a registry that is not there."""
+
+
+def command(words, **more):
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=INSTALL_SEC, **more)
+    except (OSError, subprocess.TimeoutExpired) as e:
+        raise Missing(f"{words[0]}: {e}")
+    if done.returncode != 0:
+        raise Missing(f"{' '.join(words[:4])}: {(done.stdout + done.stderr)[-400:]}")
+    return done.stdout
+
+
+def made(name, sources, make):
+    """CACHE/name, made once for this state of @sources."""
+    path, state = os.path.join(CACHE, name), "".join(open(os.path.join(HERE, s)).read() for s in sources)
+    stamp = os.path.join(path, ".made")
+    if not os.path.exists(stamp) or open(stamp).read() != state:
+        shutil.rmtree(path, ignore_errors=True)
+        os.makedirs(path)
+        make(path)
+        open(stamp, "w").write(state)
+    return path
+
+
+def python_sdk(version):
+    def make(path):
+        command(["/usr/bin/python3", "-m", "venv", path])
+        command([f"{path}/bin/pip", "-q", "install", f"nacos-sdk-python=={version}"])
+    path = made(f"python-{version}", [], make)
+    return [f"{path}/bin/python", os.path.join(HERE, "driver.py")]
+
+
+def go_sdk(version):
+    def make(path):
+        for name in ("go.mod", "main.go"):
+            text = open(os.path.join(HERE, "go", name)).read()
+            open(os.path.join(path, name), "w").write(text.replace("v2.3.5", "v" + version))
+        command(["go", "mod", "tidy"], cwd=path)
+        command(["go", "build", "-o", "driver", "."], cwd=path)
+    return [os.path.join(made(f"go-{version}", ["go/go.mod", "go/main.go"], make), "driver")]
+
+
+def java_sdk(version):
+    def make(path):
+        shutil.copytree(os.path.join(HERE, "java"), path, dirs_exist_ok=True)
+        command(["mvn", "-q", "-B", f"-Dnacos.version={version}", "compile", "dependency:build-classpath",
+                 "-Dmdep.outputFile=classpath"], cwd=path)
+    path = made(f"java-{version}", ["java/pom.xml", "java/src/main/java/Driver.java"], make)
+    classpath = open(os.path.join(path, "classpath")).read()
+    return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{path}/target/classes:{classpath}", "Driver"]
+
+
+SDKS = {
+    "python3": lambda: python_sdk("3.2.0"),
+    "python2": lambda: python_sdk("2.0.9"),
+    "go2": lambda: go_sdk("2.3.5"),
+    "java2": lambda: java_sdk("2.5.1"),
+    "java3": lambda: java_sdk("3.0.3"),
+}
+# python2 tells its callback nothing of what a first subscription finds, so only a part of the walk fits it: by name only.
+WANTED = os.environ.get("MUSTER_SDKS", "python3 go2 java2 java3").split()
+
+
+class Driver:
+    """One client process."""
+
+    def __init__(self, words, server, namespace="public"):
+        self.dir = tempfile.mkdtemp(prefix="muster-sdk-")
+        address = f"{server.http_address[0]}:{server.http_address[1]}"
+        self.errors = open(os.path.join(self.dir, "stderr"), "wb+")
+        self.process = subprocess.Popen(words + [address, namespace, self.dir], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self.errors)
+        self.answers, self.pushes, self.last = {}, {}, 0
+        self.news = threading.Condition()
+        threading.Thread(target=self.read, daemon=True).start()
+        assert self.wait(lambda: self.answers.pop("ready", None), 60), f"the driver does not start:\n{self.error_text()}"
+
+    def error_text(self):
+        return open(self.errors.name, errors="replace").read()[-3000:]
+
+    def read(self):
+        for line in self.process.stdout:
+            if not line.startswith(b"{"):
+                continue
+            said = json.loads(line)
+            with self.news:
+                if "push" in said:
+                    self.pushes.setdefault(said["push"], []).append(said["hosts"])
+                else:
+                    self.answers[said.get("id", "ready")] = said
+                self.news.notify_all()
+
+    def wait(self, true, limit):
+        end = time.monotonic() + limit
+        with self.news:
+            while not (found := true()):
+                left = end - time.monotonic()
+                if left <= 0 or not self.news.wait(left):
+                    return true()
+            return found
+
+    def send(self, do, **more):
+        self.last += 1
+        more.update(id=self.last, do=do)
+        self.process.stdin.write(json.dumps(more).encode() + b"\n")
+        self.process.stdin.flush()
+        return self.last
+
+    def answer(self, number, limit=30):
+        said = self.wait(lambda: self.answers.pop(number, None), limit)
+        assert said is not None, f"no answer to request {number}:\n{self.error_text()}"
+        return said
+
+    def call(self, do, **more):
+        said = self.answer(self.send(do, **more))
+        assert said["ok"], said
+        return said.get("value")
+
+    def addresses(self, service):
+        """What it was pushed last, as sorted ip:port."""
+        heard = self.pushes.get(service)
+        return sorted(f"{h[0]}:{h[1]}" for h in heard[-1]) if heard else None
+
+    def hears(self, service, addresses, limit=10):
+        assert self.wait(lambda: self.addresses(service) == sorted(addresses), limit), \
+            f"pushed {self.pushes.get(service)}, not {addresses}\n{self.error_text()}"
+
+    def kill9(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.errors.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", params=WANTED)
+def sdk(request):
+    """The words that start the driver of one SDK."""
+    try:
+        return SDKS[request.param]()
+    except Missing as e:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{request.param}: {e}")
+        pytest.skip(f"{request.param}: {e}")
+
+
+@pytest.fixture
+def connect(sdk):
+    drivers = []
+
+    def make(server, **more):
+        drivers.append(Driver(sdk, server, **more))
+        return drivers[-1]
+
+    yield make
+    for driver in drivers:
+        driver.close()

@@ -1,0 +1,130 @@
+// nacos-client of any generation (1.4, 2.x, 3.x) behind JSON lines: see conftest.py.
+import com.alibaba.nacos.api.NacosFactory;
+import com.alibaba.nacos.api.PropertyKeyConst;
+import com.alibaba.nacos.api.naming.NamingService;
+import com.alibaba.nacos.api.naming.listener.EventListener;
+import com.alibaba.nacos.api.naming.listener.NamingEvent;
+import com.alibaba.nacos.api.naming.pojo.Instance;
+import com.alibaba.nacos.api.naming.pojo.ListView;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+
+public class Driver {
+    static final ObjectMapper JSON = new ObjectMapper();
+    static final PrintStream OUT = System.out;
+    static final Map<String, EventListener> LISTENERS = new HashMap<>();
+
+    static synchronized void say(Map<String, Object> what) throws Exception {
+        OUT.println(JSON.writeValueAsString(what));
+        OUT.flush();
+    }
+
+    static List<Object> hosts(List<Instance> list) {
+        List<Object> told = new ArrayList<>();
+        for (Instance i : list) {
+            told.add(Arrays.asList(i.getIp(), i.getPort(), i.getWeight(), i.isHealthy(), i.getMetadata()));
+        }
+        return told;
+    }
+
+    static Instance instance(JsonNode r, String ip, int port) {
+        Instance i = new Instance();
+        i.setIp(ip);
+        i.setPort(port);
+        i.setWeight(r.path("weight").asDouble(1.0));
+        i.setEphemeral(r.path("ephemeral").asBoolean(true));
+        i.setClusterName(r.path("cluster").asText("DEFAULT"));
+        Map<String, String> metadata = new HashMap<>();
+        r.path("metadata").fields().forEachRemaining(e -> metadata.put(e.getKey(), e.getValue().asText()));
+        i.setMetadata(metadata);
+        return i;
+    }
+
+    static Object run(NamingService c, JsonNode r) throws Exception {
+        String service = r.path("service").asText(), group = r.path("group").asText("DEFAULT_GROUP");
+        Instance one = instance(r, r.path("ip").asText(), r.path("port").asInt());
+        switch (r.get("do").asText()) {
+            case "register":
+                c.registerInstance(service, group, one);
+                return null;
+            case "batch": {
+                List<Instance> all = new ArrayList<>();
+                for (JsonNode h : r.get("hosts")) {
+                    all.add(instance(r, h.get(0).asText(), h.get(1).asInt()));
+                }
+                // not there in 1.4: compiled against each generation, so by name
+                c.getClass().getMethod("batchRegisterInstance", String.class, String.class, List.class).invoke(c, service, group, all);
+                return null;
+            }
+            case "deregister":
+                c.deregisterInstance(service, group, one);
+                return null;
+            case "list":
+                return hosts(c.getAllInstances(service, group, false));
+            case "services": {
+                ListView<String> found = c.getServicesOfServer(r.get("page").asInt(), r.get("size").asInt(), group);
+                return Arrays.asList(found.getCount(), found.getData());
+            }
+            case "subscribe":
+                LISTENERS.putIfAbsent(service, event -> {
+                    try {
+                        Map<String, Object> push = new HashMap<>();
+                        push.put("push", service);
+                        push.put("hosts", hosts(((NamingEvent) event).getInstances()));
+                        say(push);
+                    } catch (Exception e) {
+                        e.printStackTrace();
+                    }
+                });
+                c.subscribe(service, group, LISTENERS.get(service));
+                return null;
+            case "unsubscribe":
+                c.unsubscribe(service, group, LISTENERS.get(service));
+                return null;
+            case "close":
+                c.shutDown();
+                return null;
+            default:
+                throw new IllegalArgumentException(r.toString());
+        }
+    }
+
+    public static void main(String[] args) throws Exception {
+        System.setOut(System.err); // what libraries print
+        System.setProperty("user.home", args[2]);
+        System.setProperty("JM.LOG.PATH", args[2]);
+        System.setProperty("JM.SNAPSHOT.PATH", args[2]);
+        Properties p = new Properties();
+        p.put(PropertyKeyConst.SERVER_ADDR, args[0]);
+        p.put(PropertyKeyConst.NAMESPACE, args[1]);
+        NamingService c = NacosFactory.createNamingService(p);
+        say(new HashMap<>(Map.of("ready", true)));
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        for (String line; (line = in.readLine()) != null;) {
+            JsonNode r = JSON.readTree(line);
+            Map<String, Object> answer = new HashMap<>();
+            answer.put("id", r.get("id").asInt());
+            try {
+                answer.put("value", run(c, r));
+                answer.put("ok", true);
+            } catch (Exception e) {
+                answer.put("ok", false);
+                answer.put("error", String.valueOf(e.getCause() != null ? e.getCause() : e));
+            }
+            say(answer);
+            if (r.get("do").asText().equals("close")) {
+                System.exit(0);
+            }
+        }
+        System.exit(0);
+    }
+}
