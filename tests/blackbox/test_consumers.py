@@ -2,7 +2,6 @@
 import contextlib
 import os
 import re
-import socket
 import subprocess
 import tempfile
 
@@ -26,8 +25,11 @@ def running(arguments):
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             yield process
+            assert process.poll() is None
+        except AssertionError:
             log.seek(0)
-            assert process.poll() is None, log.read()
+            print(f"{arguments[0]}: status {process.poll()}, said: {log.read()}")
+            raise
         finally:
             process.kill()
             process.wait()
@@ -75,7 +77,7 @@ def test_nslookup_gets_the_addresses(server):
 
 
 def test_dnsmasq_forwards_the_zone(server):
-    dnsmasq, port = need("dnsmasq"), free_port(kind=socket.SOCK_DGRAM)
+    dnsmasq, port = need("dnsmasq"), free_port()
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
         conf.write(recipe("dnsmasq.conf", server))
         conf.flush()
@@ -86,7 +88,7 @@ def test_dnsmasq_forwards_the_zone(server):
 
 
 def test_unbound_takes_the_zone_as_a_stub(server):
-    unbound, port = need("unbound"), free_port(kind=socket.SOCK_DGRAM)
+    unbound, port = need("unbound"), free_port()
     with tempfile.TemporaryDirectory() as folder:
         conf = os.path.join(folder, "unbound.conf")
         with open(conf, "w") as f:

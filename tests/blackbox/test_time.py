@@ -9,7 +9,7 @@ import time
 
 import dns.rdatatype
 import pytest
-from conftest import BUILD, SLOW, SOAK, VARIANT, eventually
+from conftest import BUILD, SLOW, SOAK, eventually
 
 # instances, those that die, seconds of standstill, seconds between beats, time-outs in metadata
 if SOAK:
@@ -109,7 +109,7 @@ def test_a_standstill_removes_the_dead_and_nobody_else(make_server):
     assert beater.failure is None
 
 
-@pytest.mark.skipif(VARIANT != "plain", reason="a preloaded library and a sanitizer's own do not go together")
+@pytest.mark.plain_only
 def test_steps_of_the_wall_clock_kill_nobody_and_keep_nobody_alive(make_server, tmp_path):
     shim = os.path.join(BUILD, "tests/support/clock_step.so")
     if not os.path.exists(shim):
