@@ -58,6 +58,7 @@ static int backup_start(struct request *r)
 	struct backup_run *run = mem_zalloc(1, sizeof(*run));
 	command_init(&r->cmd, CMD_CALL);
 	r->cmd.owner = r;
+	r->cmd.on_done = request_came_back;
 	r->cmd.message.next = NULL;
 	r->finish = on_backup;
 	r->takes_failure = true;

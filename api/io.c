@@ -222,6 +222,14 @@ static void on_check(uv_check_t *check)
 		text_done(&io->scratch);
 }
 
+int io_has_room(const struct io *io, struct error *err)
+{
+	unsigned limit = io->api->conf.inbox;
+	if (io->in_flight < limit && desk_depth(io->api->desk) < limit)
+		return E_OK;
+	return error_set(err, E_LIMIT, "%u commands are under way already, the limit is %u (limits.inbox): try again", limit, limit);
+}
+
 void io_submit(struct io *io, struct command *cmd, void (*on_back)(struct command *cmd))
 {
 	cmd->reply_to = io->inbox;

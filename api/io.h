@@ -84,6 +84,8 @@ struct http_server_conf io_http_conf(struct io *io, const struct api_conf *conf)
 /* What is missing before everything serves, NULL: nothing. Any thread. */
 const char *api_not_ready(const struct api *a);
 int64_t io_now_ms(struct io *io);
+/* E_LIMIT: as many commands are under way as limits.inbox allows. */
+int io_has_room(const struct io *io, struct error *err);
 /* To the desk at the end of this loop turn; @on_back receives it on this thread. cmd->owner is the caller's. */
 void io_submit(struct io *io, struct command *cmd, void (*on_back)(struct command *cmd));
 

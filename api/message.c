@@ -168,6 +168,8 @@ static void on_back(struct command *cmd)
 
 void message_submit(struct message *m, struct command *cmd)
 {
+	if (m->err.code < 0 || io_has_room(m->io, &m->err) < 0)
+		return; /* message_submitted tells it */
 	cmd->owner = m;
 	cmd->remote = m->session->peer;
 	m->waiting++;

@@ -236,7 +236,7 @@ void request_command(struct request *r, enum command_kind kind)
 }
 
 /* The command of a request is the desk's no longer. */
-static void request_came_back(struct command *cmd)
+void request_came_back(struct command *cmd)
 {
 	struct request *r = cmd->owner;
 	if (cmd->code < 0 && !r->takes_failure) {
@@ -252,11 +252,8 @@ static void request_came_back(struct command *cmd)
 void request_submit(struct request *r, void (*finish)(struct request *r))
 {
 	struct io *io = r->io;
-	unsigned limit = io->api->conf.inbox;
 
-	if (io->in_flight >= limit || desk_depth(io->api->desk) >= limit) {
-		error_set(&r->err, E_LIMIT, "%u commands are under way already, the limit is %u (limits.inbox): try again",
-			  limit, limit);
+	if (io_has_room(io, &r->err) < 0) {
 		reply_failure(r);
 		return;
 	}

@@ -59,6 +59,7 @@ char *request_last_segment(struct request *r);
 void request_command(struct request *r, enum command_kind kind);
 /* Hands it to the desk at the end of this loop turn; @finish runs when it has come back well, a failure
  * is answered through the table. NULL: reply_ok. */
+void request_came_back(struct command *cmd); /* on_done of a request's command */
 void request_submit(struct request *r, void (*finish)(struct request *r));
 /* Runs @read on the control thread, then @finish here. @read writes into r->out. */
 void request_call(struct request *r, int (*read)(struct registry *reg, void *arg, struct error *err),
