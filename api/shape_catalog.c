@@ -88,20 +88,10 @@ static void shape_catalog_hosts(struct text *t, const struct service_view *v, ui
 void shape_catalog_detail(struct text *t, const struct service_view *v)
 {
 	const struct service_info *info = v->info;
-	struct shown_clusters shown;
-	clusters_shown(&shown, v);
 	json_open(t, '{');
 	json_kv_str(t, "serviceName", info->key.name);
 	json_kv_str(t, "groupName", info->key.group);
-	json_key(t, "clusterMap");
-	json_open(t, '{');
-	for (uint32_t i = 0; i < info->cluster_count; i++) {
-		if (!cluster_shown(&shown, info, i))
-			continue;
-		json_key(t, info->clusters[i].name);
-		shape_catalog_hosts(t, v, i);
-	}
-	json_close(t, '}');
+	shape_cluster_map(t, v, shape_catalog_hosts);
 	json_key(t, "metadata");
 	shape_metadata(t, info->metadata);
 	json_close(t, '}');

@@ -304,8 +304,26 @@ void shape_service_v1(struct text *t, const struct service_view *v)
 	json_close(t, '}');
 }
 
-static void shape_cluster_v2(struct text *t, const struct cluster *c)
+void shape_cluster_map(struct text *t, const struct service_view *v,
+		       void (*shape)(struct text *t, const struct service_view *v, uint32_t cluster))
 {
+	const struct service_info *info = v->info;
+	struct shown_clusters shown;
+	clusters_shown(&shown, v);
+	json_key(t, "clusterMap");
+	json_open(t, '{');
+	for (uint32_t i = 0; i < info->cluster_count; i++) {
+		if (!cluster_shown(&shown, info, i))
+			continue;
+		json_key(t, info->clusters[i].name);
+		shape(t, v, i);
+	}
+	json_close(t, '}');
+}
+
+static void shape_cluster_v2(struct text *t, const struct service_view *v, uint32_t cluster)
+{
+	const struct cluster *c = &v->info->clusters[cluster];
 	json_open(t, '{');
 	json_kv_str(t, "clusterName", c->name);
 	json_key(t, "healthChecker");
@@ -322,21 +340,11 @@ static void shape_cluster_v2(struct text *t, const struct cluster *c)
 void shape_service_v2(struct text *t, const struct service_view *v)
 {
 	const struct service_info *info = v->info;
-	struct shown_clusters shown;
-	clusters_shown(&shown, v);
 	json_open(t, '{');
 	json_kv_str(t, "namespace", info->key.ns);
 	json_kv_str(t, "serviceName", info->key.name);
 	json_kv_str(t, "groupName", info->key.group);
-	json_key(t, "clusterMap");
-	json_open(t, '{');
-	for (uint32_t i = 0; i < info->cluster_count; i++) {
-		if (!cluster_shown(&shown, info, i))
-			continue;
-		json_key(t, info->clusters[i].name);
-		shape_cluster_v2(t, &info->clusters[i]);
-	}
-	json_close(t, '}');
+	shape_cluster_map(t, v, shape_cluster_v2);
 	json_key(t, "metadata");
 	shape_metadata(t, info->metadata);
 	json_kv_double(t, "protectThreshold", info->protect_threshold);

@@ -39,6 +39,9 @@ struct shown_clusters {
 };
 void clusters_shown(struct shown_clusters *ret, const struct service_view *v);
 bool cluster_shown(const struct shown_clusters *c, const struct service_info *info, uint32_t cluster);
+/* Member "clusterMap": those that are shown by name, each as @shape writes it. */
+void shape_cluster_map(struct text *t, const struct service_view *v,
+		       void (*shape)(struct text *t, const struct service_view *v, uint32_t cluster));
 
 /* v1 GET service; v2 GET service. */
 void shape_service_v1(struct text *t, const struct service_view *v);

@@ -12,11 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DRAIN_TURNS_MAX = 64 };
-
 enum {
 	BATCH = 32,
 	TURNS_MAX = 16,	     /* full batches before the loop's other descriptors have their turn */
+	DRAIN_TURNS_MAX = 64, /* when it closes: what is queued, and no more */
 	RECEIVE_MAX = 2048,  /* a longer query is never legitimate */
 	SEND_MAX = 4096,
 	SLOT_STRIDE = SEND_MAX + 5 * 64, /* not a power of two: the heads of all slots would share one cache set */
