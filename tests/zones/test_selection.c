@@ -134,7 +134,9 @@ static void the_first_record_follows_the_weights(void **state)
 		}
 }
 
-/* The bar of the first record: weights 1:2:3:0.5:0, a seed that nobody has chosen; MUSTER_SEED replays. */
+/* The bar of the first record: weights 1:2:3:0.5:0, a seed that nobody has chosen; MUSTER_SEED replays. A right server
+ * fails one run in a million. A bias of a twentieth puts chi-square at 313, eight standard deviations above the bound;
+ * two hundredths would be 54, 1.6 deviations, and go unseen in one run of a hundred. */
 static void a_million_answers_begin_by_weight_and_never_with_weight_zero(void **state)
 {
 	struct zones_fixture *f = fixture_new(modes);
@@ -148,8 +150,8 @@ static void a_million_answers_begin_by_weight_and_never_with_weight_zero(void **
 	weighted(f, 5, "shuffle");
 	if (!first_records_fit(f, "shuffle.svc.test", 5, PICKS, 1.0))
 		fail_msg("seed %llu: p is below 1e-6", (unsigned long long)seed);
-	if (first_records_fit(f, "shuffle.svc.test", 5, PICKS, 1.02))
-		fail_msg("seed %llu: a bias of two hundredths is not seen", (unsigned long long)seed);
+	if (first_records_fit(f, "shuffle.svc.test", 5, PICKS, 1.05))
+		fail_msg("seed %llu: a bias of a twentieth is not seen", (unsigned long long)seed);
 	fixture_free(f);
 }
 
