@@ -69,7 +69,7 @@ struct io {
 	struct wheel *wheel;
 	uv_timer_t timer;
 	int64_t timer_due_ms;
-	struct inbox *push_news; /* from the feed */
+	struct inbox *topic_news; /* from the feed */
 	struct map topics;
 	struct handles push_handles;
 	unsigned subscription_count;

@@ -1,19 +1,13 @@
 /* push.c - see push.h.
  *
- * A topic is one service that somebody on this I/O thread subscribes to. Its first subscription makes it join the
- * feed (a command to control and back) before it is answered, so that no change falls between the answer and the
- * first news; its last one makes it leave. While a command of it is under way others wait; it is freed when it
- * has left and no news of it is under way.
- *
  * A subscription's push: news > (merge window) > the encoded view > stream > ack. Without an ack in time, or with
  * a refusal, the newest view is sent again after a while, until the connection is closed. */
 #include "api/push.h"
 
-#include "api/feed.h"
 #include "api/io.h"
 #include "api/message.h"
 #include "api/shapes.h"
-#include "base/clock.h"
+#include "api/topic.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include <assert.h>
@@ -38,20 +32,6 @@ struct subscription {
 	uint64_t told, sent; /* numbers: known to have arrived, under way */
 	bool in_flight, slot;
 	char clusters[];
-};
-
-struct topic {
-	struct feed_topic feed; /* first: news is cast */
-	struct io *io;
-	struct subscription *first;
-	unsigned count;
-	struct command command; /* join or leave */
-	bool joined, busy;
-	struct message *waiting, **waiting_end; /* subscribers' requests, for the join */
-	struct io_timer merge;
-	bool merging;
-	int64_t pushed_ms;
-	char text[];
 };
 
 /* ---- bodies */
@@ -178,173 +158,17 @@ void push_acked(struct session *s, const char *request, bool well)
 	metrics_add(s->io->push.acked, 1);
 }
 
-/* ---- news */
-
-static void push_topic(struct topic *t)
+void push_news(struct topic *t)
 {
-	t->pushed_ms = clock_ms();
 	for (struct subscription *sub = t->first; sub != NULL; sub = sub->next)
 		push_one(sub);
-}
-
-static void on_merged(struct io_timer *timer)
-{
-	struct topic *t = (struct topic *)((char *)timer - offsetof(struct topic, merge));
-	t->merging = false;
-	push_topic(t);
-}
-
-static void topic_news(struct topic *t)
-{
-	int64_t wait = t->pushed_ms + t->io->api->conf.push_merge_ms - clock_ms();
-	if (t->merging)
-		return;
-	if (wait <= 0) {
-		push_topic(t);
-		return;
-	}
-	t->merging = true;
-	io_timer_start(t->io, &t->merge, wait, on_merged);
-}
-
-static bool topic_rests(const struct topic *t);
-static void topic_free(struct topic *t);
-
-static void on_news(void *arg, struct inbox_message *first, unsigned count)
-{
-	struct io *io = arg;
-	(void)count;
-	for (struct inbox_message *m = first, *next; m != NULL; m = next) {
-		struct topic *t = (struct topic *)m;
-		next = m->next;
-		atomic_store(&t->feed.pending, false);
-		if (topic_rests(t))
-			topic_free(t);
-		else if (!io->draining)
-			topic_news(t);
-	}
-}
-
-/* ---- topics */
-
-static bool topic_equal(const void *value, const void *key)
-{
-	const struct service_key *a = &((const struct topic *)value)->feed.key, *b = key;
-	return a->name_len == b->name_len && a->group_len == b->group_len && a->ns_len == b->ns_len &&
-	       memcmp(a->name, b->name, a->name_len) == 0 && memcmp(a->group, b->group, a->group_len) == 0 &&
-	       memcmp(a->ns, b->ns, a->ns_len) == 0;
-}
-
-static struct topic *topic_new(struct io *io, const struct service_key *key, uint64_t hash)
-{
-	struct topic *t = mem_zalloc(1, sizeof(*t) + key->ns_len + key->group_len + key->name_len + 3u);
-	if (t == NULL)
-		return NULL;
-	t->io = io;
-	t->waiting_end = &t->waiting;
-	t->feed.inbox = io->push_news;
-	t->feed.hash = hash;
-	t->feed.key = *key;
-	t->feed.key.ns = t->text;
-	t->feed.key.group = stpcpy(t->text, key->ns) + 1;
-	t->feed.key.name = stpcpy(t->text + key->ns_len + 1, key->group) + 1;
-	memcpy(t->text + key->ns_len + key->group_len + 2, key->name, key->name_len + 1u);
-	if (map_add(&io->topics, hash, t) < 0) {
-		mem_free(t);
-		return NULL;
-	}
-	return t;
-}
-
-static bool topic_rests(const struct topic *t)
-{
-	return t->count == 0 && !t->joined && !t->busy && t->waiting == NULL && !atomic_load(&t->feed.pending);
-}
-
-static void topic_free(struct topic *t)
-{
-	map_remove(&t->io->topics, t->feed.hash, &t->feed.key);
-	io_timer_stop(t->io, &t->merge);
-	mem_free(t);
-}
-
-static int run_join(struct registry *reg, void *arg, struct error *err)
-{
-	struct topic *t = arg;
-	(void)reg;
-	if (feed_join(&t->io->api->feed, &t->feed) < 0)
-		return error_set(err, E_NOMEM, "no memory for the subscription");
-	return E_OK;
-}
-
-static int run_leave(struct registry *reg, void *arg, struct error *err)
-{
-	struct topic *t = arg;
-	(void)reg;
-	(void)err;
-	feed_leave(&t->io->api->feed, &t->feed);
-	return E_OK;
-}
-
-static void topic_settle(struct topic *t);
-
-static void answer_waiting(struct topic *t, const struct error *err)
-{
-	struct message *m = t->waiting;
-	t->waiting = NULL;
-	t->waiting_end = &t->waiting;
-	for (struct message *next; m != NULL; m = next) {
-		next = m->next;
-		if (err != NULL)
-			m->err = *err;
-		m->finish(m);
-	}
-}
-
-static void on_joined(struct command *cmd)
-{
-	struct topic *t = cmd->owner;
-	t->joined = cmd->code == E_OK; /* still busy: answers may subscribe and unsubscribe */
-	while (!t->joined && t->first != NULL)
-		push_unsubscribe(t->first->session, &t->feed.key);
-	answer_waiting(t, cmd->code == E_OK ? NULL : &cmd->error);
-	t->busy = false;
-	topic_settle(t);
-}
-
-static void on_left(struct command *cmd)
-{
-	struct topic *t = cmd->owner;
-	t->busy = t->joined = false;
-	topic_settle(t);
-}
-
-/* What is to be done now that nothing is under way. It may be freed by this call. */
-static void topic_settle(struct topic *t)
-{
-	bool wanted = t->count > 0 || t->waiting != NULL;
-	if (t->busy)
-		return;
-	if (t->joined == wanted) {
-		if (topic_rests(t))
-			topic_free(t);
-		return;
-	}
-	if (!wanted && t->io->draining)
-		return; /* the feed is gone */
-	t->busy = true;
-	command_init(&t->command, CMD_CALL);
-	t->command.call.run = wanted ? run_join : run_leave;
-	t->command.call.arg = t;
-	t->command.owner = t;
-	io_submit(t->io, &t->command, wanted ? on_joined : on_left);
 }
 
 /* ---- subscriptions */
 
 static bool subscription_equal(const void *value, const void *key)
 {
-	return topic_equal(((const struct subscription *)value)->topic, key);
+	return topic_is(((const struct subscription *)value)->topic, key);
 }
 
 static void subscription_free(struct subscription *sub)
@@ -398,9 +222,7 @@ void push_subscribe(struct message *m, const char *clusters)
 {
 	struct session *s = m->session;
 	struct io *io = s->io;
-	uint64_t hash = service_key_hash(&m->key);
-	struct subscription *old = map_find(&s->subscriptions, hash, &m->key);
-	struct topic *t = map_find(&io->topics, hash, &m->key);
+	struct subscription *old = map_find(&s->subscriptions, service_key_hash(&m->key), &m->key);
 	if (s->conn == NULL) {
 		m->finish(m);
 		return;
@@ -409,8 +231,7 @@ void push_subscribe(struct message *m, const char *clusters)
 		subscribe_failed(m, E_LIMIT, "this connection has 20000 subscriptions, the most that it may have");
 		return;
 	}
-	if (t == NULL)
-		t = topic_new(io, &m->key, hash);
+	struct topic *t = topic_get(io, &m->key);
 	if (t == NULL) {
 		subscribe_failed(m, E_NOMEM, "no memory for the subscription");
 		return;
@@ -425,9 +246,7 @@ void push_subscribe(struct message *m, const char *clusters)
 		m->finish(m);
 		return;
 	} else {
-		m->next = NULL;
-		*t->waiting_end = m;
-		t->waiting_end = &m->next;
+		topic_wait(t, m);
 	}
 	topic_settle(t);
 }
@@ -440,6 +259,12 @@ void push_unsubscribe(struct session *s, const struct service_key *key)
 	struct topic *t = sub->topic;
 	subscription_free(sub);
 	topic_settle(t);
+}
+
+void push_topic_lost(struct topic *t)
+{
+	while (t->first != NULL)
+		subscription_free(t->first);
 }
 
 void push_told(struct session *s, const struct service_key *key, uint64_t number)
@@ -494,27 +319,20 @@ static void declare_metrics(struct push_cells *c)
 
 int push_open(struct io *io)
 {
-	map_init(&io->topics, topic_equal);
 	handles_init(&io->push_handles);
 	text_init(&io->encode);
 	declare_metrics(&io->push);
-	return inbox_open(&io->push_news, &io->loop, on_news, io);
+	return topics_open(io);
 }
 
 void push_close(struct io *io)
 {
-	if (io->push_news != NULL)
-		inbox_close(io->push_news, NULL, NULL);
-	io->push_news = NULL;
+	topics_close(io);
 }
 
-/* The feed has stopped and every command is back. */
 void push_free(struct io *io)
 {
-	struct topic *t;
-	for (size_t at = 0; (t = map_next(&io->topics, &at)) != NULL;)
-		mem_free(t);
-	map_done(&io->topics);
+	topics_free(io);
 	handles_done(&io->push_handles);
 	text_done(&io->encode);
 }

@@ -1,7 +1,6 @@
-/* push.h - subscriptions of gRPC connections and the pushes to them. One I/O thread's; news of changes comes
- * from the feed. A service's news is merged for push.merge_ms behind a push; each subscriber has one slot, in
- * which only the newest view counts, and gets it when its socket takes it; a push that is not acknowledged is
- * sent again, as what is newest then. */
+/* push.h - subscriptions of gRPC connections and the pushes to them. One I/O thread's; news of changes comes by topics
+ * (topic.h). Each subscriber has one slot, in which only the newest view counts, and gets it when its socket takes it;
+ * a push that is not acknowledged is sent again, as what is newest then. */
 #ifndef API_PUSH_H
 #define API_PUSH_H
 
@@ -19,6 +18,10 @@ struct push_cells { /* metrics */
 int push_open(struct io *io);  /* E_NOMEM */
 void push_close(struct io *io); /* the inbox of news */
 void push_free(struct io *io);
+
+/* A topic's: it has news; it cannot have any, so its subscriptions end. */
+void push_news(struct topic *t);
+void push_topic_lost(struct topic *t);
 
 void push_session_init(struct session *s);
 void push_session_done(struct session *s); /* it has no subscriptions any more */
