@@ -119,7 +119,7 @@ void session_message_done(struct session *s)
 	release(s);
 }
 
-static void on_deregistered(struct command *cmd)
+static void on_told(struct command *cmd)
 {
 	struct session *s = cmd->owner;
 	mem_free(cmd);
@@ -140,7 +140,36 @@ static void deregister(struct session *s, const struct session_entry *e, const s
 	cmd->instance.publisher = s->publisher;
 	cmd->owner = s;
 	s->commands++;
-	io_submit(s->io, cmd, on_deregistered);
+	io_submit(s->io, cmd, on_told);
+}
+
+static int run_away(struct registry *reg, void *arg, struct error *err)
+{
+	const struct session *s = arg;
+	return registry_publisher_away(reg, s->publisher) < 0 ? error_set(err, E_NOMEM, "no memory") : E_OK;
+}
+
+static int run_forget(struct registry *reg, void *arg, struct error *err)
+{
+	const struct session *s = arg;
+	(void)err;
+	registry_publisher_forget(reg, s->publisher);
+	return E_OK;
+}
+
+/* Tells the registry of the connection itself. E_NOMEM: nothing is told. */
+static int tell(struct session *s, int (*run)(struct registry *reg, void *arg, struct error *err))
+{
+	struct command *cmd = mem_alloc(sizeof(*cmd));
+	if (cmd == NULL)
+		return E_NOMEM;
+	command_init(cmd, CMD_CALL);
+	cmd->call.run = run;
+	cmd->call.arg = s;
+	cmd->owner = s;
+	s->commands++;
+	io_submit(s->io, cmd, on_told);
+	return E_OK;
 }
 
 static void leave(struct session *s);
@@ -170,6 +199,10 @@ static void leave(struct session *s)
 			}
 			deregister(s, e, &e->addresses->at[i], cmd);
 		}
+	if (tell(s, run_forget) < 0) {
+		io_timer_start(s->io, &s->timer, RETRY_MS, on_grace_over);
+		return;
+	}
 	s->leaving = true;
 	release(s);
 }
@@ -190,6 +223,7 @@ void session_conn_gone(struct session *s)
 		release(s);
 		return;
 	}
+	tell(s, run_away); /* without memory its address may fall back to it while the grace lasts */
 	io_timer_start(io, &s->timer, s->evicted ? 0 : io->api->conf.reconnect_grace_ms, on_grace_over);
 }
 

@@ -51,7 +51,8 @@ struct instance_spec {
 	size_t metadata_count;
 	const char *app, *instance_id; /* NULL: none */
 	/* Ephemeral: the connection whose entry this is; it lives until that deregisters it, without beats.
-	 * The newest publisher of an address has it: what an older one deregisters is no longer its own. 0: HTTP. */
+	 * The newest publisher of an address has it, and when that leaves the newest of the older ones that still lives;
+	 * what an older one deregisters is no longer its own. 0: HTTP. */
 	uint64_t publisher;
 	unsigned has;		       /* enum instance_fields */
 };

@@ -100,6 +100,8 @@ struct registry {
 	struct rcu_map services; /* by key; any reader */
 	_Atomic(struct switches *) switches;
 	struct map groups, namespaces, overlays;
+	struct map standbys, away; /* standby.c */
+	size_t standby_count;
 	struct namespace **listed_namespaces; /* created ones, by id */
 	size_t listed_count, listed_cap;
 	struct service *dirty, **dirty_end;
@@ -215,6 +217,18 @@ void overlay_present(struct registry *r, struct overlay *o, struct instance *bas
 /* What the publisher says (@d) with the overlay over it; @pairs: PAIRS_MAX, may hold @d's own. E_RANGE when the
  * two together are more pairs than that. */
 int overlay_merge(const struct overlay_content *c, struct record_draft *d, struct pair *pairs);
+
+/* ---- standbys (standby.c): what older publishers say of an address. @holder: the instance that has it */
+int standby_add(struct registry *r, const struct instance *said); /* copied; newest of its address. E_NOMEM */
+void standby_remove(struct registry *r, const struct instance *holder, uint64_t publisher); /* if it is one */
+void standby_drop(struct registry *r, const struct instance *holder); /* the address is gone */
+bool standby_beats(const struct registry *r, const struct instance *holder); /* is one of them an HTTP client's? */
+/* The newest that lives; NULL: none. */
+const struct instance *standby_heir(const struct registry *r, const struct instance *holder, int64_t now_ms);
+bool publisher_is_away(const struct registry *r, uint64_t publisher);
+bool standbys_equal(const void *value, const void *of);
+bool away_equal(const void *value, const void *of);
+void standbys_free(struct registry *r);
 
 /* ---- groups and namespaces (groups.c) */
 int group_hold(struct registry *r, struct service *s); /* finds or makes s->group. E_NOMEM, E_LIMIT */

@@ -301,6 +301,7 @@ static void apply_records(struct registry *r, struct plan *p, struct instance *o
 		p->reserved = false;
 		service_empty_untrack(r, s);
 	} else {
+		standby_drop(r, old);
 		service_cut(r, s, old);
 		if (s->count == 0)
 			service_empty_track(r, s, p->now_ms);

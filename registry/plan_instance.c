@@ -128,14 +128,36 @@ static struct overlay *overlay_over(struct registry *r, const struct plan *p, co
 	return overlay_find(r, &key);
 }
 
+/* What the publisher of @i said: under an overlay that is its base. */
+static struct instance *said_of(struct registry *r, const struct plan *p, struct instance *i)
+{
+	struct overlay *o = (i->flags & INSTANCE_OVERRIDDEN) != 0 ? overlay_over(r, p, i) : NULL;
+
+	return o != NULL && o->base != NULL ? o->base : i;
+}
+
 /* The same instance said again, perhaps by a connection that follows one that broke: nothing visible. */
 static void take_over(struct registry *r, const struct plan *p, struct instance *old, uint64_t publisher)
 {
-	struct overlay *o = (old->flags & INSTANCE_OVERRIDDEN) != 0 ? overlay_over(r, p, old) : NULL;
-
+	said_of(r, p, old)->publisher = publisher;
 	old->publisher = publisher;
-	if (o != NULL && o->base != NULL)
-		o->base->publisher = publisher;
+}
+
+/* Another client has the address: it falls back to the one before if that lives on. */
+static int keep_standby(struct registry *r, const struct plan *p, struct instance *old, uint64_t publisher)
+{
+	if ((old->flags & INSTANCE_EPHEMERAL) == 0 || old->publisher == publisher ||
+	    old->publisher == PUBLISHER_RESTORED || publisher_is_away(r, old->publisher))
+		return E_OK;
+	return standby_add(r, said_of(r, p, old));
+}
+
+/* Beats of an HTTP client of the same address are counted in the record, whoever has it: a connection that takes it
+ * over is no beat. */
+static void keep_beat(const struct registry *r, const struct instance *old, struct record_draft *d)
+{
+	if (d->publisher > PUBLISHER_RESTORED && (old->publisher == PUBLISHER_BEATS || standby_beats(r, old)))
+		d->last_beat_ms = atomic_load_explicit(&old->last_beat_ms, memory_order_relaxed);
 }
 
 /* Does the publisher say what it said before? */
@@ -180,8 +202,13 @@ static int plan_entry(struct registry *r, struct plan *p, struct record_draft *d
 		return rc;
 	step->old = service_address(p->service, d->ip, d->ip_len, d->port, &at);
 	d->last_beat_ms = p->now_ms;
+	if (step->old != NULL)
+		keep_beat(r, step->old, d);
 	if (step->old != NULL && repeats(r, p, step->old, d)) {
-		atomic_store_explicit(&step->old->last_beat_ms, p->now_ms, memory_order_relaxed);
+		if (keep_standby(r, p, step->old, d->publisher) < 0)
+			return plan_no_memory(err);
+		standby_remove(r, step->old, d->publisher);
+		atomic_store_explicit(&step->old->last_beat_ms, d->last_beat_ms, memory_order_relaxed);
 		take_over(r, p, step->old, d->publisher);
 		p->nothing = true;
 		return E_OK;
@@ -199,7 +226,13 @@ static int plan_entry(struct registry *r, struct plan *p, struct record_draft *d
 	}
 	p->step_count = 1;
 	step->row = p->durable;
-	return plan_record(r, p, step, d, cluster, err);
+	rc = plan_record(r, p, step, d, cluster, err);
+	if (rc < 0 || step->old == NULL)
+		return rc;
+	if (keep_standby(r, p, step->old, d->publisher) < 0)
+		return plan_no_memory(err);
+	standby_remove(r, step->old, d->publisher);
+	return E_OK;
 }
 
 int plan_register(struct registry *r, struct plan *p, struct error *err)
@@ -223,22 +256,47 @@ static bool is_its_own(const struct instance *i, uint64_t publisher)
 	return i->publisher == publisher || (!instance_is_held(i) && (i->flags & INSTANCE_RESTORED) != 0);
 }
 
+/* @i leaves: it ends, or another client that registered it before has it again. */
+static int plan_leave(struct registry *r, struct plan *p, struct instance *i, struct error *err)
+{
+	const struct instance *heir = standby_heir(r, i, p->now_ms);
+	struct pair pairs[PAIRS_MAX];
+	struct record_draft d;
+	int rc = E_OK;
+
+	p->one.old = i;
+	p->step_count = 1;
+	if (heir == NULL)
+		return E_OK;
+	record_draft_of(&d, heir, pairs);
+	d.last_beat_ms = atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed);
+	if (repeats(r, p, i, &d)) {
+		take_over(r, p, i, d.publisher);
+		p->step_count = 0;
+		p->nothing = true;
+	} else {
+		rc = plan_record(r, p, &p->one, &d, p->service->info->clusters[d.cluster].name, err);
+	}
+	if (rc == E_OK)
+		standby_remove(r, i, d.publisher);
+	return rc;
+}
+
 int plan_deregister(struct registry *r, struct plan *p, struct error *err)
 {
 	const struct instance_spec *spec = &p->cmd->instance;
 
-	(void)r;
-	(void)err;
 	p->one.old = plan_target(p, spec->ip, spec->port, NULL);
 	/* Unknown, or of the other kind, or taken over, which is another client: silently fine. */
 	if (p->one.old == NULL || p->service->info->ephemeral != spec->ephemeral ||
 	    !is_its_own(p->one.old, spec->publisher)) {
+		if (p->one.old != NULL && spec->ephemeral)
+			standby_remove(r, p->one.old, spec->publisher);
 		p->nothing = true;
 		return E_OK;
 	}
-	p->step_count = 1;
 	p->one.row = p->durable = !spec->ephemeral;
-	return E_OK;
+	return plan_leave(r, p, p->one.old, err);
 }
 
 /* ---- health */
@@ -321,9 +379,7 @@ int plan_expire(struct registry *r, struct plan *p, struct error *err)
 	p->nothing = false;
 	if (!remove)
 		return plan_flip(r, p, i, false, "", err);
-	p->one.old = i;
-	p->step_count = 1;
-	return E_OK;
+	return plan_leave(r, p, i, err);
 }
 
 int plan_verdict(struct registry *r, struct plan *p, struct error *err)

@@ -36,6 +36,8 @@ int registry_new(struct registry **ret, const struct registry_conf *conf)
 	map_init(&r->groups, group_equal);
 	map_init(&r->namespaces, namespace_equal);
 	map_init(&r->overlays, overlay_equal);
+	map_init(&r->standbys, standbys_equal);
+	map_init(&r->away, away_equal);
 	*ret = r;
 	return E_OK;
 failed_slab:
@@ -92,6 +94,7 @@ void registry_free(struct registry *r)
 		mem_free(o);
 	}
 	groups_free(r);
+	standbys_free(r);
 	map_done(&r->groups);
 	map_done(&r->namespaces);
 	map_done(&r->overlays);

@@ -59,6 +59,10 @@ struct namespace_row {
 /* The reserved one first, then by id; created ones only (implicit ones are not listed). */
 size_t registry_namespaces(struct registry *r, size_t from, size_t max, struct namespace_row *ret,
 			   size_t *ret_count);
+/* The connection of a publisher was closed: its instances stay until they are deregistered, but no address falls back
+ * to it from now on (E_NOMEM), until it is forgotten. */
+int registry_publisher_away(struct registry *r, uint64_t publisher);
+void registry_publisher_forget(struct registry *r, uint64_t publisher);
 /* Every record: for loaders and the warm copy. */
 void registry_each_instance(struct registry *r, void (*each)(void *arg, struct instance *i), void *arg);
 
