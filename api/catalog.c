@@ -1,5 +1,5 @@
-/* catalog.c - services and instances in pages, for consoles (nacos-naming 2.7, 3.5). Which services a page has is
- * found on the control thread; they are written here, from their views. */
+/* catalog.c - services and instances in pages, for consoles and maintainers (nacos-naming 2.7, 3.5, 4.3). Which services
+ * a page has is found on the control thread; they are written here, from their views. */
 #include "api/handlers.h"
 #include "api/io.h"
 #include "api/pattern.h"
@@ -50,14 +50,10 @@ static bool instance_passes(const struct instances *q, const struct service_view
 	return !q->enabled_given || q->enabled == ((i->flags & INSTANCE_ENABLED) != 0);
 }
 
-/* A page before the first one is the first; v1 has nothing on page 0, as the original. */
-static void write_page(struct request *r, struct text *t, const struct service_view *v, const struct instances *q)
+/* The array of those from @from to below @to; returns how many pass. */
+static int64_t write_instances(struct text *t, const struct service_view *v, const struct instances *q, int64_t from, int64_t to)
 {
-	int64_t from = q->page > 1 ? (q->page - 1) * q->size : 0, to = from + q->size, at = 0;
-	if (request_is_v1(r) && q->page == 0)
-		to = 0;
-	json_open(t, '{');
-	json_key(t, request_is_v1(r) ? "list" : "instances");
+	int64_t at = 0;
 	json_open(t, '[');
 	for (uint32_t n = 0; v != NULL && n < v->count; n++) {
 		const struct instance *i = v->instances[n];
@@ -68,13 +64,49 @@ static void write_page(struct request *r, struct text *t, const struct service_v
 		at++;
 	}
 	json_close(t, ']');
-	json_kv_i64(t, "count", at);
+	return at;
+}
+
+/* The numbers of v3's Page. */
+static void write_page_numbers(struct text *t, int64_t total, int64_t page, int64_t size)
+{
+	json_kv_i64(t, "totalCount", total);
+	json_kv_i64(t, "pageNumber", page);
+	json_kv_i64(t, "pagesAvailable", (total + size - 1) / size);
+}
+
+/* A page before the first one is the first; v1 has nothing on page 0, as the original. */
+static void write_page(struct request *r, struct text *t, const struct service_view *v, const struct instances *q)
+{
+	int64_t from = q->page > 1 ? (q->page - 1) * q->size : 0, to = from + q->size;
+	if (request_is_v1(r) && q->page == 0)
+		to = 0;
+	json_open(t, '{');
+	json_key(t, request_is_v1(r) ? "list" : r->route->face == FACE_V3 ? "pageItems" : "instances");
+	int64_t total = write_instances(t, v, q, from, to);
+	if (r->route->face == FACE_V3)
+		write_page_numbers(t, total, q->page, q->size);
+	else
+		json_kv_i64(t, "count", total);
 	json_close(t, '}');
+}
+
+/* v3 has defaults, and refuses what is no page. */
+static int read_paging_v3(struct request *r, int64_t *page, int64_t *size)
+{
+	int rc = param_int(&r->params, P_PAGE_NO, 1, INT32_MAX, 1, page, &r->err);
+	if (rc == E_OK)
+		rc = param_int(&r->params, P_PAGE_SIZE, 1, INT32_MAX, 100, size, &r->err);
+	if (*size > PAGE_MAX)
+		*size = PAGE_MAX; /* totalCount tells that there is more */
+	return rc;
 }
 
 static int read_paging(struct request *r, int64_t least_size, int64_t *page, int64_t *size)
 {
 	const char *given;
+	if (r->route->face == FACE_V3)
+		return read_paging_v3(r, page, size);
 	int rc = param_require(&r->params, P_PAGE_NO, &given, &r->err);
 	if (rc == E_OK)
 		rc = param_require(&r->params, P_PAGE_SIZE, &given, &r->err);
@@ -100,6 +132,13 @@ static int read_instances(struct request *r, struct instances *q)
 	q->healthy = param_bool(p, P_HEALTHY_ONLY, true);
 	q->enabled = param_bool(p, P_ENABLED_ONLY, true);
 	return rc == E_OK ? read_paging(r, 0, &q->page, &q->size) : rc;
+}
+
+static int cluster_missing(struct request *r, const struct service_key *key, const char *cluster)
+{
+	char part[SHOWN_MAX];
+	return error_set(&r->err, E_NOTFOUND, "cluster %s is not found in service %s@@%s",
+			 shown(part, cluster, strlen(cluster)), key->group, key->name);
 }
 
 static bool has_cluster(const struct service_view *v, const char *name)
@@ -133,11 +172,36 @@ void api_catalog_instances(struct request *r)
 		answer_end(r);
 		return;
 	}
-	char part[SHOWN_MAX];
 	if (v != NULL)
-		error_set(&r->err, E_NOTFOUND, "cluster %s is not found in service %s@@%s",
-			  shown(part, q.cluster, strlen(q.cluster)), key.group, key.name);
+		cluster_missing(r, &key, q.cluster);
 	reply_failure(r);
+}
+
+/* v3's list for maintainers: one cluster, DEFAULT unless another is named, which must be there; disabled instances are
+ * listed too, and health is what it is, without the protect rule. */
+void api_admin_instances(struct request *r)
+{
+	struct service_key key;
+	struct instances q = { .cluster = param_or(&r->params, P_CLUSTER_NAME, "DEFAULT") };
+	if (request_key(r, &key) < 0) {
+		reply_failure(r);
+		return;
+	}
+	q.healthy_given = q.healthy = param_flag(&r->params, P_HEALTHY_ONLY, false);
+	rcu_begin();
+	const struct service_view *v = registry_view(request_registry(r), &key);
+	bool found = v != NULL && has_cluster(v, q.cluster);
+	if (found)
+		write_instances(answer_begin(r), v, &q, 0, INT64_MAX);
+	else if (v == NULL)
+		missing(r, &key);
+	else
+		cluster_missing(r, &key, q.cluster);
+	rcu_end();
+	if (found)
+		answer_end(r);
+	else
+		reply_failure(r);
 }
 
 /* ---- services. r->out collects "group NUL name NUL" of the first page, and behind @page_at of the wanted one. */
@@ -145,7 +209,7 @@ void api_catalog_instances(struct request *r)
 struct services {
 	const char *ns, *service, *group; /* patterns, NULL: all */
 	bool filled_only, with_instances;
-	int64_t from, size, total;
+	int64_t page, from, size, total;
 	size_t page_at;
 };
 
@@ -169,11 +233,45 @@ static void write_entry(struct request *r, struct text *t, const struct service_
 	const struct services *q = r->more;
 	rcu_begin();
 	const struct service_view *v = registry_view(request_registry(r), key);
-	if (v != NULL && q->with_instances)
+	if (v != NULL && q->with_instances && r->route->face == FACE_V3)
+		shape_service_detail(t, v, DETAIL_V3_HOSTS);
+	else if (v != NULL && q->with_instances)
 		shape_catalog_detail(t, v);
 	else if (v != NULL)
 		shape_catalog_entry(t, v);
 	rcu_end();
+}
+
+/* What stands before and behind the array of services: nothing on v1 with instances. */
+static void open_services(struct request *r, struct text *t)
+{
+	const struct services *q = r->more;
+	bool v3 = r->route->face == FACE_V3;
+	if (q->with_instances && !v3)
+		return;
+	json_open(t, '{');
+	if (v3)
+		write_page_numbers(t, q->total, q->page, q->size);
+	else
+		json_kv_i64(t, "count", q->total);
+	json_key(t, v3 ? "pageItems" : "serviceList");
+}
+
+static void close_services(struct request *r, struct text *t)
+{
+	const struct services *q = r->more;
+	if (!q->with_instances || r->route->face == FACE_V3)
+		json_close(t, '}');
+}
+
+/* Behind the first page, or where the wanted one begins. As the original: when everything fits into one page, every page of
+ * v1 is that one. */
+static size_t page_begin(const struct request *r)
+{
+	const struct services *q = r->more;
+	if (r->route->face != FACE_V3)
+		return q->total < q->size ? 0 : q->page_at;
+	return q->from >= q->total ? r->out.len : q->page_at;
 }
 
 static void services_found(struct request *r)
@@ -186,14 +284,9 @@ static void services_found(struct request *r)
 	struct text *t = answer_begin(r);
 	if (r->out.failed)
 		t->failed = true;
-	if (!q->with_instances) {
-		json_open(t, '{');
-		json_kv_i64(t, "count", q->total);
-		json_key(t, "serviceList");
-	}
+	open_services(r, t);
 	json_open(t, '[');
-	/* As the original: when everything fits into one page, every page is that one. */
-	const char *at = r->out.at, *page = at + (q->total < q->size ? 0 : q->page_at), *end = at + r->out.len;
+	const char *page = r->out.at + page_begin(r), *end = r->out.at + r->out.len;
 	while (!r->out.failed && page < end && t->len < ANSWER_MAX) {
 		struct service_key key = { .ns = q->ns, .group = page, .ns_len = (uint16_t)strlen(q->ns) };
 		key.group_len = (uint16_t)strlen(page);
@@ -203,8 +296,7 @@ static void services_found(struct request *r)
 		write_entry(r, t, &key);
 	}
 	json_close(t, ']');
-	if (!q->with_instances)
-		json_close(t, '}');
+	close_services(r, t);
 	if (page < end && t->len >= ANSWER_MAX) {
 		error_set(&r->err, E_LIMIT, "Param 'pageSize' is illegal, %lld services make over %d bytes: ask for fewer",
 			  (long long)q->size, ANSWER_MAX);
@@ -217,11 +309,11 @@ static void services_found(struct request *r)
 static int read_services(struct request *r, struct services *q)
 {
 	const struct params *p = &r->params;
-	int64_t page = 1;
+	q->page = 1;
 	q->ns = param_or(p, P_NAMESPACE_ID, "public");
 	q->service = param_text(p, P_SERVICE_NAME_PARAM);
 	q->group = param_text(p, P_GROUP_NAME_PARAM);
-	q->filled_only = param_bool(p, P_HAS_IP_COUNT, false);
+	q->filled_only = param_bool(p, r->route->face == FACE_V3 ? P_IGNORE_EMPTY : P_HAS_IP_COUNT, false);
 	q->with_instances = param_bool(p, P_WITH_INSTANCES, false);
 	int rc = name_check_namespace(q->ns, strlen(q->ns), &r->err);
 	if (rc == E_OK && q->service != NULL)
@@ -229,10 +321,10 @@ static int read_services(struct request *r, struct services *q)
 	if (rc == E_OK && q->group != NULL)
 		rc = pattern_check(q->group, param_name(P_GROUP_NAME_PARAM), &r->err);
 	if (rc == E_OK)
-		rc = read_paging(r, INT32_MIN, &page, &q->size);
+		rc = read_paging(r, INT32_MIN, &q->page, &q->size);
 	if (q->size < 1)
 		q->size = 1; /* as the original, which looks whether the page is full after it has put one in */
-	q->from = page > 1 ? (page - 1) * q->size : 0;
+	q->from = q->page > 1 ? (q->page - 1) * q->size : 0;
 	return rc;
 }
 

@@ -5,14 +5,14 @@
 #include "api/routes.h"
 
 /* instance.c */
-route_fn api_instance_register, api_instance_deregister, api_instance_update, api_instance_patch, api_instance_detail, api_instance_beat,
-    api_instance_v3_register, api_legacy_beat;
+route_fn api_instance_register, api_instance_deregister, api_instance_update, api_instance_patch, api_instance_partial, api_instance_detail,
+    api_instance_beat, api_instance_v3_register, api_legacy_beat;
 /* list.c */
 route_fn api_instance_list, api_instance_v3_list, api_instance_statuses, api_legacy_list;
 /* names.c */
 route_fn api_service_names, api_legacy_names;
 /* catalog.c */
-route_fn api_catalog_service, api_catalog_instances, api_catalog_services;
+route_fn api_catalog_service, api_catalog_instances, api_catalog_services, api_admin_instances;
 /* metadata.c */
 route_fn api_metadata_batch;
 /* service.c */
@@ -24,7 +24,7 @@ route_fn api_cluster_update;
 route_fn api_health_set, api_health_server, api_health_checkers;
 /* namespace.c */
 route_fn api_namespace_v1_get, api_namespace_list, api_namespace_get, api_namespace_create, api_namespace_update, api_namespace_delete,
-    api_namespace_check;
+    api_namespace_check, api_namespace_exists;
 /* operator.c */
 route_fn api_switches_get, api_switches_put, api_metrics_status;
 /* members.c */

@@ -83,7 +83,7 @@ void api_instance_update(struct request *r)
 	submit_whole(r, CMD_INSTANCE_UPDATE);
 }
 
-/* On every version the answer of PATCH is the bare two bytes. */
+/* The answer of PATCH is the bare two bytes on v2 too. */
 static void patched(struct request *r)
 {
 	reply(r, 200, TYPE_TEXT, "ok", 2);
@@ -96,6 +96,19 @@ void api_instance_patch(struct request *r)
 		reply_failure(r);
 	else
 		request_submit(r, patched);
+}
+
+/* v3's PUT. What is not given stays as it is (the original fills in the defaults), and health is not its business: the
+ * maintainer client sends healthy=true with every change. */
+void api_instance_partial(struct request *r)
+{
+	request_command(r, CMD_INSTANCE_PATCH);
+	if (read_address(r) < 0 || read_fields(r) < 0) {
+		reply_failure(r);
+		return;
+	}
+	r->cmd.instance.has &= ~(unsigned)HAS_HEALTHY;
+	request_submit(r, NULL);
 }
 
 void api_instance_deregister(struct request *r)
@@ -133,7 +146,9 @@ void api_instance_detail(struct request *r)
 	rcu_begin();
 	const struct service_view *v = registry_view(request_registry(r), &key);
 	const struct instance *i = v != NULL ? find(v, ip, port, cluster) : NULL;
-	if (i != NULL)
+	if (i != NULL && r->route->face == FACE_V3)
+		shape_instance(answer_begin(r), v->info, i, (i->flags & INSTANCE_HEALTHY) != 0);
+	else if (i != NULL)
 		shape_instance_detail(answer_begin(r), v->info, i, request_is_v1(r));
 	rcu_end();
 	if (i != NULL) {

@@ -123,14 +123,30 @@ static int read_exists(struct registry *reg, void *arg, struct error *err)
 	each_row(reg, write_wanted, r);
 	bool there = r->out.len > 0;
 	text_clear(&r->out);
-	text_add(&r->out, r->route->face == FACE_V3 ? (there ? "1" : "0") : (there ? "true" : "false"));
+	text_add(&r->out, there ? "true" : "false");
 	return E_OK;
+}
+
+/* v3 counts. */
+static int read_count(struct registry *reg, void *arg, struct error *err)
+{
+	struct request *r = arg;
+	int rc = read_exists(reg, arg, err);
+	bool there = strcmp(r->out.at, "true") == 0;
+	text_clear(&r->out);
+	text_add(&r->out, there ? "1" : "0");
+	return rc;
 }
 
 void api_namespace_check(struct request *r)
 {
-	enum param id = r->route->face == FACE_V3 ? P_NAMESPACE_ID : P_CUSTOM_NAMESPACE_ID;
-	r->more = (void *)(uintptr_t)namespace_id(r, id);
+	r->more = (void *)(uintptr_t)namespace_id(r, P_NAMESPACE_ID);
+	request_call(r, read_count, answer_out);
+}
+
+void api_namespace_exists(struct request *r)
+{
+	r->more = (void *)(uintptr_t)namespace_id(r, P_CUSTOM_NAMESPACE_ID);
 	request_call(r, read_exists, answer_out);
 }
 
@@ -138,7 +154,7 @@ void api_namespace_check(struct request *r)
 void api_namespace_v1_get(struct request *r)
 {
 	if (param_flag(&r->params, P_CHECK_NAMESPACE, false))
-		api_namespace_check(r);
+		api_namespace_exists(r);
 	else if (param_text(&r->params, P_SHOW) != NULL)
 		api_namespace_get(r);
 	else

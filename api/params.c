@@ -63,6 +63,8 @@ static const char *const names[PARAMS] = {
 	[P_KEYWORD] = "keyword",
 	[P_ADDRESS] = "address",
 	[P_STATE] = "state",
+	[P_IGNORE_EMPTY] = "ignoreEmptyService",
+	[P_USERNAME] = "username",
 };
 
 /* Texts with lines and tabs of their own: JSON with blanks between, or prose. */
@@ -131,6 +133,7 @@ enum param param_find(const char *name, size_t len)
 		TRY("pageSize", P_PAGE_SIZE);
 		TRY("clientId", P_CLIENT_ID);
 		TRY("logLevel", P_LOG_LEVEL);
+		TRY("username", P_USERNAME);
 		break;
 	case 9:
 		TRY("groupName", P_GROUP_NAME);
@@ -170,6 +173,9 @@ enum param param_find(const char *name, size_t len)
 	case 17:
 		TRY("customNamespaceId", P_CUSTOM_NAMESPACE_ID);
 		TRY("namespaceShowName", P_NAMESPACE_SHOW_NAME);
+		break;
+	case 18:
+		TRY("ignoreEmptyService", P_IGNORE_EMPTY);
 		break;
 	case 21:
 		TRY("useInstancePort4Check", P_USE_INSTANCE_PORT);

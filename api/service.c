@@ -86,7 +86,7 @@ void api_service_detail(struct request *r)
 	if (v != NULL && request_is_v1(r))
 		shape_service_v1(answer_begin(r), v);
 	else if (v != NULL)
-		shape_service_v2(answer_begin(r), v);
+		shape_service_detail(answer_begin(r), v, r->route->face == FACE_V3 ? DETAIL_V3 : DETAIL_V2);
 	rcu_end();
 	if (v != NULL) {
 		answer_end(r);

@@ -321,7 +321,16 @@ void shape_cluster_map(struct text *t, const struct service_view *v,
 	json_close(t, '}');
 }
 
-static void shape_cluster_v2(struct text *t, const struct service_view *v, uint32_t cluster)
+static void shape_cluster_hosts(struct text *t, const struct service_view *v, uint32_t cluster)
+{
+	json_open(t, '[');
+	for (uint32_t n = 0; n < v->count; n++)
+		if (v->instances[n]->cluster == cluster)
+			shape_instance(t, v->info, v->instances[n], (v->instances[n]->flags & INSTANCE_HEALTHY) != 0);
+	json_close(t, ']');
+}
+
+static void shape_cluster_settings(struct text *t, const struct service_view *v, uint32_t cluster, bool with_hosts)
 {
 	const struct cluster *c = &v->info->clusters[cluster];
 	json_open(t, '{');
@@ -333,18 +342,31 @@ static void shape_cluster_v2(struct text *t, const struct service_view *v, uint3
 	json_key(t, "metadata");
 	shape_metadata(t, c->metadata);
 	json_key(t, "hosts");
-	json_null(t);
+	if (with_hosts)
+		shape_cluster_hosts(t, v, cluster);
+	else
+		json_null(t);
 	json_close(t, '}');
 }
 
-void shape_service_v2(struct text *t, const struct service_view *v)
+static void shape_cluster_bare(struct text *t, const struct service_view *v, uint32_t cluster)
+{
+	shape_cluster_settings(t, v, cluster, false);
+}
+
+static void shape_cluster_full(struct text *t, const struct service_view *v, uint32_t cluster)
+{
+	shape_cluster_settings(t, v, cluster, true);
+}
+
+void shape_service_detail(struct text *t, const struct service_view *v, enum service_detail which)
 {
 	const struct service_info *info = v->info;
 	json_open(t, '{');
-	json_kv_str(t, "namespace", info->key.ns);
+	json_kv_str(t, which == DETAIL_V2 ? "namespace" : "namespaceId", info->key.ns);
 	json_kv_str(t, "serviceName", info->key.name);
 	json_kv_str(t, "groupName", info->key.group);
-	shape_cluster_map(t, v, shape_cluster_v2);
+	shape_cluster_map(t, v, which == DETAIL_V3_HOSTS ? shape_cluster_full : shape_cluster_bare);
 	json_key(t, "metadata");
 	shape_metadata(t, info->metadata);
 	json_kv_double(t, "protectThreshold", info->protect_threshold);

@@ -43,9 +43,10 @@ bool cluster_shown(const struct shown_clusters *c, const struct service_info *in
 void shape_cluster_map(struct text *t, const struct service_view *v,
 		       void (*shape)(struct text *t, const struct service_view *v, uint32_t cluster));
 
-/* v1 GET service; v2 GET service. */
+/* v1 GET service; v2 and v3 GET service, and an entry of v3's list with its hosts. */
 void shape_service_v1(struct text *t, const struct service_view *v);
-void shape_service_v2(struct text *t, const struct service_view *v);
+enum service_detail { DETAIL_V2, DETAIL_V3, DETAIL_V3_HOSTS };
+void shape_service_detail(struct text *t, const struct service_view *v, enum service_detail which);
 /* Catalog: v1 GET service; one entry of GET services without and with instances. */
 void shape_catalog_service(struct text *t, const struct service_view *v);
 void shape_catalog_entry(struct text *t, const struct service_view *v);

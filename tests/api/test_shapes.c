@@ -131,7 +131,7 @@ static void details_services_and_namespaces_have_the_shapes_of_the_reference(voi
 	expect(&t, "{\"namespaceId\":\"public\",\"groupName\":\"DEFAULT_GROUP\",\"name\":\"orders\",\"protectThreshold\":0.0,"
 		   "\"metadata\":{},\"selector\":{\"type\":\"none\"},"
 		   "\"clusters\":[{\"name\":\"DEFAULT\",\"healthChecker\":{\"type\":\"TCP\"},\"metadata\":{}}]}");
-	shape_service_v2(&t, v);
+	shape_service_detail(&t, v, DETAIL_V2);
 	expect(&t, "{\"namespace\":\"public\",\"serviceName\":\"orders\",\"groupName\":\"DEFAULT_GROUP\",\"clusterMap\":{\"DEFAULT\":"
 		   "{\"clusterName\":\"DEFAULT\",\"healthChecker\":{\"type\":\"TCP\"},\"healthyCheckPort\":80,"
 		   "\"useInstancePortForCheck\":true,\"metadata\":{},\"hosts\":null}},\"metadata\":{},\"protectThreshold\":0.0,"
@@ -175,7 +175,7 @@ static void a_shape_without_memory_is_failed_not_cut(void **state)
 		mem_fail_at(nth);
 		shape_service_info(&t, &v->info->key, v, &everything);
 		shape_service_v1(&t, v);
-		shape_service_v2(&t, v);
+		shape_service_detail(&t, v, DETAIL_V2);
 		shape_catalog_detail(&t, v);
 		shape_catalog_service(&t, v);
 		bool reached = mem_fail_off();
