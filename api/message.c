@@ -17,7 +17,7 @@ enum { CODE_STARTING = 300, CODE_NOT_REGISTERED = 301, CODE_NO_HANDLER = 302, CO
 
 static const struct message_kind kinds[] = {
 	{ "ServerCheckRequest", "ServerCheckResponse", BEFORE_SETUP | WHEN_STARTING, NULL, internal_server_check },
-	{ "HealthCheckRequest", "HealthCheckResponse", WHEN_STARTING, NULL, internal_health_check },
+	{ "HealthCheckRequest", "HealthCheckResponse", BEFORE_SETUP | WHEN_STARTING, NULL, internal_health_check },
 	{ "PushAckRequest", "PushAckResponse", WHEN_STARTING, NULL, internal_push_ack },
 	{ "ServerLoaderInfoRequest", "ServerLoaderInfoResponse", BEFORE_SETUP, NULL, internal_loader_info },
 	{ "InstanceRequest", "InstanceResponse", 0, naming_instance_decode, naming_instance },

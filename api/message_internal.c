@@ -13,9 +13,16 @@ void internal_server_check(struct message *m)
 	message_end(m);
 }
 
+enum { CODE_NO_CLIENT = -401 };
+
+/* Behind a cut connection the channels of Python 2.x and of Go connect again by themselves, without a set-up. To
+ * those SDKs 301, what the original says here, means well: they would never set up again. */
 void internal_health_check(struct message *m)
 {
-	message_ok(m);
+	if (m->session->set_up)
+		message_ok(m);
+	else
+		message_refuse(m, CODE_NO_CLIENT, "Connection is unregistered.");
 }
 
 /* Of old clients; acknowledgements come on the stream. */

@@ -19,10 +19,37 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-	RETRY_MS = 1000,   /* no memory for deregistrations */
-	LATE_REDO_MS = 35000, /* nacos-sdk-python 3.x registers again only in a round of 30 s */
+enum { RETRY_MS = 1000 /* no memory for deregistrations */ };
+
+/* SDKs that are late: until they see that their connection has gone, and from their new one until they have
+ * registered again. Python's redo comes in rounds of 30 s; Python 2.x does not notice that its stream has ended, only
+ * a health check that fails (5 s apart, 10 s behind a call), nor does Rust, which then waits 2 s and more. */
+static const struct late_sdk {
+	const char *version; /* how clientVersion begins */
+	int64_t notice_ms, redo_ms; /* 0: as others */
+} late_sdks[] = {
+	{ "Nacos-Python-Client:v2", 12000, 35000 },
+	{ "Nacos-Python-Client:v3", 0, 35000 },
+	{ "Nacos-Rust-Client:", 14000, 6000 },
 };
+
+static const struct late_sdk *late_sdk(const struct session *s)
+{
+	for (size_t i = 0; i < sizeof(late_sdks) / sizeof(late_sdks[0]); i++)
+		if (strncmp(s->version, late_sdks[i].version, strlen(late_sdks[i].version)) == 0)
+			return &late_sdks[i];
+	return NULL;
+}
+
+/* How long what a closed connection published waits for its client. */
+static int64_t grace_ms(const struct session *s)
+{
+	const struct late_sdk *late = late_sdk(s);
+	int64_t grace = s->io->api->conf.reconnect_grace_ms;
+	if (s->evicted)
+		return 0;
+	return late != NULL && grace > 0 && late->notice_ms > grace ? late->notice_ms : grace;
+}
 
 static bool entry_equal(const void *value, const void *key)
 {
@@ -224,7 +251,7 @@ void session_conn_gone(struct session *s)
 		return;
 	}
 	tell(s, run_away); /* without memory its address may fall back to it while the grace lasts */
-	io_timer_start(io, &s->timer, s->evicted ? 0 : io->api->conf.reconnect_grace_ms, on_grace_over);
+	io_timer_start(io, &s->timer, grace_ms(s), on_grace_over);
 }
 
 /* A client without its stream hears of nothing: it must connect again. */
@@ -287,13 +314,13 @@ void session_active(struct session *s)
 }
 
 /* A client whose SDK is late to register again is back: what its old connection published stays for so long. */
-static void claim(const struct session *s)
+static void claim(const struct session *s, int64_t redo_ms)
 {
 	for (struct session *old = s->io->graced; old != NULL; old = old->next)
 		if (!old->claimed && !old->leaving && !old->evicted && strcmp(old->peer, s->peer) == 0 &&
 		    strcmp(old->version, s->version) == 0) {
 			old->claimed = true;
-			io_timer_start(s->io, &old->timer, LATE_REDO_MS, on_grace_over);
+			io_timer_start(s->io, &old->timer, redo_ms, on_grace_over);
 			return;
 		}
 }
@@ -301,8 +328,9 @@ static void claim(const struct session *s)
 void session_set_up(struct session *s)
 {
 	s->set_up = true;
-	if (strncmp(s->version, "Nacos-Python-Client:v3", 22) == 0)
-		claim(s);
+	const struct late_sdk *late = late_sdk(s);
+	if (late != NULL)
+		claim(s, late->redo_ms);
 }
 
 int session_send(struct session *s, const char *type, const void *head, size_t head_len, const void *tail,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESTORED_GRACE_MS = 20000 /* beyond the deadline of beats, for connections */ };
+enum { RESTORED_GRACE_MS = 30000 /* beyond the deadline of beats, for connections: the latest SDKs redo after 40 s */ };
 enum { SEGMENTS_MAX = 8, PAIRS_FIRST = 16, ROW_ARENA_FIRST = 8192, ROW_ARENA_MAX = 1 << 20 };
 
 struct row { /* one row being read */

@@ -83,7 +83,7 @@ def java_sdk(version):
 
 SDKS = {
     "python3": lambda: python_sdk("3.2.0"),
-    "python2": lambda: python_sdk("2.0.9"),
+    "python2": lambda: python_sdk("2.0.11"),
     "go2": lambda: go_sdk("2.3.5"),
     "java2": lambda: java_sdk("2.5.1"),
     "java3": lambda: java_sdk("3.0.3"),
