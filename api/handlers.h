@@ -32,6 +32,8 @@ route_fn api_member_self, api_member_list, api_member_addresses, api_operator_se
     api_responsible_for_client, api_responsible_for_service;
 /* clients.c */
 route_fn api_client_list, api_client_detail, api_client_published, api_service_publishers;
+/* subscriber_routes.c */
+route_fn api_service_subscribers, api_service_subscriber_list, api_client_subscribed;
 /* state.c */
 route_fn api_state_liveness, api_state_readiness, api_state_actuator, api_state_server, api_state_up;
 /* log_level.c */

@@ -72,7 +72,6 @@ struct io {
 	struct inbox *topic_news; /* from the feed */
 	struct map topics;
 	struct handles push_handles;
-	unsigned subscription_count;
 	struct text encode;
 	struct push_cells push;
 	unsigned cell_sessions, cell_evicted, cell_refused, cell_rpc_ok, cell_rpc_failed, rpc_duration;

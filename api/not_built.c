@@ -10,8 +10,6 @@ static const char *reason_of(const char *path)
 	static const struct {
 		const char *part, *reason;
 	} reasons[] = {
-		{ "/subscriber", "nobody can subscribe before UDP push and gRPC are there" },
-		{ "/subscribe/", "nobody can subscribe before UDP push and gRPC are there" },
 		{ "/push/", "there is no UDP or gRPC push yet" },
 		{ "/loader/", "there are no gRPC connections yet" },
 		{ "/raft", "there is no Raft protocol here, and a standalone server has no peers" },

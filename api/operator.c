@@ -2,6 +2,7 @@
 #include "api/clients.h"
 #include "api/handlers.h"
 #include "api/io.h"
+#include "api/subscriber.h"
 
 void api_switches_get(struct request *r)
 {
@@ -40,22 +41,27 @@ static void write_known(struct text *t, const char *key, double v)
 		json_kv_double(t, key, v);
 }
 
-/* Nobody can subscribe or connect before push and gRPC are there: those counts are 0 because it is so. */
+struct counts {
+	struct client_set clients; /* that publish over HTTP */
+	uint64_t connections, subscriptions, udp; /* udp: clients that are only pushed to */
+};
+
 static void write_counts(struct request *r, struct text *t)
 {
-	const struct client_set *clients = r->more;
+	const struct counts *c = r->more;
+	const struct client_set *clients = &c->clients;
 	struct registry_stats s;
 	registry_stats(request_registry(r), &s);
 	bool v3 = r->route->face == FACE_V3;
-	size_t count = clients->ephemeral + clients->persistent;
+	size_t count = clients->ephemeral + clients->persistent + c->connections + c->udp;
 	json_kv_i64(t, "serviceCount", (int64_t)s.services);
 	json_kv_i64(t, "instanceCount", (int64_t)s.instances);
-	json_kv_i64(t, "subscribeCount", 0);
+	json_kv_i64(t, "subscribeCount", (int64_t)c->subscriptions);
 	if (!v3)
 		json_kv_i64(t, "responsibleInstanceCount", (int64_t)s.instances);
 	json_kv_i64(t, "clientCount", (int64_t)count);
-	json_kv_i64(t, "connectionBasedClientCount", 0);
-	json_kv_i64(t, "ephemeralIpPortClientCount", (int64_t)clients->ephemeral);
+	json_kv_i64(t, "connectionBasedClientCount", (int64_t)c->connections);
+	json_kv_i64(t, "ephemeralIpPortClientCount", (int64_t)(clients->ephemeral + c->udp));
 	json_kv_i64(t, "persistentIpPortClientCount", (int64_t)clients->persistent);
 	json_kv_i64(t, "responsibleClientCount", (int64_t)count);
 	if (v3)
@@ -78,20 +84,40 @@ static void write_metrics(struct request *r, bool counts)
 
 static void count_clients(struct request *r, const struct service_view *v)
 {
+	struct counts *c = r->more;
 	for (uint32_t n = 0; n < v->count; n++)
-		client_set_add(r->more, v->instances[n]);
+		client_set_add(&c->clients, v->instances[n]);
 }
 
 static void clients_counted(struct request *r)
 {
-	struct client_set *clients = r->more;
-	if (clients->failed)
+	struct counts *c = r->more;
+	if (c->clients.failed)
 		error_set(&r->err, E_NOMEM, "no memory to count the clients");
-	client_set_done(clients);
+	client_set_done(&c->clients);
 	if (r->err.code < 0)
 		reply_failure(r);
 	else
 		write_metrics(r, true);
+}
+
+static void see_clients(const struct request *r, struct io *io, struct text *to)
+{
+	(void)r;
+	clients_seen(io, NULL, to);
+}
+
+static void clients_are_seen(struct request *r)
+{
+	struct counts *c = r->more;
+	struct client client;
+	for (const char *at = r->out.at; at < r->out.at + r->out.len;) {
+		at = client_read(&client, at);
+		c->connections += client.kind == CLIENT_GRPC && client.connected && client.set_up;
+		c->udp += client.kind == CLIENT_UDP;
+		c->subscriptions += client.subscriptions;
+	}
+	request_walk(r, NULL, NULL, count_clients, clients_counted);
 }
 
 /* Always there, and at once: SDKs take anything but UP for down. Counting waits for the registry. */
@@ -101,11 +127,11 @@ void api_metrics_status(struct request *r)
 		write_metrics(r, false);
 		return;
 	}
-	r->more = arena_zalloc(&r->call->arena, sizeof(struct client_set));
+	r->more = arena_zalloc(&r->call->arena, sizeof(struct counts));
 	if (r->more == NULL) {
 		error_set(&r->err, E_NOMEM, "no memory to count the clients");
 		reply_failure(r);
 		return;
 	}
-	request_walk(r, NULL, NULL, count_clients, clients_counted);
+	request_tour(r, see_clients, clients_are_seen);
 }

@@ -7,7 +7,9 @@
 #include "api/io.h"
 #include "api/message.h"
 #include "api/shapes.h"
+#include "api/subscriber.h"
 #include "api/topic.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include <assert.h>
@@ -30,7 +32,10 @@ struct subscription {
 	uint64_t handle;
 	unsigned sequence;
 	uint64_t told, sent; /* numbers: known to have arrived, under way */
+	uint32_t pushes, acks, retries;
 	bool in_flight, slot;
+	bool pending;		    /* counted as one whose newest list is not known to have arrived */
+	int64_t pending_ms, since_ms; /* clock_ms(): since when it is pending; of the subscription */
 	char clusters[];
 };
 
@@ -77,6 +82,20 @@ static struct subscription *subscription_of(struct io_timer *t)
 
 static void push_one(struct subscription *sub);
 
+/* For people and metrics; what is sent when does not depend on it. */
+static void set_pending(struct subscription *sub, bool pending)
+{
+	const struct push_cells *cells = &sub->session->io->push;
+	if (sub->pending == pending)
+		return;
+	sub->pending = pending;
+	if (pending)
+		sub->pending_ms = clock_ms();
+	else
+		metrics_observe(cells->lag, (double)(clock_ms() - sub->pending_ms) * 1e-3);
+	metrics_shift(cells->pending, pending ? 1 : -1);
+}
+
 static void on_retry(struct io_timer *t)
 {
 	push_one(subscription_of(t));
@@ -87,6 +106,7 @@ static void on_unacked(struct io_timer *t)
 	struct subscription *sub = subscription_of(t);
 	struct io *io = sub->session->io;
 	metrics_add(io->push.timed_out, 1);
+	sub->retries++;
 	sub->in_flight = false;
 	io_timer_start(io, &sub->timer, RETRY_MS, on_retry);
 }
@@ -115,6 +135,7 @@ static void push_one(struct subscription *sub)
 		if (!sub->slot)
 			metrics_add(io->push.delayed, 1);
 		sub->slot = true;
+		set_pending(sub, true);
 		return;
 	}
 	sub->slot = false;
@@ -127,7 +148,9 @@ static void push_one(struct subscription *sub)
 		return;
 	}
 	if (number > (sub->in_flight && sub->sent > sub->told ? sub->sent : sub->told)) {
+		set_pending(sub, true);
 		if (send_push(sub, c) == E_OK) {
+			sub->pushes++;
 			sub->sent = number;
 			sub->in_flight = true;
 			metrics_add(io->push.sent, 1);
@@ -136,6 +159,8 @@ static void push_one(struct subscription *sub)
 			sub->in_flight = false;
 			io_timer_start(io, &sub->timer, RETRY_MS, on_retry);
 		}
+	} else if (!sub->in_flight) {
+		set_pending(sub, false); /* it was told by an answer meanwhile */
 	}
 	encoding_release(c);
 }
@@ -151,10 +176,13 @@ void push_acked(struct session *s, const char *request, bool well)
 	io_timer_stop(s->io, &sub->timer);
 	if (!well) {
 		metrics_add(s->io->push.refused, 1);
+		sub->retries++;
 		io_timer_start(s->io, &sub->timer, RETRY_MS, on_retry);
 		return;
 	}
 	sub->told = sub->sent;
+	sub->acks++;
+	set_pending(sub, sub->slot);
 	metrics_add(s->io->push.acked, 1);
 }
 
@@ -182,7 +210,9 @@ static void subscription_free(struct subscription *sub)
 	t->count--;
 	handles_remove(&io->push_handles, sub->handle);
 	io_timer_stop(io, &sub->timer);
-	metrics_set(io->push.subscriptions, --io->subscription_count);
+	metrics_shift(io->push.subscriptions, -1);
+	if (sub->pending)
+		metrics_shift(io->push.pending, -1);
 	mem_free(sub);
 }
 
@@ -208,7 +238,8 @@ static int subscription_new(struct session *s, struct topic *t, const char *clus
 		sub->next->prev = sub;
 	t->first = sub;
 	t->count++;
-	metrics_set(io->push.subscriptions, ++io->subscription_count);
+	sub->since_ms = clock_ms();
+	metrics_shift(io->push.subscriptions, 1);
 	return E_OK;
 }
 
@@ -227,6 +258,8 @@ void push_subscribe(struct message *m, const char *clusters)
 		m->finish(m);
 		return;
 	}
+	if (s->app[0] == '\0')
+		snprintf(s->app, sizeof(s->app), "%s", m->app);
 	if (old == NULL && s->subscriptions.count >= SUBSCRIPTIONS_MAX) {
 		subscribe_failed(m, E_LIMIT, "this connection has 20000 subscriptions, the most that it may have");
 		return;
@@ -304,12 +337,67 @@ void push_session_drained(struct session *s)
 			push_one(sub);
 }
 
+/* ---- for those who ask */
+
+static void put_subscriber(const struct subscription *sub, struct text *to)
+{
+	const struct session *s = sub->session;
+	int64_t now_ms = clock_ms();
+	subscriber_put(to, &(struct subscriber){
+		.kind = CLIENT_GRPC,
+		.key = sub->topic->feed.key,
+		.client = s->id,
+		.ip = s->peer,
+		.port = s->peer_port,
+		.agent = s->version,
+		.app = s->app[0] != '\0' ? s->app : "unknown",
+		.clusters = sub->clusters,
+		.told = sub->told,
+		.sent = sub->sent,
+		.pushes = sub->pushes,
+		.acks = sub->acks,
+		.retries = sub->retries,
+		.pending = sub->pending,
+		.pending_ms = sub->pending ? now_ms - sub->pending_ms : 0,
+		.age_ms = now_ms - sub->since_ms,
+	});
+}
+
+void push_each_subscriber(struct io *io, const struct service_key *key, struct text *to)
+{
+	const struct topic *t = map_find(&io->topics, service_key_hash(key), key);
+	for (const struct subscription *sub = t != NULL ? t->first : NULL; sub != NULL; sub = sub->next)
+		put_subscriber(sub, to);
+}
+
+void push_each_subscription(struct io *io, const char *client, struct text *to)
+{
+	const struct subscription *sub;
+	for (const struct session *s = io->sessions; s != NULL; s = s->next)
+		if (strcmp(s->id, client) == 0)
+			for (size_t at = 0; (sub = map_next(&s->subscriptions, &at)) != NULL;)
+				put_subscriber(sub, to);
+}
+
+unsigned push_pending(const struct session *s)
+{
+	const struct subscription *sub;
+	unsigned n = 0;
+	for (size_t at = 0; (sub = map_next(&s->subscriptions, &at)) != NULL;)
+		n += sub->pending;
+	return n;
+}
+
 /* ---- the thread's */
 
 static void declare_metrics(struct push_cells *c)
 {
 	static const char help[] = "Pushes to gRPC subscribers, by what became of them.";
 	c->subscriptions = metrics_gauge("grpc_subscriptions", "Subscriptions of gRPC connections.", NULL);
+	c->pending = metrics_gauge("grpc_pushes_pending",
+				   "Subscriptions whose newest push is not acknowledged, or waits for room.", NULL);
+	c->lag = metrics_histogram("grpc_push_lag_seconds",
+				   "From the moment that news was to be sent to a subscriber until it acknowledged the newest.", NULL);
 	c->sent = metrics_counter("grpc_pushes_total", help, "result=\"sent\"");
 	c->acked = metrics_counter("grpc_pushes_total", help, "result=\"acked\"");
 	c->refused = metrics_counter("grpc_pushes_total", help, "result=\"refused\"");

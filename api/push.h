@@ -12,7 +12,7 @@ struct topic;
 struct encoding;
 
 struct push_cells { /* metrics */
-	unsigned subscriptions, sent, acked, refused, timed_out, delayed;
+	unsigned subscriptions, pending, lag, sent, acked, refused, timed_out, delayed;
 };
 
 int push_open(struct io *io);  /* E_NOMEM */
@@ -36,6 +36,9 @@ void push_unsubscribe(struct session *s, const struct service_key *key);
 void push_told(struct session *s, const struct service_key *key, uint64_t number);
 /* The answer to a push: @request as it was sent. */
 void push_acked(struct session *s, const char *request, bool well);
+
+/* Subscriptions of it whose newest push is not acknowledged. */
+unsigned push_pending(const struct session *s);
 
 /* ServiceInfo in the form of gRPC, encoded once per view; NULL: the service is missing (or no memory). Inside an
  * RCU section; the caller releases it. *@ret_number: of the view. */

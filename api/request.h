@@ -71,6 +71,12 @@ typedef void request_each_fn(struct request *r, const struct service_view *v);
 void request_walk(struct request *r, const char *ns, const char *group, request_each_fn *each,
 		  void (*done)(struct request *r));
 
+/* Calls @each on every I/O thread, with that thread and a text to write to; then @done here, with what they wrote in
+ * r->out, in order of threads. @each may read what the request has, and change nothing of it. A thread that ends
+ * meanwhile is not seen. */
+typedef void request_tour_fn(const struct request *r, struct io *io, struct text *to);
+void request_tour(struct request *r, request_tour_fn *each, void (*done)(struct request *r));
+
 static inline bool request_is_v1(const struct request *r)
 {
 	return r->route->face == FACE_V1;

@@ -10,6 +10,7 @@
 #include "api/io.h"
 #include "api/payload.h"
 #include "api/push.h"
+#include "api/subscriber.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -77,14 +78,14 @@ static void unlink_session(struct session *s, struct session **list)
 
 /* ---- beginning */
 
-static void peer_text(struct session *s, const union stream_peer *peer, unsigned *port)
+static void peer_text(struct session *s, const union stream_peer *peer)
 {
 	if (peer->any.sa_family == AF_INET6) {
 		inet_ntop(AF_INET6, &peer->v6.sin6_addr, s->peer, sizeof(s->peer));
-		*port = ntohs(peer->v6.sin6_port);
+		s->peer_port = ntohs(peer->v6.sin6_port);
 	} else {
 		inet_ntop(AF_INET, &peer->v4.sin_addr, s->peer, sizeof(s->peer));
-		*port = ntohs(peer->v4.sin_port);
+		s->peer_port = ntohs(peer->v4.sin_port);
 	}
 }
 
@@ -98,20 +99,19 @@ static struct session *session_of(struct io_timer *t)
 int session_open(struct io *io, struct grpc_conn *conn)
 {
 	struct session *s = mem_zalloc(1, sizeof(*s));
-	unsigned port;
 	if (s == NULL)
 		return E_NOMEM;
 	s->io = io;
 	s->conn = conn;
-	peer_text(s, grpc_conn_peer(conn), &port);
-	snprintf(s->id, sizeof(s->id), "%lld_%s_%u", (long long)clock_wall_ms(), s->peer, port);
+	peer_text(s, grpc_conn_peer(conn));
+	snprintf(s->id, sizeof(s->id), "%lld_%s_%u", (long long)clock_wall_ms(), s->peer, s->peer_port);
 	s->publisher = (uint64_t)(io->number + 1) << 48 | ++io->publishers;
 	s->since_ms = s->active_ms = clock_ms();
 	map_init(&s->entries, entry_equal);
 	push_session_init(s);
 	link_session(s, &io->sessions);
 	io->session_count++;
-	metrics_set(io->cell_sessions, io->session_count);
+	metrics_shift(io->cell_sessions, 1);
 	grpc_conn_set_user(conn, s);
 	io_timer_start(io, &s->timer, io->api->conf.connection_idle_ms, on_idle);
 	return E_OK;
@@ -242,7 +242,7 @@ void session_conn_gone(struct session *s)
 	s->conn = NULL;
 	s->stream = NULL;
 	io->session_count--;
-	metrics_set(io->cell_sessions, io->session_count);
+	metrics_shift(io->cell_sessions, -1);
 	push_session_end(s);
 	log_debug("grpc", "connection %s (%s) closed: %zu services published", s->id, s->version, s->entries.count);
 	if (s->entries.count == 0 || io->draining) {
@@ -405,4 +405,65 @@ int session_publish(struct session *s, const struct service_key *key, struct ent
 		mem_free(e);
 	}
 	return E_OK;
+}
+
+/* ---- for those who ask */
+
+static void put_client(const struct session *s, struct text *to)
+{
+	int64_t now_ms = clock_ms();
+	client_put(to, &(struct client){
+		.kind = CLIENT_GRPC,
+		.id = s->id,
+		.ip = s->peer,
+		.port = s->peer_port,
+		.agent = s->version,
+		.app = s->app[0] != '\0' ? s->app : "unknown",
+		.set_up = s->set_up,
+		.connected = s->conn != NULL,
+		.claimed = s->claimed,
+		.asked = s->detecting,
+		.publisher = s->publisher,
+		.services = s->entries.count,
+		.subscriptions = s->subscriptions.count,
+		.pending = push_pending(s),
+		.age_ms = now_ms - s->since_ms,
+		.silent_ms = now_ms > s->active_ms ? now_ms - s->active_ms : 0,
+		.left_ms = s->conn != NULL || s->timer.node.due_ms < now_ms ? 0 : s->timer.node.due_ms - now_ms,
+	});
+}
+
+void session_each_client(struct io *io, const char *client, struct text *to)
+{
+	for (const struct session *s = io->sessions; s != NULL; s = s->next)
+		if (client == NULL || strcmp(s->id, client) == 0)
+			put_client(s, to);
+	for (const struct session *s = io->graced; s != NULL; s = s->next)
+		if (client == NULL || strcmp(s->id, client) == 0)
+			put_client(s, to);
+}
+
+void session_each_publisher(struct io *io, const struct service_key *key, struct text *to)
+{
+	uint64_t hash = service_key_hash(key);
+	for (const struct session *s = io->sessions; s != NULL; s = s->next)
+		if (map_find(&s->entries, hash, key) != NULL)
+			put_client(s, to);
+	for (const struct session *s = io->graced; s != NULL; s = s->next)
+		if (map_find(&s->entries, hash, key) != NULL)
+			put_client(s, to);
+}
+
+void session_each_published(struct io *io, const char *client,
+			    void (*each)(void *arg, const struct service_key *key, const char *ip, uint16_t port,
+					 const char *cluster),
+			    void *arg)
+{
+	const struct session_entry *e;
+	const struct session *s = io->sessions;
+	while (s != NULL && strcmp(s->id, client) != 0)
+		s = s->next;
+	for (size_t at = 0; s != NULL && (e = map_next(&s->entries, &at)) != NULL;)
+		for (size_t i = 0; e->addresses != NULL && i < e->addresses->count; i++)
+			each(arg, &e->key, e->addresses->at[i].ip, e->addresses->at[i].port, e->addresses->at[i].cluster);
 }

@@ -213,6 +213,19 @@ void metrics_set(unsigned cell, double v)
 		atomic_store_explicit(&state.gauges[cell], bits, memory_order_relaxed);
 }
 
+void metrics_shift(unsigned cell, double by)
+{
+	if (cell >= METRICS_MAX)
+		return;
+	uint64_t old = atomic_load_explicit(&state.gauges[cell], memory_order_relaxed), bits;
+	do {
+		double v;
+		memcpy(&v, &old, sizeof(v));
+		v += by;
+		memcpy(&bits, &v, sizeof(bits));
+	} while (!atomic_compare_exchange_weak_explicit(&state.gauges[cell], &old, bits, memory_order_relaxed, memory_order_relaxed));
+}
+
 void metrics_observe(unsigned histogram_cell, double seconds)
 {
 	if (histogram_cell == SPARE_CELL)

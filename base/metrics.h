@@ -29,6 +29,7 @@ void metrics_thread_start(void);
 void metrics_thread_stop(void); /* its counts are kept */
 void metrics_add(unsigned cell, uint64_t n);
 void metrics_set(unsigned cell, double v); /* gauges: atomic store */
+void metrics_shift(unsigned cell, double by); /* gauges that several threads keep together */
 void metrics_observe(unsigned histogram_cell, double seconds);
 uint64_t metrics_value(unsigned cell); /* summed; tests */
 void metrics_print(struct text *to);   /* the whole exposition text (version 0.0.4) */

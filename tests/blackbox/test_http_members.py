@@ -201,8 +201,7 @@ def test_a_switch_takes_its_values_and_no_others(server, entry, key, good, bad):
 
 
 @pytest.mark.parametrize("method,path,reason", [
-    ("GET", "/nacos/v1/ns/service/subscribers", "UDP push"), ("GET", "/nacos/v2/ns/client/subscribe/list", "UDP push"),
-    ("GET", "/nacos/v2/ns/client/service/subscriber/list", "UDP push"), ("GET", "/nacos/v1/ns/operator/push/state", "push"),
+    ("GET", "/nacos/v1/ns/operator/push/state", "push"),
     ("GET", "/nacos/v1/ns/raft/state", "Raft"), ("GET", "/nacos/v1/ns/operator/cluster/state", "Raft"), ("PUT", "/nacos/v1/ns/distro/datum", "Distro"),
     ("PUT", "/nacos/v2/core/cluster/node/list", "standalone"), ("GET", "/nacos/v1/cs/configs", "configuration"), ("POST", "/nacos/v1/auth/users/login", "access control"),
     ("GET", "/nacos/v2/core/loader/current", "gRPC"),
