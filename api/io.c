@@ -5,6 +5,7 @@
 
 #include "api/failure_map.h"
 #include "api/handlers.h"
+#include "api/message.h"
 #include "api/rpc.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -336,6 +337,7 @@ static void on_news(void *arg, struct inbox_message *first, unsigned count)
 static void io_parts_free(struct io *io)
 {
 	sessions_free(io);
+	messages_free(io);
 	push_free(io);
 	io_timers_free(io);
 	encodings_done(&io->encodings);

@@ -65,6 +65,8 @@ struct io {
 	/* gRPC */
 	struct session *sessions, *graced; /* connected; closed */
 	unsigned session_count; /* connected */
+	struct message *spare_messages;
+	unsigned spare_count; /* of them */
 	uint64_t publishers;
 	struct wheel *wheel;
 	uv_timer_t timer;

@@ -3,6 +3,7 @@
 
 #include "api/failure_map.h"
 #include "api/io.h"
+#include "api/json_tree.h"
 #include "api/push.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -49,16 +50,47 @@ static const struct message_kind *kind_find(struct slice type)
 	return NULL;
 }
 
+/* ---- memory: messages of this size would make malloc tidy up at each of them */
+
+static struct message *message_take(struct io *io)
+{
+	struct message *m = io->spare_messages;
+	if (m == NULL)
+		return mem_alloc(sizeof(*m));
+	io->spare_messages = m->next;
+	io->spare_count--;
+	return m;
+}
+
+static void message_give(struct message *m)
+{
+	struct io *io = m->io;
+	if (io->spare_count >= MESSAGES_SPARE) {
+		mem_free(m);
+		return;
+	}
+	m->next = io->spare_messages;
+	io->spare_messages = m;
+	io->spare_count++;
+}
+
+void messages_free(struct io *io)
+{
+	for (struct message *m; (m = io->spare_messages) != NULL; mem_free(m))
+		io->spare_messages = m->next;
+}
+
 /* ---- answers */
 
 static void message_free(struct message *m)
 {
 	struct session *s = m->session;
-	cJSON_Delete(m->body);
+	if (m->body_heap != NULL)
+		cJSON_Delete(m->body_heap);
 	text_done(&m->out);
 	mem_free(m->old);
 	arena_done(&m->arena);
-	mem_free(m);
+	message_give(m);
 	session_message_done(s);
 }
 
@@ -216,7 +248,8 @@ int message_int(const cJSON *in, const char *name, int64_t least, int64_t most, 
 
 static bool read_body(struct message *m, const struct payload *p)
 {
-	m->body = p->body.len == 0 ? cJSON_CreateObject() : cJSON_ParseWithLength(p->body.at, p->body.len);
+	bool none = p->body.len == 0;
+	m->body = json_tree_read(&m->arena, none ? "{}" : p->body.at, none ? 2 : p->body.len, &m->body_heap);
 	if (!cJSON_IsObject(m->body))
 		return false;
 	const cJSON *id = cJSON_GetObjectItemCaseSensitive(m->body, "requestId");
@@ -255,7 +288,7 @@ void message_received(struct session *s, struct grpc_call *call, const uint8_t *
 		grpc_fail(call, GRPC_INVALID_ARGUMENT, err.text);
 		return;
 	}
-	struct message *m = mem_alloc(sizeof(*m));
+	struct message *m = message_take(s->io);
 	if (m == NULL) {
 		grpc_fail(call, GRPC_RESOURCE_EXHAUSTED, "no memory for the request");
 		return;
@@ -286,7 +319,11 @@ void message_streamed(struct session *s, const uint8_t *at, size_t len)
 	struct error err;
 	if (payload_decode(&p, at, len, &err) < 0 || p.body.len == 0)
 		return; /* nothing that could be answered */
-	cJSON *body = cJSON_ParseWithLength(p.body.at, p.body.len);
+	_Alignas(16) char first[1024];
+	struct arena mem;
+	cJSON *heap;
+	arena_init(&mem, first, sizeof(first), 0);
+	const cJSON *body = json_tree_read(&mem, p.body.at, p.body.len, &heap);
 	if (cJSON_IsObject(body)) {
 		session_active(s);
 		if (type_is(&p, "ConnectionSetupRequest")) {
@@ -296,5 +333,7 @@ void message_streamed(struct session *s, const uint8_t *at, size_t len)
 			push_acked(s, message_text(body, "requestId"), cJSON_IsNumber(code) && code->valuedouble == 200);
 		}
 	}
-	cJSON_Delete(body);
+	if (heap != NULL)
+		cJSON_Delete(heap);
+	arena_done(&mem);
 }

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include <cjson/cJSON.h>
 
-enum { MESSAGE_FIRST = 2048, APP_MAX = 256 };
+enum { MESSAGE_FIRST = 3072, APP_MAX = 256, MESSAGES_SPARE = 512 };
 
 enum message_flags {
 	BEFORE_SETUP = 1, /* answered on a connection that is not set up */
@@ -31,8 +31,9 @@ struct message {
 	struct session *session;
 	struct grpc_call *call;
 	const struct message_kind *kind;
-	struct message *next; /* in a topic's queue */
-	cJSON *body;
+	struct message *next; /* in a topic's queue; of the spare ones */
+	const cJSON *body;
+	cJSON *body_heap; /* NULL: body is of the arena */
 	const char *request_id; /* the client's; NULL: none. Of body, as all texts here */
 	const char *app;
 	struct error err; /* code < 0: failed */
@@ -53,6 +54,9 @@ struct message {
 	struct arena arena;
 	_Alignas(16) char first[MESSAGE_FIRST];
 };
+
+/* The end of the I/O thread: the spare ones. */
+void messages_free(struct io *io);
 
 /* The table; *@count rows. */
 const struct message_kind *message_kinds(size_t *count);
