@@ -16,6 +16,7 @@ struct api_conf {
 	/* Operator routes, metrics and health are answered here and no longer above; none: all is answered above. */
 	const struct sockaddr_storage *operator_listens;
 	size_t operator_count;
+	const char *advertise; /* host or host:port for lists of servers, copied; NULL: where clients have connected to */
 	unsigned io_threads; /* 1 */
 	/* Peers that may connect; NULL: everybody (loopback listeners). Held against the socket's peer. */
 	bool (*allowed)(void *arg, const struct sockaddr *peer);

@@ -29,13 +29,17 @@ route_fn api_namespace_v1_get, api_namespace_list, api_namespace_get, api_namesp
 route_fn api_switches_get, api_switches_put, api_metrics_status;
 /* members.c */
 route_fn api_member_self, api_member_list, api_member_addresses, api_operator_servers, api_operator_distro_status,
-    api_responsible_for_client, api_responsible_for_service;
+    api_responsible_for_client, api_responsible_for_service, api_server_list;
 /* clients.c */
 route_fn api_client_list, api_client_detail, api_client_published, api_service_publishers;
 /* subscriber_routes.c */
 route_fn api_service_subscribers, api_service_subscriber_list, api_client_subscribed;
 /* state.c */
 route_fn api_state_liveness, api_state_readiness, api_state_actuator, api_state_server, api_state_up;
+/* login.c */
+route_fn api_login;
+/* config_wait.c */
+route_fn api_config_listener;
 /* log_level.c */
 route_fn api_log_get, api_log_put, api_log_nacos;
 /* backup.c */

@@ -3,6 +3,7 @@
  * inbox. A command that is under way keeps its call, so a server is closed only when all have come back. */
 #include "api/io.h"
 
+#include "api/config_wait.h"
 #include "api/failure_map.h"
 #include "api/handlers.h"
 #include "api/message.h"
@@ -288,6 +289,7 @@ static void begin_stop(struct io *io)
 	if (io->draining)
 		return;
 	io->draining = true;
+	config_waits_end(io);
 	io->servers = 2;
 	http2_server_drain(grpc_server_http2(io->grpc), DRAIN_MS, on_drained, io);
 	http_server_drain(io->server, DRAIN_MS, on_drained, io);
@@ -470,6 +472,7 @@ static void api_free(struct api *a)
 	route_map_free(a->routes);
 	feed_done(&a->feed);
 	mem_free(a->counts);
+	mem_free(a->advertise);
 	mem_free(a->ios);
 	mem_free(a);
 }
@@ -486,8 +489,10 @@ static int api_new(struct api **ret, struct desk *desk, const struct api_conf *c
 	a->io_count = conf->io_threads > 0 ? conf->io_threads : 1;
 	a->ios = mem_zalloc(a->io_count, sizeof(*a->ios));
 	a->conf.grpc_listens = NULL;
+	a->conf.advertise = NULL;
+	a->advertise = conf->advertise != NULL ? mem_strdup(conf->advertise) : NULL;
 	feed_init(&a->feed);
-	if (a->ios == NULL) {
+	if (a->ios == NULL || (conf->advertise != NULL && a->advertise == NULL)) {
 		api_free(a);
 		return error_set(err, E_NOMEM, "no memory for HTTP");
 	}

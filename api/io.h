@@ -20,6 +20,7 @@ struct api {
 	struct desk *desk;
 	struct registry *registry;
 	struct api_conf conf; /* without the listens */
+	char *advertise;
 	struct feed feed; /* the control thread's */
 	struct doors doors; /* as bound; the control thread's */
 	struct route_map *routes;
@@ -58,6 +59,7 @@ struct io {
 	struct text scratch;
 	struct encodings encodings;
 	struct cpu_meter cpu;
+	struct config_wait *config_waits;
 	bool draining;
 	int64_t now_ms; /* clock_ms() of this turn; 0: not asked yet */
 	unsigned requests[ROUTE_CLASSES][STATUS_CLASSES], durations[ROUTE_CLASSES]; /* metric cells */

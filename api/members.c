@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A listener on every address has none to tell: then the first of the machine that is not loopback. */
@@ -24,22 +25,97 @@ static void address_of_machine(char to[INET6_ADDRSTRLEN])
 	uv_free_interface_addresses(all, count);
 }
 
+static bool is_wildcard(const char *ip)
+{
+	return strcmp(ip, "0.0.0.0") == 0 || strcmp(ip, "::") == 0;
+}
+
+/* A listener at @its serves who connects to @ip. */
+static bool covers(const char *its, const char *ip)
+{
+	return strcmp(its, ip) == 0 || strcmp(its, "::") == 0 || (strcmp(its, "0.0.0.0") == 0 && strchr(ip, ':') == NULL);
+}
+
+/* IPv4 that came in by a socket of IPv6 is IPv4. */
+static void ip_text(const struct sockaddr_storage *s, char to[INET6_ADDRSTRLEN])
+{
+	const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)s)->sin6_addr;
+	const struct in_addr *four = &((const struct sockaddr_in *)(const void *)s)->sin_addr;
+	if (s->ss_family == AF_INET)
+		inet_ntop(AF_INET, four, to, INET6_ADDRSTRLEN);
+	else if (IN6_IS_ADDR_V4MAPPED(six))
+		inet_ntop(AF_INET, six->s6_addr + 12, to, INET6_ADDRSTRLEN);
+	else
+		inet_ntop(AF_INET6, six, to, INET6_ADDRSTRLEN);
+}
+
+static uint16_t port_of(const struct sockaddr_storage *s)
+{
+	return ntohs(s->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)(const void *)s)->sin6_port
+					      : ((const struct sockaddr_in *)(const void *)s)->sin_port);
+}
+
+static void member_at(struct member *ret, const char *ip, uint16_t port)
+{
+	snprintf(ret->ip, sizeof(ret->ip), "%s", ip);
+	ret->port = port;
+	snprintf(ret->address, sizeof(ret->address), strchr(ip, ':') != NULL ? "[%s]:%u" : "%s:%u", ip, port);
+}
+
+/* "host", "host:port", "[::1]:port": the settings have checked it. */
+static void member_advertised(struct member *ret, const char *text)
+{
+	bool bracket = text[0] == '[';
+	size_t len = bracket ? strcspn(++text, "]") : strcspn(text, ":");
+	char host[MEMBER_HOST_MAX];
+	snprintf(host, sizeof(host), "%.*s", (int)len, text);
+	text += len + bracket;
+	member_at(ret, host, *text == ':' ? (uint16_t)strtoul(text + 1, NULL, 10) : NACOS_PORT);
+}
+
+/* Of the public ones, NULL for any; clients find gRPC 1000 above the port of the first. */
+static const struct door *first_door(const struct io *io, const char *ip)
+{
+	char its[INET6_ADDRSTRLEN];
+	for (size_t i = 0; i < io->doors.count; i++) {
+		const struct door *door = &io->doors.at[i];
+		ip_text(&door->bound, its);
+		if (door->kind == DOOR_PUBLIC && (ip == NULL || covers(its, ip)))
+			return door;
+	}
+	return NULL;
+}
+
 void member_self(const struct io *io, struct member *ret)
 {
-	const struct sockaddr_storage *s = &io->doors.at[0].bound;
-	const struct sockaddr_in6 *six = (const void *)s;
-	const struct sockaddr_in *four = (const void *)s;
+	const struct door *door = first_door(io, NULL);
+	char ip[INET6_ADDRSTRLEN];
 	memset(ret, 0, sizeof(*ret));
-	if (io->doors.count == 0)
+	if (io->api->advertise != NULL) {
+		member_advertised(ret, io->api->advertise);
 		return;
-	if (s->ss_family == AF_INET6)
-		inet_ntop(AF_INET6, &six->sin6_addr, ret->ip, sizeof(ret->ip));
+	}
+	if (door == NULL)
+		return;
+	ip_text(&door->bound, ip);
+	if (is_wildcard(ip))
+		address_of_machine(ip);
+	member_at(ret, ip, port_of(&door->bound));
+}
+
+void member_reached(const struct io *io, const struct http_call *call, struct member *ret)
+{
+	struct sockaddr_storage local;
+	char ip[INET6_ADDRSTRLEN];
+	const struct door *door = NULL;
+	if (io->api->advertise == NULL && http_call_local(call, &local)) {
+		ip_text(&local, ip);
+		door = first_door(io, ip);
+	}
+	if (door != NULL)
+		member_at(ret, ip, port_of(&door->bound));
 	else
-		inet_ntop(AF_INET, &four->sin_addr, ret->ip, sizeof(ret->ip));
-	ret->port = ntohs(s->ss_family == AF_INET6 ? six->sin6_port : four->sin_port);
-	if (strcmp(ret->ip, "0.0.0.0") == 0 || strcmp(ret->ip, "::") == 0)
-		address_of_machine(ret->ip);
-	snprintf(ret->address, sizeof(ret->address), strchr(ret->ip, ':') != NULL ? "[%s]:%u" : "%s:%u", ret->ip, ret->port);
+		member_self(io, ret); /* it came by the operators' door */
 }
 
 static void shape_member(struct text *t, const struct io *io)
@@ -185,4 +261,15 @@ void api_responsible_for_service(struct request *r)
 	}
 	error_set(&r->err, E_INVALID, "service not found: %s@@%s in namespace %s", key.group, key.name, key.ns);
 	reply_failure(r);
+}
+
+/* ---- the address server's answer (nacos-config 7.8): lines with CR LF between them, none behind the last, and no port
+ * where it is the one that all take by themselves. Of one server that is one line. */
+void api_server_list(struct request *r)
+{
+	struct member m;
+	char line[sizeof(m.address)];
+	member_reached(r->io, r->call, &m);
+	snprintf(line, sizeof(line), "%s", m.port == NACOS_PORT && strchr(m.ip, ':') == NULL ? m.ip : m.address);
+	reply_text(r, 200, line);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct io;
+struct http_call;
 
 #define NACOS_VERSION "2.5.1" /* whose routes and shapes these are: consoles and SDKs choose their calls by it */
 /* What is not spoken here is not promised. */
@@ -13,12 +14,16 @@ struct io;
 	"{\"remoteAbility\":{\"supportRemoteConnection\":false,\"grpcReportEnabled\":false},"                   \
 	"\"configAbility\":{\"supportRemoteMetrics\":false},\"namingAbility\":{\"supportJraft\":false}}"
 
+enum { MEMBER_HOST_MAX = 256, NACOS_PORT = 8848 /* where no port is given */ };
+
 struct member {
-	char ip[INET6_ADDRSTRLEN];
+	char ip[MEMBER_HOST_MAX]; /* or a name, where one is advertised */
 	uint16_t port;
-	char address[INET6_ADDRSTRLEN + 10];
+	char address[MEMBER_HOST_MAX + 10];
 };
 
-void member_self(const struct io *io, struct member *ret); /* by the first listener */
+void member_self(const struct io *io, struct member *ret); /* as advertised, or by the first listener */
+/* As whoever sent @call should call it: as advertised, or by the address that it has connected to. */
+void member_reached(const struct io *io, const struct http_call *call, struct member *ret);
 
 #endif

@@ -57,6 +57,17 @@ void reply_json(struct request *r, int status, const struct text *body)
 		reply(r, status, TYPE_JSON, body->at, body->len);
 }
 
+void reply_json_with(struct request *r, int status, const struct text *body, const char *headers)
+{
+	if (body->failed) {
+		reply_text(r, 503, "no memory for the answer");
+		return;
+	}
+	account(r, status);
+	text_done(&r->out);
+	http_reply(r->call, status, TYPE_JSON, headers, body->at, body->len);
+}
+
 void reply_ok(struct request *r)
 {
 	if (request_is_v1(r))

@@ -35,6 +35,8 @@ void reply(struct request *r, int status, const char *type, const void *body, si
 void reply_text(struct request *r, int status, const char *text);
 /* @body is cleared or kept by its owner; a failed text is answered 503. */
 void reply_json(struct request *r, int status, const struct text *body);
+/* With more header lines, each with its CRLF. */
+void reply_json_with(struct request *r, int status, const struct text *body, const char *headers);
 void reply_shared(struct request *r, const char *type, const void *body, size_t len,
 		  void (*release)(void *arg), void *arg);
 void reply_ok(struct request *r); /* v1: ok; v2, v3: Result with data "ok" */

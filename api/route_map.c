@@ -182,6 +182,7 @@ const char *route_class_name(enum route_class c)
 		[CLASS_INSTANCE] = "instance", [CLASS_LIST] = "list",	       [CLASS_BEAT] = "beat",
 		[CLASS_SERVICE] = "service",   [CLASS_HEALTH] = "health",      [CLASS_NAMESPACE] = "namespace",
 		[CLASS_OPERATOR] = "operator", [CLASS_STATE] = "state",	       [CLASS_NATIVE] = "native",
+		[CLASS_WAIT] = "wait",
 		[CLASS_NOT_BUILT] = "not_built", [CLASS_UNKNOWN] = "unknown",
 	};
 	return names[c];

@@ -27,6 +27,7 @@ enum route_class { /* of metrics; also what the traffic gate looks at */
 	CLASS_OPERATOR,
 	CLASS_STATE,
 	CLASS_NATIVE,
+	CLASS_WAIT, /* answers take as long as the client wants */
 	CLASS_NOT_BUILT,
 	CLASS_UNKNOWN,
 	ROUTE_CLASSES

@@ -378,6 +378,25 @@ static bool is_name_or_null(const char *name)
 	return name == NULL || domain_name_octets(name) > 0;
 }
 
+/* NAME, NAME:PORT, 1.2.3.4:PORT or [::1]:PORT: it stands in lists with a line for each server. */
+static bool is_host_or_null(const char *text)
+{
+	if (text == NULL)
+		return true;
+	const char *end = text[0] == '[' ? strchr(text, ']') : text + strcspn(text, ":");
+	if (end == NULL || end - text < (text[0] == '[' ? 4 : 1) || end - text > 253)
+		return false;
+	size_t chars = text[0] == '[' ? 1 + strspn(text + 1, "0123456789abcdefABCDEF:.") : strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.");
+	if (chars != (size_t)(end - text))
+		return false;
+	end += text[0] == '[';
+	if (*end == '\0')
+		return true;
+	size_t digits = strspn(end + 1, "0123456789");
+	long port = digits > 0 && digits <= 5 ? strtol(end + 1, NULL, 10) : 0;
+	return *end == ':' && end[1 + digits] == '\0' && port >= 1 && port <= 65535;
+}
+
 static void check_all(struct loader *l)
 {
 	const struct settings *s = l->s;
@@ -389,6 +408,8 @@ static void check_all(struct loader *l)
 		check_text(l, &s->store.url,
 			   strcmp(s->store.url, "sqlite:") == 0 || strcmp(s->store.url, "memory:") == 0,
 			   "is no store: write sqlite: or memory:");
+	check_text(l, &s->http.advertise, is_host_or_null(s->http.advertise),
+		   "is no host: write a name or an address, with a port behind a colon unless it is 8848 ([2001:db8::1]:8848)");
 	check_text(l, &s->dns.mname, is_name_or_null(s->dns.mname), "is no domain name");
 	check_text(l, &s->dns.rname, is_name_or_null(s->dns.rname),
 		   "is no domain name: write hostmaster.example for hostmaster@example");

@@ -87,6 +87,7 @@ struct settings {
 	struct {
 		struct address_list listen;
 		struct address_list operator_listen; /* empty: operators are served with everybody */
+		const char *advertise; /* NULL: where clients have connected to */
 		struct cidr_list allow;
 		size_t max_header, max_body, max_output;
 		int64_t idle_timeout_ms, header_timeout_ms, write_timeout_ms;

@@ -75,6 +75,9 @@ const struct setting settings_table[] = {
 	{ "http", "operator_listen", SETTING_ADDRESSES, AT(http.operator_listen), "", 0, 16, NULL,
 	  "Addresses of their own for operators: once set, metrics, health of the server, operator and native routes are "
 	  "answered here and no longer at http.listen, and client routes only there." },
+	{ "http", "advertise", SETTING_TEXT, AT(http.advertise), "", 0, 0, NULL,
+	  "Host, or host:port (8848), at which clients reach this server, for the server list (/nacos/serverlist) and member "
+	  "lists: needed behind address translation or a name. Empty: the address that the client has connected to." },
 	{ "http", "allow", SETTING_CIDRS, AT(http.allow), "", 0, 256, NULL,
 	  "Address ranges whose peers may use HTTP; empty: everybody who reaches a loopback listener." },
 	{ "http", "max_header", SETTING_SIZE, AT(http.max_header), "64KiB", 1 * KIB, 64 * KIB, NULL,

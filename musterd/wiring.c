@@ -68,6 +68,7 @@ void wiring_api(struct api_conf *to, const struct settings *s)
 	to->listen_count = s->http.listen.count;
 	to->operator_listens = (const struct sockaddr_storage *)s->http.operator_listen.at;
 	to->operator_count = s->http.operator_listen.count;
+	to->advertise = s->http.advertise;
 	to->io_threads = s->server.io_threads;
 	to->max_header = (uint32_t)s->http.max_header;
 	to->max_body = (uint32_t)s->http.max_body;

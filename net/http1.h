@@ -127,6 +127,8 @@ bool http_call_header_at(const struct http_call *call, unsigned nth, struct slic
 int http_call_keep(struct http_call *call);
 /* The client is still there. */
 bool http_call_connected(const struct http_call *call);
+/* Where the client has connected to, port and all; false: it is gone. */
+bool http_call_local(const struct http_call *call, struct sockaddr_storage *ret);
 /* @on_gone runs (from the loop, at most once, never after the answer) when the client goes before
  * the answer; the call must still be answered (from within is fine). NULL: no longer wanted. */
 void http_call_on_gone(struct http_call *call, void (*on_gone)(void *arg, struct http_call *call),

@@ -141,6 +141,13 @@ bool http_call_connected(const struct http_call *pub)
 	return call->conn != NULL && call->conn->state != CONN_CLOSING;
 }
 
+bool http_call_local(const struct http_call *pub, struct sockaddr_storage *ret)
+{
+	const struct call *call = (const struct call *)pub;
+	int len = sizeof(*ret);
+	return http_call_connected(pub) && uv_tcp_getsockname(&call->conn->stream.tcp, (struct sockaddr *)ret, &len) == 0;
+}
+
 void http_call_on_gone(struct http_call *pub, void (*on_gone)(void *, struct http_call *),
 		       void *arg)
 {
