@@ -4,6 +4,7 @@
 
 #include "api/handlers.h"
 #include "api/io.h"
+#include "api/rpc.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include <arpa/inet.h>
@@ -360,6 +361,7 @@ int io_take_doors(struct io *io, struct door_news *news, struct error *err)
 			http_server_unlisten(io->server, before[i]);
 	io->doors = news->doors;
 	io->max_body = news->conf->max_body;
+	rpc_set_limits(io, news->conf);
 	struct http_server_conf http = io_http_conf(io, news->conf);
 	struct error ignored;
 	http_server_set_limits(io->server, &http, &ignored); /* the settings have checked them */

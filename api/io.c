@@ -416,6 +416,7 @@ static int io_open(struct io *io, struct api *a, unsigned number, struct error *
 {
 	io->api = a;
 	io->number = number;
+	io->conf = a->conf;
 	text_init(&io->scratch);
 	cpu_meter_start(&io->cpu);
 	encodings_init(&io->encodings, a->conf.encoding_cache / a->io_count);

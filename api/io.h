@@ -51,6 +51,7 @@ struct io {
 	unsigned servers; /* of these two, not closed or not drained yet */
 	bool servers_closed, finished;
 	struct doors doors; /* this thread's copy */
+	struct api_conf conf; /* this thread's copy: the numbers of gRPC and pushes, which a reload changes */
 	struct listener *listeners[DOORS_MAX]; /* by door; NULL: could not be opened */
 	uint64_t max_body;
 	struct inbox *inbox, *news; /* commands that come back; struct door_news */

@@ -15,7 +15,7 @@ static const struct grpc_method methods[] = {
 static int on_conn(void *arg, struct grpc_conn *conn)
 {
 	struct io *io = arg;
-	const struct api_conf *conf = &io->api->conf;
+	const struct api_conf *conf = &io->conf;
 	if (conf->grpc_connections > 0 && io->session_count >= conf->grpc_connections) {
 		metrics_add(io->cell_refused, 1); /* those that came by the HTTP port count as well */
 		return E_LIMIT;
@@ -94,7 +94,6 @@ int rpc_open(struct io *io, struct error *err)
 		.methods = methods,
 		.method_count = sizeof(methods) / sizeof(methods[0]),
 		.message_max = c->grpc_max_message,
-		.partial_max = c->grpc_max_message > 0 ? c->grpc_max_message * 2 : 0,
 		.http2 = { .requests_max = c->grpc_streams },
 		.on_conn = on_conn,
 		.on_conn_gone = on_conn_gone,
@@ -106,6 +105,17 @@ int rpc_open(struct io *io, struct error *err)
 	};
 	declare_metrics(io);
 	return grpc_server_open(&io->grpc, &io->loop, &conf, err);
+}
+
+void rpc_set_limits(struct io *io, const struct api_conf *c)
+{
+	io->conf.grpc_connections = c->grpc_connections;
+	io->conf.grpc_connections_per_address = c->grpc_connections_per_address;
+	io->conf.connection_idle_ms = c->connection_idle_ms;
+	io->conf.connection_probe_ms = c->connection_probe_ms;
+	io->conf.reconnect_grace_ms = c->reconnect_grace_ms;
+	io->conf.push_merge_ms = c->push_merge_ms;
+	grpc_server_set_limits(io->grpc, c->grpc_max_message, c->grpc_streams);
 }
 
 int rpc_adopt(void *arg, struct stream *stream, int listener_tag, const char *at, size_t len)

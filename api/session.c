@@ -46,7 +46,7 @@ static const struct late_sdk *late_sdk(const struct session *s)
 static int64_t grace_ms(const struct session *s)
 {
 	const struct late_sdk *late = late_sdk(s);
-	int64_t grace = s->io->api->conf.reconnect_grace_ms;
+	int64_t grace = s->io->conf.reconnect_grace_ms;
 	if (s->evicted)
 		return 0;
 	return late != NULL && grace > 0 && late->notice_ms > grace ? late->notice_ms : grace;
@@ -113,7 +113,7 @@ int session_open(struct io *io, struct grpc_conn *conn)
 	io->session_count++;
 	metrics_shift(io->cell_sessions, 1);
 	grpc_conn_set_user(conn, s);
-	io_timer_start(io, &s->timer, io->api->conf.connection_idle_ms, on_idle);
+	io_timer_start(io, &s->timer, io->conf.connection_idle_ms, on_idle);
 	return E_OK;
 }
 
@@ -288,7 +288,7 @@ static void on_idle(struct io_timer *t)
 {
 	static const char tail[] = "\",\"module\":\"internal\"}";
 	struct session *s = session_of(t);
-	const struct api_conf *conf = &s->io->api->conf;
+	const struct api_conf *conf = &s->io->conf;
 	int64_t idle = clock_ms() - s->active_ms;
 	char body[96];
 	if (s->conn == NULL)
@@ -310,7 +310,7 @@ void session_active(struct session *s)
 	if (!s->detecting || s->evicted)
 		return;
 	s->detecting = false;
-	io_timer_start(s->io, &s->timer, s->io->api->conf.connection_idle_ms, on_idle);
+	io_timer_start(s->io, &s->timer, s->io->conf.connection_idle_ms, on_idle);
 }
 
 /* A client whose SDK is late to register again is back: what its old connection published stays for so long. */

@@ -159,7 +159,7 @@ static void on_merged(struct io_timer *timer)
 
 static void topic_news(struct topic *t)
 {
-	int64_t wait = t->pushed_ms + t->io->api->conf.push_merge_ms - clock_ms();
+	int64_t wait = t->pushed_ms + t->io->conf.push_merge_ms - clock_ms();
 	if (t->merging)
 		return;
 	if (wait <= 0) {

@@ -1,6 +1,6 @@
 /* grpc.c - see grpc.h. A message is read straight out of an HTTP/2 data chunk when it lies whole in it,
  * else gathered in the call's own buffer, which is bounded by message_max and, for all calls of a
- * connection, by partial_max. A call is freed when its request has gone and, if unary, it was answered. */
+ * connection, by twice that. A call is freed when its request has gone and, if unary, it was answered. */
 #include "net/grpc.h"
 #include "base/mem.h"
 #include <assert.h>
@@ -186,7 +186,7 @@ static void deliver(struct grpc_call *call, const uint8_t *at, size_t len)
 static bool gather_begin(struct grpc_call *call, size_t need)
 {
 	struct grpc_conn *c = call->conn;
-	if (need > call->server->conf.partial_max - c->partial) {
+	if (c->partial + need > 2 * (size_t)call->server->conf.message_max) {
 		grpc_fail(call, GRPC_RESOURCE_EXHAUSTED, "too many unfinished messages on this connection");
 		return false;
 	}
@@ -424,7 +424,6 @@ int grpc_server_open(struct grpc_server **ret, uv_loop_t *loop, const struct grp
 		return error_set(err, E_NOMEM, "gRPC server: no memory");
 	s->conf = *conf;
 	OR_DEFAULT(s->conf.message_max, 4u << 20);
-	OR_DEFAULT(s->conf.partial_max, 8u << 20);
 	struct http2_server_conf http2 = conf->http2;
 	http2.events = (struct http2_events){
 		.on_conn = on_conn,
@@ -448,6 +447,13 @@ int grpc_server_open(struct grpc_server **ret, uv_loop_t *loop, const struct grp
 struct http2_server *grpc_server_http2(struct grpc_server *s)
 {
 	return s->h2;
+}
+
+void grpc_server_set_limits(struct grpc_server *s, uint32_t message_max, uint32_t streams_max)
+{
+	if (message_max > 0)
+		s->conf.message_max = message_max;
+	http2_server_set_requests_max(s->h2, streams_max);
 }
 
 const struct grpc_server_counts *grpc_server_counts(const struct grpc_server *s)

@@ -34,8 +34,7 @@ struct grpc_method {
 struct grpc_server_conf {
 	const struct grpc_method *methods; /* borrowed */
 	unsigned method_count;
-	uint32_t message_max; /* bytes of one message [4 MiB] */
-	uint32_t partial_max; /* bytes of unfinished messages of one connection [8 MiB] */
+	uint32_t message_max; /* bytes of one message [4 MiB]; unfinished ones of a connection: twice that */
 	struct http2_server_conf http2; /* its events are ours */
 	int (*on_conn)(void *arg, struct grpc_conn *c); /* E_OK, or it is closed (on_conn_gone comes too) */
 	void (*on_conn_gone)(void *arg, struct grpc_conn *c);
@@ -54,6 +53,8 @@ struct grpc_server_counts {
 int grpc_server_open(struct grpc_server **ret, uv_loop_t *loop, const struct grpc_server_conf *conf,
 		     struct error *err);
 struct http2_server *grpc_server_http2(struct grpc_server *s); /* for http2_adopt() and the drain */
+/* From the next message, and the next connection, on. 0: as it was. */
+void grpc_server_set_limits(struct grpc_server *s, uint32_t message_max, uint32_t streams_max);
 const struct grpc_server_counts *grpc_server_counts(const struct grpc_server *s);
 /* Cuts off what is left. Waits for unary calls that are unanswered. @on_closed from the loop. */
 void grpc_server_close(struct grpc_server *s, void (*on_closed)(void *arg), void *arg);

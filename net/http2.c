@@ -457,6 +457,12 @@ int http2_server_open(struct http2_server **ret, uv_loop_t *loop, const struct h
 	return E_OK;
 }
 
+void http2_server_set_requests_max(struct http2_server *s, uint32_t requests_max)
+{
+	if (requests_max > 0)
+		s->conf.requests_max = requests_max;
+}
+
 const struct http2_server_counts *http2_server_counts(const struct http2_server *s)
 {
 	return &s->counts;

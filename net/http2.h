@@ -61,6 +61,8 @@ struct http2_server_counts {
 int http2_server_open(struct http2_server **ret, uv_loop_t *loop, const struct http2_server_conf *conf,
 		      struct error *err);
 const struct http2_server_counts *http2_server_counts(const struct http2_server *s);
+/* Announced to connections from now on. 0: as it was. */
+void http2_server_set_requests_max(struct http2_server *s, uint32_t requests_max);
 /* Takes a started stream whose first bytes are [at, at+len); it comes back by stream_close(stream,
  * give_back). Errors (E_NOMEM, E_CLOSED: draining): the stream stays the caller's. */
 int http2_adopt(struct http2_server *s, struct stream *stream, const char *at, size_t len,

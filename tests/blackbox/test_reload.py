@@ -11,6 +11,7 @@ import time
 import dns.message
 import pytest
 from conftest import SLOW, eventually, in_network_of_its_own
+from grpc_client import REQUEST, Client, framed, payload
 
 
 def with_file(make_server, text, **flags):
@@ -146,6 +147,62 @@ def test_ttls_change_with_the_next_answer_and_the_serial_moves(make_server):
     assert "dns.ttl = 9s, it was 5s" in log and "3 changed, 0 wait" in log, log
     assert ttls() == (9, 9, 120, 3, 3, 77)
     eventually(lambda: server.dig("muster.internal", "SOA").answer[0][0].serial != serial)
+
+
+def test_limits_of_grpc_and_the_pace_of_pushes_change_at_once(make_server):
+    server = with_file(make_server, LOCAL).start()
+    old = Client(server).set_up()
+    log = reload(server, LOCAL + "[grpc]\nconnections = 2\nstreams = 16\nmax_message = 16KiB\n[push]\nmerge = 2s\n"
+                 "[health]\nconnection_idle = 300ms\nconnection_probe = 300ms\nreconnect_grace = 100ms\n")
+    assert "grpc.streams = 16, it was 256" in log and "push.merge = 2s, it was 50ms" in log and "7 changed, 0 wait" in log, log
+    fresh = Client(server).set_up()
+    assert fresh.h2.remote_settings.max_concurrent_streams == 16 and old.h2.remote_settings.max_concurrent_streams == 256
+    number = fresh.open(REQUEST)
+    fresh.send(number, framed(payload("ServerCheckRequest", {"x": "y" * 20000})), end=True)
+    assert fresh.status(number) == 8  # too large
+    third = Client(server)
+    third.until(lambda: False)
+    assert third.closed
+    fresh.register("leaves")
+    fresh.subscribe("merged")
+    server.register("merged", "10.62.6.1", 80)
+    assert len(pushed(fresh)) == 1
+    started = time.monotonic()
+    server.register("merged", "10.62.6.2", 80)
+    assert len(pushed(fresh)) == 2 and time.monotonic() - started > 0.5  # behind the first, and not at once
+    fresh.until(lambda: False)  # it falls silent: asked, closed, gone
+    assert fresh.closed
+    eventually(lambda: server.hosts("leaves") == [])
+    old.close()
+
+
+def pushed(client):
+    """The hosts of the next push, which is acknowledged; whether the client lives is answered meanwhile."""
+    while True:
+        kind, body = client.hear()
+        client.say("NotifySubscriberResponse" if kind == "NotifySubscriberRequest" else "ClientDetectionResponse",
+                   {"resultCode": 200, "requestId": body["requestId"]})
+        if kind == "NotifySubscriberRequest":
+            return body["serviceInfo"]["hosts"]
+
+
+def test_a_grpc_address_of_its_own_comes_and_goes(make_server):
+    local = f"[dns]\nlisten = 127.0.0.1:0\n[http]\nlisten = 127.0.0.1:{quiet_port()}\n"  # nobody takes the one 1000 above meanwhile
+    server = with_file(make_server, local).start()
+    first = dict(server.ports)
+    kept = Client(server).set_up()
+    reload(server, local + f"[grpc]\nlisten = 127.0.0.1:{quiet_port()}\n")
+    server.wait_ready()
+    own = server.split(server.ports["grpc"][0])
+    assert server.ports["http"] == first["http"] and server.ports["grpc"] != first["grpc"]
+    eventually(lambda: not listens(server.split(first["grpc"][0])))
+    Client(server, port=own[1]).set_up().close()
+    reload(server, local)
+    server.wait_ready()
+    assert server.ports == first
+    eventually(lambda: not listens(own))
+    assert kept.ask("HealthCheckRequest")[1]["success"] is True  # a connection of before lives on
+    kept.close()
 
 
 def test_listeners_come_and_go(make_server):
