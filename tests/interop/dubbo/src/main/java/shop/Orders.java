@@ -1,0 +1,5 @@
+package shop;
+
+public interface Orders {
+    String who();
+}

@@ -1,0 +1,182 @@
+"""What users of Spring Cloud Alibaba and Dubbo 3 see of a life with Muster, at 100 calls a second: which calls fail while a
+provider joins, is drained, leaves and is killed, while an operator changes weights, and while Muster restarts.
+
+A call that found no provider, or was sent to nobody, is Muster's doing: there are always two that live. A call that a
+provider refused which was leaving or dead is the framework's, for as long as that provider is listed; such calls are
+counted. Any other failed call fails the test."""
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from conftest import Missing, Server, eventually
+from frameworks import FRAMEWORKS, address
+
+WANTED = os.environ.get("MUSTER_FRAMEWORKS", " ".join(FRAMEWORKS)).split()
+GRACE = 5  # health.reconnect_grace
+ALL = {"one", "two", "three"}
+
+
+class Shop:
+    """A server, a consumer that calls, and its providers."""
+
+    def __init__(self, framework):
+        self.framework, self.apps, self.gone, self.looked_at = framework, [], [], 0
+        self.server = Server()
+        try:
+            self.server.start()
+            self.server.flags["http.listen"] = address(self.server)  # as it is after a restart
+            one, two = self.provider("one"), self.provider("two")
+            one.ready(), two.ready()
+            self.consumer = self.keep(framework.consumer(self.server)).ready()
+            self.answered_by({"one", "two"})
+        except BaseException:
+            self.close()
+            raise
+
+    def keep(self, app):
+        self.apps.append(app)
+        return app
+
+    def provider(self, name):
+        return self.keep(self.framework.provider(self.server, name))
+
+    def close(self):
+        for app in self.apps:
+            app.close()
+        self.server.close()
+
+    def instances(self):
+        return self.server.get("/muster/v1/instances", serviceName=self.framework.service).json()["instances"]
+
+    def edit(self, app, **what):
+        """What an operator does."""
+        port = app.said["port"]
+        ip = next(i["ip"] for i in self.instances() if i["port"] == port)
+        reply = self.server.put("/nacos/v1/ns/instance", serviceName=self.framework.service, ip=ip, port=port, **what)
+        assert (reply.status, reply.text) == (200, "ok"), reply
+
+    def answers(self, calls):
+        """Who answered how many of about the next @calls."""
+        before = self.consumer.counts()
+        while True:
+            time.sleep(0.1)
+            now = self.consumer.counts()
+            delta = {who: n - before.get(who, 0) for who, n in now.items() if n > before.get(who, 0)}
+            if sum(delta.values()) >= calls:
+                return delta
+
+    def answered_by(self, names, limit=30):
+        eventually(lambda: set(self.answers(60)) == set(names), limit)
+
+    def failures(self):
+        """The failed calls since the last time."""
+        new, self.looked_at = self.consumer.failed[self.looked_at:], len(self.consumer.failed)
+        return new
+
+    def no_failed_call(self, what):
+        new = self.failures()
+        assert not new, f"{what}: {len(new)} failed calls, the first: {new[0]}\n{self.server.log_text()}"
+        print(f"{what}: no failed call of {sum(self.consumer.counts().values())} so far")
+
+    def only_refused_by(self, app, what):
+        """Every call that failed was sent to @app, or another, which is known to be leaving or dead."""
+        self.gone.append(str(app.said["port"]))
+        new = self.failures()
+        others = [f for f in new if "o provider available" in f.text or not any(port in f.text for port in self.gone)]
+        assert not others, f"{what}: {len(others)} failed calls that are not {app.name}'s, the first: {others[0]}"
+        print(f"{what}: {len(new)} calls were refused by {app.name}")
+        return new
+
+    def clients(self):
+        """Connections and subscriptions, as the metrics count them."""
+        text = self.server.get("/metrics").text
+        return re.findall(r"^(muster_grpc_(?:connections|subscriptions) \d+)$", text, re.M)
+
+
+@pytest.fixture(scope="module", params=WANTED)
+def shop(request):
+    try:
+        framework = FRAMEWORKS[request.param]()
+    except Missing as e:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{request.param}: {e}")
+        pytest.skip(f"{request.param}: {e}")
+    one = Shop(framework)
+    yield one
+    one.close()
+
+
+def joins(shop):
+    three = shop.provider("three").ready()
+    shop.answered_by(ALL)
+    shop.no_failed_call("a provider joined")
+    return three
+
+
+def is_drained_and_back(shop, app):
+    shop.edit(app, enabled="false")
+    shop.answered_by(ALL - {app.name})
+    shop.edit(app, enabled="true")
+    shop.answered_by(ALL)
+    shop.no_failed_call(f"an operator drained {app.name} and took it back")
+
+
+def weights_change(shop, one, others):
+    """Where the framework takes weights from the registry: 0 is drained, one of ten thousand is next to nothing."""
+    shop.edit(one, weight=0)
+    shop.answered_by(ALL - {one.name})
+    shop.edit(one, weight=0.01)
+    for other in others:
+        shop.edit(other, weight=100)
+    eventually(lambda: shop.answers(100).get(one.name, 0) < 5)
+    for app in [one] + others:
+        shop.edit(app, weight=1)
+    eventually(lambda: min(shop.answers(200).get(who, 0) for who in ALL) > 20)  # of some 67
+    shop.no_failed_call("weights changed")
+
+
+def muster_restarts(shop, stop, down_sec, what):
+    clients = shop.clients()
+    stop()
+    time.sleep(down_sec)
+    shop.server.start()
+    eventually(lambda: shop.clients() == clients, 60)
+    is_drained_and_back(shop, shop.apps[1])  # it is pushed to again
+    shop.no_failed_call(what)
+    assert len(shop.instances()) == 3
+
+
+def is_killed(shop, app):
+    """Out within the grace, which also says that it was heard of since the restarts: it lives by its connection."""
+    left = len(shop.instances()) - 1
+    app.process.kill()
+    eventually(lambda: len(shop.instances()) == left, GRACE + 10)
+    unlisted = time.monotonic()
+    shop.answered_by(ALL - {app.name})
+    failed = shop.only_refused_by(app, "a provider was killed")
+    late = [f for f in failed if f.begun > unlisted + 5]
+    assert not late, f"{app.name} was called after it was unlisted: {late[0]}"
+
+
+def leaves(shop, app, left):
+    app.process.send_signal(signal.SIGTERM)
+    shop.answered_by(left)
+    app.process.wait(60)
+    shop.only_refused_by(app, "a provider left (SIGTERM)")
+    assert len(shop.instances()) == len(left)
+
+
+def test_no_call_fails_by_musters_doing(shop):
+    one, two = shop.apps[:2]
+    three = joins(shop)
+    is_drained_and_back(shop, three)
+    if shop.framework.weights:
+        weights_change(shop, one, [two, three])
+    muster_restarts(shop, shop.server.stop, 0, "Muster restarted")
+    time.sleep(2.5)  # into the warm copy
+    muster_restarts(shop, shop.server.kill9, 2, "Muster was killed and started 2 s later")
+    is_killed(shop, three)
+    leaves(shop, two, {"one"})
