@@ -33,6 +33,16 @@ struct api_conf {
 	uint32_t grpc_max_message, grpc_streams; /* bytes; open calls of one connection */
 	int64_t connection_idle_ms, connection_probe_ms; /* silent so long: asked; unanswered so long: closed */
 	int64_t reconnect_grace_ms, push_merge_ms;
+	struct udp_push_conf {
+		/* Where pushes to 1.x clients leave from; none: the hosts of HTTP, one port above. */
+		const struct sockaddr_storage *listens; /* copied */
+		size_t listen_count;
+		unsigned subscriptions, subscriptions_per_address; /* limits; subscriptions 0: there is no UDP push */
+		int64_t ack_ms, expiry_ms; /* unacknowledged so long: sent again; not polled so long: ended */
+		/* May a client name this address though its request came from another one? NULL: none may. Any thread. */
+		bool (*may_name)(void *arg, const struct sockaddr *named);
+		void *may_name_arg;
+	} udp;
 	size_t encoding_cache; /* bytes, 64 MiB */
 	/* What is still missing before DNS and HTTP serve; NULL: ready. Any thread. */
 	const char *(*not_ready)(void *arg);
@@ -48,6 +58,7 @@ int api_start(struct api **ret, struct desk *desk, const struct api_conf *conf, 
 /* Bound addresses, for everybody or (@operators) for operators only. */
 size_t api_addresses(const struct api *a, bool operators, struct sockaddr_storage *ret, size_t max);
 size_t api_grpc_addresses(const struct api *a, struct sockaddr_storage *ret, size_t max);
+size_t api_udp_addresses(const struct api *a, struct sockaddr_storage *ret, size_t max);
 /* A reload: new addresses are bound here, so that one that cannot be had leaves everything as it was (E_CONFLICT, E_IO).
  * The commit hands them to the I/O threads, with the limits and time-outs of @conf; what was served before goes on, and
  * connections of addresses that are gone live on. Threads, cache and callbacks of @conf are not looked at. */

@@ -5,14 +5,26 @@
 #define API_ENCODINGS_H
 
 #include "base/map.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* What a body is. */
+enum encoding_shape {
+	SHAPE_V1,
+	SHAPE_V1_POLLED, /* for who is to ask more often: another cacheMillis */
+	SHAPE_V2,
+	SHAPE_V3,
+	SHAPE_LEGACY,
+	SHAPE_GRPC,
+	SHAPE_UDP, /* a datagram: udp_push.c */
+};
 
 struct encoding_key {
 	uint64_t service_id; /* service_info.id */
 	uint64_t number;     /* view.number: another one is stale */
 	uint32_t settings;   /* what else the body depends on (switches) */
-	uint16_t shape;	     /* enum list_shape and healthy only */
+	uint16_t shape;	     /* encoding_shape() */
 	uint16_t clusters_len;
 	const char *clusters;
 };
@@ -32,6 +44,11 @@ struct encodings {
 	struct encoding *newest, *oldest;
 	size_t bytes, limit, count;
 };
+
+static inline uint16_t encoding_shape(enum encoding_shape shape, bool healthy_only)
+{
+	return (uint16_t)(shape * 2 + healthy_only);
+}
 
 void encodings_init(struct encodings *e, size_t limit);
 void encodings_done(struct encodings *e); /* bodies on their way out live on until released */

@@ -8,6 +8,7 @@
 #include "api/handlers.h"
 #include "api/message.h"
 #include "api/rpc.h"
+#include "api/udp_push.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -253,6 +254,8 @@ static void finish_stop(struct io *io)
 	uv_close((uv_handle_t *)&io->prepare, NULL);
 	io_timers_close(io);
 	push_close(io);
+	if (io->number == 0)
+		udp_push_close(io->api->udp);
 	loop_watch_close(&io->watch);
 	inbox_close(io->inbox, NULL, NULL);
 	inbox_close(io->news, NULL, NULL);
@@ -341,6 +344,8 @@ static void io_parts_free(struct io *io)
 	sessions_free(io);
 	messages_free(io);
 	push_free(io);
+	if (io->number == 0)
+		udp_push_free(io->api->udp);
 	io_timers_free(io);
 	encodings_done(&io->encodings);
 	text_done(&io->scratch);
@@ -456,6 +461,8 @@ static void close_unstarted(struct io *io)
 		http_server_close(io->server, NULL, NULL);
 	io_timers_close(io);
 	push_close(io);
+	if (io->number == 0)
+		udp_push_close(io->api->udp);
 	if (io->inbox != NULL)
 		inbox_close(io->inbox, NULL, NULL);
 	if (io->news != NULL)
@@ -521,6 +528,9 @@ int api_start(struct api **ret, struct desk *desk, const struct api_conf *conf, 
 		rc = api_prepare(&doors, a, conf, err);
 	if (rc == E_OK)
 		api_commit(a, doors);
+	if (rc == E_OK)
+		rc = udp_push_open(a, &a->ios[0], err);
+	a->conf.udp.listens = NULL;
 	if (rc < 0) {
 		while (opened > 0)
 			close_unstarted(&a->ios[--opened]);

@@ -27,6 +27,7 @@ struct api {
 	struct api_counts *counts;
 	struct io *ios;
 	unsigned io_count;
+	struct udp_push *udp; /* the first I/O thread's; NULL: there is none */
 	/* stopping: on the control thread */
 	uv_async_t stopped; /* an I/O thread sends it when it is about to end */
 	_Atomic unsigned running;

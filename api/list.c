@@ -1,20 +1,19 @@
 /* list.c - lists of instances, from the published view, encoded once per view (nacos-naming 1.13, 2.2, 4.2). */
 #include "api/handlers.h"
+#include "api/info_body.h"
 #include "api/io.h"
-#include "api/shapes.h"
+#include "api/udp_poll.h"
 #include "base/metrics.h"
 #include "registry/failure.h"
 #include <string.h>
 
-enum list_shape { LIST_V1, LIST_V2, LIST_V3, LIST_LEGACY };
-
 static void write_list(struct text *t, const struct service_key *key,
-		       const struct service_view *v, const struct list_query *q, enum list_shape shape)
+		       const struct service_view *v, const struct list_query *q, enum encoding_shape shape)
 {
 	bool protected_;
-	if (shape == LIST_LEGACY)
+	if (shape == SHAPE_LEGACY)
 		shape_legacy_list(t, v, q);
-	else if (shape != LIST_V3)
+	else if (shape != SHAPE_V3)
 		shape_service_info(t, key, v, q);
 	else if (v != NULL)
 		shape_hosts(t, v, q, &protected_);
@@ -22,7 +21,7 @@ static void write_list(struct text *t, const struct service_key *key,
 		json_raw(t, "[]", 2);
 }
 
-static void list(struct request *r, const struct service_key *key, struct list_query *q, enum list_shape shape)
+static void list(struct request *r, const struct service_key *key, struct list_query *q, enum encoding_shape shape)
 {
 	struct io *io = r->io;
 	struct registry *reg = request_registry(r);
@@ -30,17 +29,13 @@ static void list(struct request *r, const struct service_key *key, struct list_q
 	rcu_begin();
 	q->absent_ref_ms = registry_last_ref_ms(reg);
 	const struct service_view *v = registry_view(reg, key);
-	q->cache_ms = registry_switches(reg)->push_cache_ms;
-	struct encoding_key at = {
-		.service_id = v != NULL ? v->info->id : 0,
-		.number = v != NULL ? v->number : 0,
-		.settings = (uint32_t)q->cache_ms,
-		.shape = (uint16_t)(shape * 2 + q->healthy_only),
-		.clusters = q->clusters,
-		.clusters_len = (uint16_t)strlen(q->clusters),
-	};
-	if (v != NULL)
+	const struct switches *switches = registry_switches(reg);
+	struct encoding_key at = { 0 };
+	q->cache_ms = shape == SHAPE_V1_POLLED ? switches->cache_ms : switches->push_cache_ms;
+	if (v != NULL) {
+		at = info_body_key(v, q, shape);
 		c = encodings_find(&io->encodings, &at);
+	}
 	if (c == NULL) {
 		struct text *t = answer_begin(r);
 		write_list(t, key, v, q, shape);
@@ -87,7 +82,13 @@ void api_instance_list(struct request *r)
 		reply_failure(r);
 		return;
 	}
-	list(r, &key, &q, request_is_v1(r) ? LIST_V1 : LIST_V2);
+	enum udp_poll polled = udp_poll(r, &key, q.clusters);
+	if (polled == UDP_INVALID)
+		reply_failure(r);
+	else if (request_is_v1(r))
+		list(r, &key, &q, polled == UDP_POLLED ? SHAPE_V1_POLLED : SHAPE_V1);
+	else
+		list(r, &key, &q, SHAPE_V2);
 }
 
 /* The old CoreDNS plug-in's (2.9): `dom` is a bare name of DEFAULT_GROUP. */
@@ -106,7 +107,7 @@ void api_legacy_list(struct request *r)
 		return;
 	}
 	q.dom = key.name;
-	list(r, &key, &q, LIST_LEGACY);
+	list(r, &key, &q, SHAPE_LEGACY);
 }
 
 /* As the original: no cluster means DEFAULT, and healthyOnly is taken and not looked at. */
@@ -118,7 +119,7 @@ void api_instance_v3_list(struct request *r)
 		reply_failure(r);
 		return;
 	}
-	list(r, &key, &q, LIST_V3);
+	list(r, &key, &q, SHAPE_V3);
 }
 
 /* ---- statuses: every instance with its health, disabled ones too */

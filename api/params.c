@@ -65,6 +65,8 @@ static const char *const names[PARAMS] = {
 	[P_STATE] = "state",
 	[P_IGNORE_EMPTY] = "ignoreEmptyService",
 	[P_USERNAME] = "username",
+	[P_CLIENT_IP] = "clientIP",
+	[P_UDP_PORT] = "udpPort",
 };
 
 /* Texts with lines and tabs of their own: JSON with blanks between, or prose. */
@@ -125,9 +127,11 @@ enum param param_find(const char *name, size_t len)
 		TRY("logName", P_LOG_NAME);
 		TRY("keyword", P_KEYWORD);
 		TRY("address", P_ADDRESS);
+		TRY("udpPort", P_UDP_PORT);
 		break;
 	case 8:
 		TRY("metadata", P_METADATA);
+		TRY("clientIP", P_CLIENT_IP);
 		TRY("clusters", P_CLUSTERS);
 		TRY("selector", P_SELECTOR);
 		TRY("pageSize", P_PAGE_SIZE);

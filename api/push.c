@@ -4,9 +4,9 @@
  * a refusal, the newest view is sent again after a while, until the connection is closed. */
 #include "api/push.h"
 
+#include "api/info_body.h"
 #include "api/io.h"
 #include "api/message.h"
-#include "api/shapes.h"
 #include "api/subscriber.h"
 #include "api/topic.h"
 #include "base/clock.h"
@@ -21,7 +21,6 @@ enum {
 	ACK_MS = 5000,
 	RETRY_MS = 1000,
 	WAITING_MAX = 32768, /* unsent bytes of a connection: it takes no push for now */
-	SHAPE_GRPC = 3,	     /* behind the shapes of lists by HTTP */
 };
 
 struct subscription {
@@ -55,22 +54,7 @@ struct encoding *push_encode(struct io *io, const struct service_key *key, const
 	if (v == NULL)
 		return NULL;
 	*ret_number = v->number;
-	struct encoding_key at = {
-		.service_id = v->info->id,
-		.number = v->number,
-		.settings = (uint32_t)q.cache_ms,
-		.shape = (uint16_t)(SHAPE_GRPC * 2 + healthy_only),
-		.clusters = clusters,
-		.clusters_len = (uint16_t)strlen(clusters),
-	};
-	struct encoding *c = encodings_find(&io->encodings, &at);
-	metrics_add(c != NULL ? io->cell_hits : io->cell_misses, 1);
-	if (c != NULL)
-		return c;
-	struct text *t = &io->encode;
-	text_clear(t);
-	shape_service_info(t, key, v, &q);
-	return t->failed ? NULL : encodings_add(&io->encodings, &at, t->at, t->len);
+	return info_body(io, key, v, &q, SHAPE_GRPC);
 }
 
 /* ---- one push */

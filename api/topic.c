@@ -4,6 +4,7 @@
 #include "api/io.h"
 #include "api/message.h"
 #include "api/push.h"
+#include "api/udp_push.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include <stdio.h>
@@ -108,9 +109,12 @@ static void on_joined(struct command *cmd)
 {
 	struct topic *t = cmd->owner;
 	t->joined = cmd->code == E_OK; /* still busy: answers may subscribe and unsubscribe */
-	if (!t->joined)
+	if (!t->joined) {
 		push_topic_lost(t);
+		udp_push_topic_lost(t);
+	}
 	answer_waiting(t, cmd->code == E_OK ? NULL : &cmd->error);
+	udp_push_news(t); /* they have not waited for this with their answers */
 	t->busy = false;
 	topic_settle(t);
 }
@@ -148,6 +152,7 @@ static void push_topic(struct topic *t)
 {
 	t->pushed_ms = clock_ms();
 	push_news(t);
+	udp_push_news(t);
 }
 
 static void on_merged(struct io_timer *timer)

@@ -155,6 +155,7 @@ static int server_addresses(struct server *s, struct bound_addresses *bound)
 	bound->http_count = api_addresses(s->api, false, bound->http, 16);
 	bound->operator_count = api_addresses(s->api, true, bound->operator, 16);
 	bound->grpc_count = api_grpc_addresses(s->api, bound->grpc, 16);
+	bound->push_count = api_udp_addresses(s->api, bound->push, 16);
 	return ports_write(s->conf->data_dir, bound, &s->error);
 }
 
@@ -211,6 +212,10 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 	for (size_t i = 0; i < bound->grpc_count; i++) {
 		bound_format(text, sizeof(text), &bound->grpc[i]);
 		log_each(LOG_INFO, "server", "gRPC on %s", text);
+	}
+	for (size_t i = 0; i < bound->push_count; i++) {
+		bound_format(text, sizeof(text), &bound->push[i]);
+		log_each(LOG_INFO, "server", "UDP push from %s", text);
 	}
 	for (size_t i = 0; i < bound->operator_count; i++) {
 		bound_format(text, sizeof(text), &bound->operator[i]);

@@ -100,6 +100,10 @@ struct settings {
 	} grpc;
 	struct {
 		int64_t merge_ms;
+		struct address_list udp_listen; /* empty: the hosts of http.listen, one port above */
+		struct cidr_list udp_allow;
+		unsigned udp_subscriptions, udp_subscriptions_per_address;
+		int64_t udp_ack_ms, udp_expiry_ms;
 	} push;
 	struct {
 		int64_t connection_idle_ms, connection_probe_ms, reconnect_grace_ms;

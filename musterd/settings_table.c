@@ -112,6 +112,22 @@ const struct setting settings_table[] = {
 
 	{ "push", "merge", SETTING_DURATION, AT(push.merge_ms), "50ms", 0, 10 * SECOND, NULL,
 	  "Changes of a service within this time behind a push are pushed together." },
+	{ "push", "udp_listen", SETTING_ADDRESSES, AT(push.udp_listen), "", 0, 16, NULL,
+	  "Addresses that pushes to 1.x clients leave from, and their acknowledgements come back to; empty: each host of "
+	  "http.listen, with 1 added to its first port (8849)." },
+	{ "push", "udp_allow", SETTING_CIDRS, AT(push.udp_allow), "", 0, 256, NULL,
+	  "Address ranges that a 1.x client may name as its own (clientIP) though its request came from another address: "
+	  "clients behind a proxy. All others are pushed to where their request came from, whatever they name." },
+	{ "push", "udp_subscriptions", SETTING_COUNT, AT(push.udp_subscriptions), "100000", 0, 10000000, NULL,
+	  "Subscriptions of 1.x clients (one for each service of each client); above it a client is not pushed to and is "
+	  "told to poll every 3 s. 0: no UDP push at all, no port is opened." },
+	{ "push", "udp_subscriptions_per_address", SETTING_COUNT, AT(push.udp_subscriptions_per_address), "20000", 1,
+	  10000000, NULL, "The same, of one client address." },
+	{ "push", "udp_ack", SETTING_DURATION, AT(push.udp_ack_ms), "10s", 10, HOUR, NULL,
+	  "A push over UDP that is not acknowledged within this time is sent once more, and given up after as long again." },
+	{ "push", "udp_expiry", SETTING_DURATION, AT(push.udp_expiry_ms), "30s", 100, HOUR, NULL,
+	  "A 1.x client that has not polled for this time is pushed to no longer (90 s where its list may be empty: Java "
+	  "clients then poll less and less often)." },
 
 	{ "health", "connection_idle", SETTING_DURATION, AT(health.connection_idle_ms), "7s", 100, HOUR, NULL,
 	  "A gRPC client that has said nothing for this time is asked whether it is there (SDKs speak every 5 s)." },

@@ -62,6 +62,13 @@ static void wire_dns(struct dns_server_conf *to, const struct settings *s)
 	to->tcp_per_prefix = s->dns.tcp_per_prefix;
 }
 
+/* Of the first settings, which live as long as the server. */
+static bool may_name(void *arg, const struct sockaddr *named)
+{
+	const struct cidr_list *allowed = arg;
+	return cidr_match_any(allowed->at, allowed->count, named);
+}
+
 void wiring_api(struct api_conf *to, const struct settings *s)
 {
 	to->listens = (const struct sockaddr_storage *)s->http.listen.at;
@@ -89,6 +96,14 @@ void wiring_api(struct api_conf *to, const struct settings *s)
 	to->connection_probe_ms = s->health.connection_probe_ms;
 	to->reconnect_grace_ms = s->health.reconnect_grace_ms;
 	to->push_merge_ms = s->push.merge_ms;
+	to->udp.listens = (const struct sockaddr_storage *)s->push.udp_listen.at;
+	to->udp.listen_count = s->push.udp_listen.count;
+	to->udp.subscriptions = s->push.udp_subscriptions;
+	to->udp.subscriptions_per_address = s->push.udp_subscriptions_per_address;
+	to->udp.ack_ms = s->push.udp_ack_ms;
+	to->udp.expiry_ms = s->push.udp_expiry_ms;
+	to->udp.may_name = may_name;
+	to->udp.may_name_arg = (void *)(uintptr_t)&s->push.udp_allow;
 	to->encoding_cache = s->limits.encoding_cache;
 }
 

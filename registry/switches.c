@@ -21,6 +21,7 @@ void switches_default(struct switches *s)
 				.check_times = 3,
 				.client_beat_ms = 5000,
 				.push_cache_ms = 10000,
+				.cache_ms = 3000,
 				.http = { 5000, 500, 0.85 },
 				.tcp = { 5000, 1000, 0.75 },
 				.mysql = { 3000, 2000, 0.65 } };
@@ -50,8 +51,8 @@ static const struct entry {
 	{ "tcpHealthParams", ENTRY_CHECK, offsetof(struct switches, tcp), 0, 0, NULL },
 	{ "mysqlHealthParams", ENTRY_CHECK, offsetof(struct switches, mysql), 0, 0, NULL },
 	{ "overriddenServerStatus", ENTRY_STATUS, 0, 0, 0, NULL },
-	{ "defaultCacheMillis", ENTRY_REFUSED, 0, 0, 0, "lists always name the push cache time" },
-	{ "pushVersion", ENTRY_REFUSED, 0, 0, 0, "every client version is pushed to" },
+	{ "defaultCacheMillis", ENTRY_MS, offsetof(struct switches, cache_ms), 1000, 86400000, NULL },
+	{ "pushVersion", ENTRY_REFUSED, 0, 0, 0, "the least versions of clients that are pushed to are fixed" },
 	{ "autoChangeHealthCheckEnabled", ENTRY_REFUSED, 0, 0, 0, "health checks are never changed by themselves" },
 	{ "enableStandalone", ENTRY_REFUSED, 0, 0, 0, "the mode follows the store setting" },
 	{ "disableAddIP", ENTRY_REFUSED, 0, 0, 0, "registrations cannot be switched off" },
@@ -274,7 +275,7 @@ static void put_fixed(struct text *to)
 	static const struct {
 		const char *key, *value;
 	} fixed[] = {
-		{ "masters", "null" }, { "adWeightMap", "{}" }, { "defaultCacheMillis", "3000" },
+		{ "masters", "null" }, { "adWeightMap", "{}" },
 		{ "distroThreshold", "0.7" }, { "autoChangeHealthCheckEnabled", "true" },
 		{ "distroEnabled", "true" }, { "enableStandalone", "true" }, { "incrementalList", "[]" },
 		{ "serverStatusSynchronizationPeriodMillis", "2000" },
@@ -296,6 +297,7 @@ void switches_json(const struct switches *s, struct text *to)
 	json_open(to, '{');
 	json_kv_str(to, "name", "00-00---000-NACOS_SWITCH_DOMAIN-000---00-00");
 	json_kv_i64(to, "defaultPushCacheMillis", s->push_cache_ms);
+	json_kv_i64(to, "defaultCacheMillis", s->cache_ms);
 	json_kv_i64(to, "clientBeatInterval", s->client_beat_ms);
 	json_kv_bool(to, "healthCheckEnabled", s->health_check);
 	json_kv_bool(to, "pushEnabled", s->push);

@@ -24,6 +24,7 @@ struct switches {
 	int check_times;	   /* 3 */
 	int64_t client_beat_ms;	   /* 5000 */
 	int64_t push_cache_ms;	   /* 10000 */
+	int64_t cache_ms;	   /* 3000: for who asks for UDP push and does not get it */
 	struct check_params http, tcp, mysql;
 	char status[16];	   /* overriddenServerStatus, "" none */
 };

@@ -158,7 +158,7 @@ def test_a_debug_switch_ends_with_the_process(make_server):
     assert (answer["checkTimes"], answer["clientBeatInterval"]) == (3, 7000)
 
 
-REFUSED = {"distroThreshold": "0.5", "pushVersion": "java:1.2.3", "defaultCacheMillis": "5000", "masters": "10.0.0.1", "distro": "false",
+REFUSED = {"distroThreshold": "0.5", "pushVersion": "java:1.2.3", "masters": "10.0.0.1", "distro": "false",
            "serviceStatusSynchronizationPeriodMillis": "6000", "serverStatusSynchronizationPeriodMillis": "16000", "disableAddIP": "true", "sendBeatOnly": "true",
            "limitedUrlMap": "/a:403", "enableStandalone": "false", "distroServerExpiredMillis": "5000", "autoChangeHealthCheckEnabled": "false",
            "healthCheckWhiteList": "a"}
