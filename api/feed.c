@@ -27,11 +27,10 @@ static void on_view(void *arg, const struct service_view *old, const struct serv
 	}
 }
 
-/* The views of this turn can be read now. */
-static void on_turn(void *arg, uint64_t number)
+/* The views of this turn can be read, and whoever changed them is answered before thousands hear of it. */
+static void on_answered(void *arg)
 {
 	struct feed *f = arg;
-	(void)number;
 	for (struct feed_topic *t; (t = f->dirty) != NULL;) {
 		f->dirty = t->dirty_next;
 		t->dirty = false;
@@ -53,7 +52,7 @@ void feed_done(struct feed *f)
 
 struct registry_watcher feed_watcher(struct feed *f)
 {
-	return (struct registry_watcher){ .on_view = on_view, .on_turn = on_turn, .arg = f };
+	return (struct registry_watcher){ .on_view = on_view, .on_answered = on_answered, .arg = f };
 }
 
 int feed_join(struct feed *f, struct feed_topic *t)

@@ -20,6 +20,7 @@
 enum {
 	ACK_MS = 5000,
 	RETRY_MS = 1000,
+	SLICE = 32,	     /* pushes that are queued before they are handed to the sockets */
 	WAITING_MAX = 32768, /* unsent bytes of a connection: it takes no push for now */
 };
 
@@ -170,10 +171,17 @@ void push_acked(struct session *s, const char *request, bool well)
 	metrics_add(s->io->push.acked, 1);
 }
 
+/* In slices: what is queued for some connections leaves while it is in the caches, and memory for all is never asked for.
+ * Flushing ends no subscription: a connection that fails is told of from the loop. */
 void push_news(struct topic *t)
 {
-	for (struct subscription *sub = t->first; sub != NULL; sub = sub->next)
+	struct http2_server *http2 = grpc_server_http2(t->io->grpc);
+	unsigned n = 0;
+	for (struct subscription *sub = t->first; sub != NULL; sub = sub->next) {
 		push_one(sub);
+		if (++n % SLICE == 0)
+			http2_server_flush(http2);
+	}
 }
 
 /* ---- subscriptions */

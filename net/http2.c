@@ -61,17 +61,22 @@ void http2_mark(struct http2_conn *c)
 	if (c->dirty || c->closing)
 		return;
 	c->dirty = true;
-	c->next_dirty = s->dirty;
-	s->dirty = c;
+	c->next_dirty = NULL;
+	*s->dirty_end = c;
+	s->dirty_end = &c->next_dirty;
 }
 
 static void unmark(struct http2_conn *c)
 {
-	struct http2_conn **at = &c->server->dirty;
-	while (c->dirty && *at != c)
+	struct http2_server *s = c->server;
+	struct http2_conn **at = &s->dirty;
+	if (!c->dirty)
+		return;
+	while (*at != c)
 		at = &(*at)->next_dirty;
-	if (c->dirty)
-		*at = c->next_dirty;
+	*at = c->next_dirty;
+	if (*at == NULL)
+		s->dirty_end = at;
 	c->dirty = false;
 }
 
@@ -168,10 +173,13 @@ static void conn_flush(struct http2_conn *c)
 		conn_end(c);
 }
 
-static void flush_all(struct http2_server *s)
+void http2_server_flush(struct http2_server *s)
 {
+	assert(!s->receiving);
 	for (struct http2_conn *c; (c = s->dirty) != NULL;) {
 		s->dirty = c->next_dirty;
+		if (s->dirty == NULL)
+			s->dirty_end = &s->dirty;
 		c->dirty = false;
 		conn_flush(c);
 	}
@@ -179,19 +187,19 @@ static void flush_all(struct http2_server *s)
 
 static void on_prepare(uv_prepare_t *handle)
 {
-	flush_all(handle->data);
+	http2_server_flush(handle->data);
 }
 
 static void on_check(uv_check_t *handle)
 {
-	flush_all(handle->data);
+	http2_server_flush(handle->data);
 }
 
 static void receive(struct http2_conn *c, const char *at, size_t len)
 {
-	c->receiving = true;
+	c->receiving = c->server->receiving = true;
 	ssize_t rc = nghttp2_session_mem_recv(c->session, (const uint8_t *)at, len);
-	c->receiving = false;
+	c->receiving = c->server->receiving = false;
 	if (rc < 0 || nghttp2_session_get_outbound_queue_size(c->session) > CONTROL_MAX) {
 		c->server->counts.protocol_errors++;
 		c->doomed = true;
@@ -430,6 +438,7 @@ int http2_server_open(struct http2_server **ret, uv_loop_t *loop, const struct h
 		return error_set(err, E_NOMEM, "HTTP/2 server: no memory");
 	s->conf = *conf;
 	s->loop = loop;
+	s->dirty_end = &s->dirty;
 	OR_DEFAULT(s->conf.requests_max, 256);
 	OR_DEFAULT(s->conf.headers_max, 16384);
 	OR_DEFAULT(s->conf.window, 1u << 20);

@@ -67,6 +67,9 @@ void http2_server_set_requests_max(struct http2_server *s, uint32_t requests_max
  * give_back). Errors (E_NOMEM, E_CLOSED: draining): the stream stays the caller's. */
 int http2_adopt(struct http2_server *s, struct stream *stream, const char *at, size_t len,
 		void (*give_back)(struct stream *stream));
+/* Hands what is queued to the sockets now, in the order in which it was queued, instead of at the end of this turn of
+ * the loop: for who queues to thousands of connections. Not from within a callback of a request's. */
+void http2_server_flush(struct http2_server *s);
 /* GOAWAY to everybody; a connection closes when every whole request is answered, all after
  * @grace_ms. @on_drained from the loop. */
 void http2_server_drain(struct http2_server *s, uint32_t grace_ms, void (*on_drained)(void *arg), void *arg);

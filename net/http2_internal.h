@@ -50,9 +50,9 @@ struct http2_server {
 	unsigned handles;
 	nghttp2_session_callbacks *callbacks;
 	nghttp2_option *options;
-	struct http2_conn *conns, *dirty;
+	struct http2_conn *conns, *dirty, **dirty_end; /* in the order of marking */
 	char *out;
-	bool draining, closing;
+	bool draining, closing, receiving; /* nghttp2 is on the stack */
 	uint64_t drain_by_ms;
 	void (*on_drained)(void *arg);
 	void *drained_arg;

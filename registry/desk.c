@@ -305,17 +305,29 @@ static void tell_turn(struct desk *d)
 			d->registry->watchers[i].on_turn(d->registry->watchers[i].arg, number);
 }
 
+static void tell_answered(struct desk *d)
+{
+	for (unsigned i = 0; i < d->registry->watcher_count; i++)
+		if (d->registry->watchers[i].on_answered != NULL)
+			d->registry->watchers[i].on_answered(d->registry->watchers[i].arg);
+}
+
 void desk_turn(struct desk *d)
 {
+	bool published;
+
 	if (d->registry->dirty != NULL && d->loaded)
 		publish(d);
 	if (d->loaded)
 		registry_published(d->registry);
-	if (d->published)
+	published = d->published;
+	if (published)
 		tell_turn(d);
 	d->number = 0;
 	if (d->done != NULL)
 		answer(d);
+	if (published)
+		tell_answered(d);
 	if (d->turn_ns != 0)
 		metrics_observe(d->cell_turns, (double)(clock_ns() - d->turn_ns) * 1e-9);
 	d->turn_ns = 0;

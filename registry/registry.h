@@ -27,6 +27,8 @@ struct registry_watcher {
 	void (*on_view)(void *arg, const struct service_view *old, const struct service_view *fresh);
 	/* End of a turn that published something; @number: the newest. */
 	void (*on_turn)(void *arg, uint64_t number);
+	/* Behind it, once the answers of that turn are on their way: for news that must not overtake them. */
+	void (*on_answered)(void *arg);
 	/* An effective change was applied: what, from what to what, and whose doing. Not while loading. */
 	void (*on_change)(void *arg, const struct change *change);
 	void *arg;

@@ -77,7 +77,11 @@ void fixture_init(struct fixture *f)
 void fixture_open(struct fixture *f)
 {
 	struct desk_conf conf = { .registry = f->limits, .warm_path = f->warm_path, .on_ready = on_ready, .arg = f };
-	struct registry_watcher watcher = { on_instance, on_info, on_view, on_turn, NULL, f };
+	struct registry_watcher watcher = { .on_instance = on_instance,
+					    .on_info = on_info,
+					    .on_view = on_view,
+					    .on_turn = on_turn,
+					    .arg = f };
 
 	conf.store.url = "sqlite:";
 	conf.store.data_dir = f->sqlite_dir;

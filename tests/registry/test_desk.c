@@ -31,6 +31,43 @@ static void a_registration_is_in_the_view_when_it_is_answered(void **state)
 	free(cmd);
 }
 
+struct order {
+	bool done, turned;
+	unsigned answered;
+	bool after_both;
+};
+
+static void order_on_turn(void *arg, uint64_t number)
+{
+	struct order *o = arg;
+
+	(void)number;
+	o->turned = !o->done; /* what answers rely on comes before them */
+}
+
+static void order_on_answered(void *arg)
+{
+	struct order *o = arg;
+
+	o->answered++;
+	o->after_both = o->done && o->turned;
+}
+
+static void news_of_a_change_come_behind_its_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct order order = { false, false, 0, false };
+	struct registry_watcher watcher = { .on_turn = order_on_turn, .on_answered = order_on_answered, .arg = &order };
+
+	assert_int_equal(desk_watch(f->desk, &watcher), E_OK);
+	submit(f, make_instance(CMD_INSTANCE_REGISTER, "cart", "10.0.0.1", 8080), &order.done);
+	for (int i = 0; i < 100 && order.answered == 0; i++)
+		run_some(f, 1);
+	assert_int_equal(order.answered, 1);
+	assert_true(order.after_both);
+	desk_unwatch(f->desk, &order);
+}
+
 static void the_same_registration_again_changes_nothing_but_the_beat(void **state)
 {
 	struct fixture *f = *state;
@@ -355,6 +392,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(a_registration_is_in_the_view_when_it_is_answered),
+		TEST(news_of_a_change_come_behind_its_answer),
 		TEST(the_same_registration_again_changes_nothing_but_the_beat),
 		TEST(another_cluster_replaces_the_entry_of_an_address),
 		TEST(the_other_kind_is_refused_until_the_service_was_cleaned),
