@@ -208,8 +208,10 @@ static void a_server_that_stops_flips_and_comes_back(void **state)
 	fake_add_state(f->desk, f->service, "127.0.0.1", port, false);
 	assert_string_equal(await(f, port, true), "");
 	mariadb_halt(f->server);
-	assert_string_equal(await(f, port, false), "connect refused");
+	const char *reason = await(f, port, false); /* one that was connecting at that moment sees it hang up */
 	assert_true(mariadb_resume(f->server));
+	if (strcmp(reason, "connect error") != 0 && strcmp(reason, "connection lost") != 0)
+		assert_string_equal(reason, "connect refused");
 	assert_string_equal(await(f, port, true), "");
 }
 

@@ -191,6 +191,13 @@ void run_some(struct fixture *f, int turns)
 		uv_run(&f->loop, UV_RUN_NOWAIT);
 }
 
+void run_published(struct fixture *f)
+{
+	while (f->registry->dirty != NULL)
+		uv_run(&f->loop, UV_RUN_ONCE);
+	run_some(f, 1);
+}
+
 int ask_keep(struct fixture *f, struct command *cmd)
 {
 	bool done;

@@ -46,6 +46,8 @@ int ask(struct fixture *f, struct command *cmd);
 int ask_keep(struct fixture *f, struct command *cmd); /* the caller frees it */
 void submit(struct fixture *f, struct command *cmd, bool *done);
 void run_some(struct fixture *f, int turns); /* without waiting */
+/* Until every change is published: a view whose making took long, be it for a busy machine, waits for a timer. */
+void run_published(struct fixture *f);
 
 /* Registers with defaults. */
 int reg(struct fixture *f, const char *service, const char *ip, uint16_t port);

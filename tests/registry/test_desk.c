@@ -191,6 +191,7 @@ static void a_persistent_registration_waits_for_the_disk(void **state)
 	assert_int_equal(f->registry->stat_services, 0);
 	memory_store_release(f->desk->store);
 	run_some(f, 5);
+	run_published(f);
 	assert_true(done);
 	assert_int_equal(cmd->code, E_OK);
 	assert_int_equal(cmd->number, view_of(f, "db")->number);
@@ -236,6 +237,7 @@ static void a_command_waits_behind_a_pending_write_to_its_service(void **state)
 	assert_false(done[0] || done[1] || done[2]);
 	memory_store_release(f->desk->store);
 	run_some(f, 10);
+	run_published(f);
 	assert_true(done[0] && done[1] && done[2]);
 	assert_true(first->code == E_OK && second->code == E_OK && third->code == E_OK);
 	assert_true(first->number < third->number);
@@ -290,6 +292,7 @@ static const struct instance *loaded(struct fixture *f, const char *port, const 
 					  service_key_hash(&(struct service_key){ "public", "DEFAULT_GROUP", "cart", 6, 13, 4 }));
 	assert_non_null(s);
 	desk_turn(f->desk);
+	run_published(f);
 	return seen(f, "cart", "10.0.0.1", (uint16_t)atoi(port));
 }
 
