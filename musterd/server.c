@@ -186,6 +186,7 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 	api.allowed_arg = s->conf->reload;
 	api.not_ready = server_missing;
 	api.not_ready_arg = s;
+	atomic_store(&s->missing, NULL); /* before HTTP listens: the first request is answered */
 	rc = api_start(&s->api, s->desk, &api, &s->error);
 	if (rc < 0)
 		return explain_http(&s->error, rc, &api);
@@ -270,7 +271,6 @@ static void on_ready(void *arg)
 		server_fail(s, rc);
 		return;
 	}
-	atomic_store(&s->missing, NULL);
 	say_ready(s, &bound);
 	if (s->reload_wanted)
 		server_reload(s);
