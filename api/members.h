@@ -9,9 +9,9 @@ struct io;
 struct http_call;
 
 #define NACOS_VERSION "2.5.1" /* whose routes and shapes these are: consoles and SDKs choose their calls by it */
-/* What is not spoken here is not promised. */
+/* What is not spoken here is not promised: gRPC of clients is, what servers say to each other is not. */
 #define MEMBER_ABILITIES                                                                                      \
-	"{\"remoteAbility\":{\"supportRemoteConnection\":false,\"grpcReportEnabled\":false},"                   \
+	"{\"remoteAbility\":{\"supportRemoteConnection\":true,\"grpcReportEnabled\":false},"                   \
 	"\"configAbility\":{\"supportRemoteMetrics\":false},\"namingAbility\":{\"supportJraft\":false}}"
 
 enum { MEMBER_HOST_MAX = 256, NACOS_PORT = 8848 /* where no port is given */ };

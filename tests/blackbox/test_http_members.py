@@ -64,7 +64,7 @@ def test_there_is_one_member_which_is_itself(server):
         assert len(member) == 1
         assert (member[0]["ip"], member[0]["port"], member[0]["address"], member[0]["state"], member[0]["failAccessCnt"]) == (*server.http_address, self_of(server), "UP", 0)
         assert member[0]["extendInfo"]["version"] == server.get("/nacos/v1/console/server/state").json()["version"]
-        assert member[0]["abilities"]["remoteAbility"]["supportRemoteConnection"] is False
+        assert member[0]["abilities"]["remoteAbility"] == {"supportRemoteConnection": True, "grpcReportEnabled": False}
     assert server.get(CORE1 + "/simple/nodes").json() == {"code": 200, "message": None, "data": [self_of(server)]}
     assert server.get(CORE1 + "/self").json()["code"] == 200 and server.get(CORE2 + "/node/self").json()["code"] == 0
     assert server.get(CORE1 + "/nodes", keyword="10.99.").json()["data"] == []

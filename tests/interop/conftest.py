@@ -61,24 +61,26 @@ def python_sdk(version):
     return [f"{path}/bin/python", os.path.join(HERE, "driver.py")]
 
 
-def go_sdk(version):
+def go_sdk(version, folder="go"):
     def make(path):
         for name in ("go.mod", "main.go"):
-            text = open(os.path.join(HERE, "go", name)).read()
+            text = open(os.path.join(HERE, folder, name)).read()
             open(os.path.join(path, name), "w").write(text.replace("v2.3.5", "v" + version))
         command(["go", "mod", "tidy"], cwd=path)
         command(["go", "build", "-o", "driver", "."], cwd=path)
-    return [os.path.join(made(f"go-{version}", ["go/go.mod", "go/main.go"], make), "driver")]
+    name = folder.replace("/", "-")
+    return [os.path.join(made(f"{name}-{version}", [f"{folder}/go.mod", f"{folder}/main.go"], make), "driver")]
 
 
-def java_sdk(version):
+def java_sdk(version, folder="java", main="Driver"):
     def make(path):
-        shutil.copytree(os.path.join(HERE, "java"), path, dirs_exist_ok=True)
+        shutil.copytree(os.path.join(HERE, folder), path, dirs_exist_ok=True)
         command(["mvn", "-q", "-B", f"-Dnacos.version={version}", "compile", "dependency:build-classpath",
                  "-Dmdep.outputFile=classpath"], cwd=path)
-    path = made(f"java-{version}", ["java/pom.xml", "java/src/main/java/Driver.java"], make)
+    name = folder.replace("/", "-")
+    path = made(f"{name}-{version}", [f"{folder}/pom.xml", f"{folder}/src/main/java/{main}.java"], make)
     classpath = open(os.path.join(path, "classpath")).read()
-    return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{path}/target/classes:{classpath}", "Driver"]
+    return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{path}/target/classes:{classpath}", main]
 
 
 SDKS = {
@@ -168,15 +170,20 @@ class Driver:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+def words_of(name, make):
+    """The words that start a program, or the reason why it cannot be had."""
+    try:
+        return make()
+    except Missing as e:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{name}: {e}")
+        pytest.skip(f"{name}: {e}")
+
+
 @pytest.fixture(scope="session", params=WANTED)
 def sdk(request):
     """The words that start the driver of one SDK."""
-    try:
-        return SDKS[request.param]()
-    except Missing as e:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{request.param}: {e}")
-        pytest.skip(f"{request.param}: {e}")
+    return words_of(request.param, SDKS[request.param])
 
 
 @pytest.fixture
