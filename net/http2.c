@@ -16,6 +16,7 @@ enum {
 	FRAME_ROOM = 16384 + 9 + 256, /* the most that one mem_send gives */
 	SOCKET_FULL = 131072,	     /* bytes that wait in the stream: the socket is full */
 	SWEEP_MS = 1000,
+	MUCH = 16384,		     /* bytes that wait for a peer's window: their going is news */
 	CONTROL_MAX = 4096, /* frames that nghttp2 may hold for a peer that does not read */
 };
 
@@ -152,6 +153,8 @@ static bool at_rest(const struct http2_conn *c)
 
 static void conn_flush(struct http2_conn *c)
 {
+	struct http2_server *s = c->server;
+	size_t before = http2_conn_waiting(c);
 	if (c->closing || c->full)
 		return;
 	if (c->doomed) {
@@ -171,6 +174,8 @@ static void conn_flush(struct http2_conn *c)
 	if ((!nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session)) ||
 	    (c->draining && at_rest(c) && c->stream->queued == 0))
 		conn_end(c);
+	else if (before >= MUCH && http2_conn_waiting(c) < before && s->conf.events.on_conn_drained != NULL)
+		s->conf.events.on_conn_drained(s->conf.arg, c); /* the socket never was full: nobody else would say so */
 }
 
 void http2_server_flush(struct http2_server *s)

@@ -33,7 +33,7 @@ struct http2_events {
 	int (*on_conn)(void *arg, struct http2_conn *c);
 	/* Behind the last on_gone; @c is freed afterwards. */
 	void (*on_conn_closed)(void *arg, struct http2_conn *c);
-	/* The socket has taken all that waited. NULL: not wanted. */
+	/* The socket has taken all that waited, or some of much that waited for the peer's window. NULL: not wanted. */
 	void (*on_conn_drained)(void *arg, struct http2_conn *c);
 	void (*on_head)(void *arg, struct http2_request *r);
 	void (*on_data)(void *arg, struct http2_request *r, const uint8_t *at, size_t len);

@@ -138,6 +138,26 @@ def test_a_client_that_does_not_read_costs_only_itself(server, client):
     assert time.monotonic() - started < 5 * SLOW
 
 
+def test_every_subscription_of_one_connection_hears_of_one_moment(server, client):
+    """More than a connection takes at once: what was held back follows, however soon the socket took the first part."""
+    names = [f"moment-{i}" for i in range(150)]
+    one, other = client().set_up(), client().set_up()
+    for name in names:
+        one.register(name, metadata={"k": "x" * 900})
+        other.subscribe(name)
+    one.close()
+    left = set(names)
+    while left:
+        kind, body = other.hear(20)
+        if kind == "NotifySubscriberRequest":
+            other.say("NotifySubscriberResponse", {"resultCode": 200, "requestId": body["requestId"]})
+            if not body["serviceInfo"]["hosts"]:
+                left.discard(body["serviceInfo"]["name"])
+        else:
+            assert kind != "ClientDetectionRequest" or len(left) == len(names), f"not told of {len(left)} of {len(names)}"
+            other.say("ClientDetectionResponse", {"resultCode": 200, "requestId": body["requestId"]})
+
+
 def test_a_stopping_server_says_goodbye(make_server):
     server = make_server().start()
     c = Client(server).set_up()
@@ -164,7 +184,7 @@ def test_nothing_but_the_check_is_answered_before_the_set_up(client):
 def test_abilities_are_acknowledged_to_whoever_sends_a_table(client):
     kind, body = client().set_up(abilityTable={"fuzzyWatch": True}).hear()
     assert kind == "SetupAckRequest"
-    assert body["abilityTable"] == {"supportPersistentInstanceByGrpc": True}
+    assert body["abilityTable"] == {"supportPersistentInstanceByGrpc": True, "fuzzyWatch": True}
     assert isinstance(body["requestId"], str)
     silent = client().set_up()
     with pytest.raises((TimeoutError, AssertionError)):
