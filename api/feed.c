@@ -14,9 +14,11 @@ static bool topic_equal(const void *value, const void *key)
 static void on_view(void *arg, const struct service_view *old, const struct service_view *fresh)
 {
 	struct feed *f = arg;
+	if (f->stopped) /* who listened may be gone */
+		return;
+	fuzzy_feed_view(&f->fuzzy, old, fresh);
 	if (f->topics.count == 0 || fresh == NULL) /* what is removed was empty before, and that was told */
 		return;
-	(void)old;
 	const struct service_key *key = &fresh->info->key;
 	for (struct feed_topic *t = map_find(&f->topics, service_key_hash(key), key); t != NULL; t = t->more) {
 		if (t->dirty)
@@ -37,17 +39,20 @@ static void on_answered(void *arg)
 		if (!f->stopped && !atomic_exchange(&t->pending, true))
 			inbox_post(t->inbox, &t->message);
 	}
+	fuzzy_feed_turn(&f->fuzzy, f->stopped);
 }
 
 void feed_init(struct feed *f)
 {
 	memset(f, 0, sizeof(*f));
 	map_init(&f->topics, topic_equal);
+	fuzzy_feed_init(&f->fuzzy);
 }
 
 void feed_done(struct feed *f)
 {
 	map_done(&f->topics);
+	fuzzy_feed_done(&f->fuzzy);
 }
 
 struct registry_watcher feed_watcher(struct feed *f)

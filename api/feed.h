@@ -3,6 +3,7 @@
 #ifndef API_FEED_H
 #define API_FEED_H
 
+#include "api/fuzzy_feed.h"
 #include "base/map.h"
 #include "registry/desk.h"
 
@@ -21,6 +22,7 @@ struct feed_topic {
 struct feed {
 	struct map topics; /* the first topic of each service */
 	struct feed_topic *dirty;
+	struct fuzzy_feed fuzzy; /* services that come and go, for who watches names */
 	bool stopped; /* the I/O threads are ending: no news any more */
 };
 

@@ -256,6 +256,7 @@ static void finish_stop(struct io *io)
 	push_close(io);
 	if (io->number == 0)
 		udp_push_close(io->api->udp);
+	fuzzy_close(io);
 	loop_watch_close(&io->watch);
 	inbox_close(io->inbox, NULL, NULL);
 	inbox_close(io->news, NULL, NULL);
@@ -346,6 +347,7 @@ static void io_parts_free(struct io *io)
 	push_free(io);
 	if (io->number == 0)
 		udp_push_free(io->api->udp);
+	fuzzy_free(io);
 	io_timers_free(io);
 	encodings_done(&io->encodings);
 	text_done(&io->scratch);
@@ -444,7 +446,7 @@ static int io_open(struct io *io, struct api *a, unsigned number, struct error *
 	if (rc < 0)
 		return error_set(err, rc, "no inbox for HTTP");
 	declare_metrics(io);
-	if (io_timers_open(io) < 0 || push_open(io) < 0)
+	if (io_timers_open(io) < 0 || push_open(io) < 0 || fuzzy_open(io) < 0)
 		return error_set(err, E_NOMEM, "no memory for gRPC");
 	rc = rpc_open(io, err);
 	return rc < 0 ? rc : open_server(io, err);
@@ -463,6 +465,7 @@ static void close_unstarted(struct io *io)
 	push_close(io);
 	if (io->number == 0)
 		udp_push_close(io->api->udp);
+	fuzzy_close(io);
 	if (io->inbox != NULL)
 		inbox_close(io->inbox, NULL, NULL);
 	if (io->news != NULL)

@@ -8,6 +8,7 @@
 #include "api/doors.h"
 #include "api/encodings.h"
 #include "api/feed.h"
+#include "api/fuzzy.h"
 #include "api/io_timer.h"
 #include "api/machine.h"
 #include "api/push.h"
@@ -80,6 +81,9 @@ struct io {
 	struct handles push_handles;
 	struct text encode;
 	struct push_cells push;
+	struct inbox *fuzzy_news; /* struct fuzzy_news, from the feed */
+	struct handles fuzzy_handles;
+	struct fuzzy_watch *fuzzy_watches; /* all that are not freed */
 	unsigned cell_sessions, cell_evicted, cell_refused, cell_rpc_ok, cell_rpc_failed, rpc_duration;
 	unsigned in_flight; /* commands that the desk has, or will have at the end of this turn */
 };

@@ -27,6 +27,7 @@ static const struct message_kind kinds[] = {
 	{ "ServiceQueryRequest", "QueryServiceResponse", 0, naming_query_decode, naming_query },
 	{ "SubscribeServiceRequest", "SubscribeServiceResponse", 0, naming_subscribe_decode, naming_subscribe },
 	{ "ServiceListRequest", "ServiceListResponse", 0, naming_list_decode, naming_list },
+	{ "NamingFuzzyWatchRequest", "NamingFuzzyWatchResponse", 0, fuzzy_watch_decode, fuzzy_watch_run },
 	/* The configuration service is not in this release. */
 	{ "ConfigQueryRequest", "ConfigQueryResponse", 0, NULL, config_not_built },
 	{ "ConfigPublishRequest", "ConfigPublishResponse", 0, NULL, config_not_built },

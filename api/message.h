@@ -48,6 +48,7 @@ struct message {
 	struct command *commands; /* in the arena */
 	unsigned waiting;	  /* of them */
 	struct entry_addresses *old; /* what a publication replaced: heap */
+	void *own; /* the row's, in the arena */
 	void (*finish)(struct message *m);
 	uint64_t started_ns;
 	struct text out; /* what a CMD_CALL writes */

@@ -58,7 +58,7 @@ static void keep(char *to, size_t cap, const char *text)
  * others do not know the message (nacos-naming 5.4, pitfall 6). */
 void internal_set_up(struct session *s, const cJSON *body)
 {
-	static const char tail[] = "\",\"module\":\"internal\",\"abilityTable\":{\"supportPersistentInstanceByGrpc\":true}}";
+	static const char tail[] = "\",\"module\":\"internal\",\"abilityTable\":{\"supportPersistentInstanceByGrpc\":true,\"fuzzyWatch\":true}}";
 	char head[96];
 	if (s->set_up)
 		return;

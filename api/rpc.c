@@ -35,8 +35,10 @@ static void on_conn_drained(void *arg, struct grpc_conn *conn)
 {
 	struct session *s = grpc_conn_user(conn);
 	(void)arg;
-	if (s != NULL)
-		push_session_drained(s);
+	if (s == NULL)
+		return;
+	push_session_drained(s);
+	fuzzy_session_drained(s);
 }
 
 static struct session *session_of(struct grpc_call *call)

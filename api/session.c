@@ -244,6 +244,7 @@ void session_conn_gone(struct session *s)
 	io->session_count--;
 	metrics_shift(io->cell_sessions, -1);
 	push_session_end(s);
+	fuzzy_session_end(s);
 	log_debug("grpc", "connection %s (%s) closed: %zu services published", s->id, s->version, s->entries.count);
 	if (s->entries.count == 0 || io->draining) {
 		io_timer_stop(io, &s->timer);

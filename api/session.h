@@ -50,6 +50,8 @@ struct session {
 	unsigned commands; /* deregistrations under way */
 	struct map entries; /* session_entry */
 	struct map subscriptions; /* struct subscription */
+	struct fuzzy_watch *watches;
+	unsigned watch_count;
 	struct io_timer timer; /* idle; then grace */
 };
 
