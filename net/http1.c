@@ -140,15 +140,21 @@ static void conn_accepted(void *arg, struct listener *l, struct stream *stream)
 	http_conn_start(c);
 }
 
-void http_conn_recycle(struct http_conn *c)
+void http_conn_unlink(struct http_conn *c)
 {
-	struct http_server *s = c->server;
 	if (c->next != NULL)
 		c->next->prev = c->prev;
 	if (c->prev != NULL)
 		c->prev->next = c->next;
 	else
-		s->conns = c->next;
+		c->server->conns = c->next;
+}
+
+void http_conn_recycle(struct http_conn *c)
+{
+	struct http_server *s = c->server;
+	if (c->state != CONN_LENT)
+		http_conn_unlink(c);
 	for (struct http_conn **at = &s->resume; c->resuming && *at != NULL;
 	     at = &(*at)->resume_next)
 		if (*at == c) {

@@ -3,6 +3,9 @@
  * so that the frames of one turn leave in one write. A connection whose socket is full is neither
  * written nor read until it has drained.
  *
+ * nghttp2 holds 16 KiB in each session for the one frame that it writes. Since a frame is copied away as soon as it
+ * is made, and on one thread, all sessions of a server write theirs into the same buffer (heap_realloc).
+ *
  * A connection ends by http2_conn_close() (ours), on_end or on_lost (the peer's), or a protocol error:
  * the stream is closed, and from its callback every request is told, then the connection, then both
  * are freed. nghttp2 never calls back after that. */
@@ -18,6 +21,8 @@ enum {
 	SWEEP_MS = 1000,
 	MUCH = 16384,		     /* bytes that wait for a peer's window: their going is news */
 	CONTROL_MAX = 4096, /* frames that nghttp2 may hold for a peer that does not read */
+	FRAME_LEAST = 16384, FRAME_MOST = 17408, /* sizes of nghttp2's frame buffer, whose only allocation of that size it is */
+	TABLE_LEN = 512, /* bytes of each HPACK table: changing grpc-timeouts would fill up larger ones, for nothing */
 };
 
 static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -31,7 +36,7 @@ bool http2_preface(const char *at, size_t len, bool *whole)
 
 static void on_sweep(uv_timer_t *timer);
 
-/* ---- the heap */
+/* ---- the heap; the argument is the connection */
 
 static void *heap_alloc(size_t size, void *arg)
 {
@@ -40,8 +45,9 @@ static void *heap_alloc(size_t size, void *arg)
 }
 static void heap_free(void *at, void *arg)
 {
-	(void)arg;
-	mem_free(at);
+	const struct http2_conn *c = arg;
+	if (at != c->server->frame)
+		mem_free(at);
 }
 static void *heap_calloc(size_t count, size_t size, void *arg)
 {
@@ -50,8 +56,17 @@ static void *heap_calloc(size_t count, size_t size, void *arg)
 }
 static void *heap_realloc(void *at, size_t size, void *arg)
 {
-	(void)arg;
-	return mem_realloc(at, size);
+	struct http2_conn *c = arg;
+	if (at == NULL && size >= FRAME_LEAST && size <= FRAME_MOST && !c->has_frame) {
+		c->has_frame = true;
+		return c->server->frame;
+	}
+	if (at == NULL || at != c->server->frame)
+		return mem_realloc(at, size);
+	void *own = mem_alloc(size); /* it wants a larger one */
+	if (own != NULL)
+		memcpy(own, at, size < FRAME_MOST ? size : FRAME_MOST);
+	return own;
 }
 
 /* ---- marking what has something to send */
@@ -81,6 +96,34 @@ static void unmark(struct http2_conn *c)
 	c->dirty = false;
 }
 
+/* ---- whose time is looked at */
+
+void http2_watch(struct http2_conn *c)
+{
+	struct http2_server *s = c->server;
+	if (c->watched)
+		return;
+	c->watched = true;
+	c->stalled_ms = uv_now(s->loop);
+	c->watch_prev = NULL;
+	c->watch_next = s->watched;
+	if (c->watch_next != NULL)
+		c->watch_next->watch_prev = c;
+	s->watched = c;
+	if (!uv_is_active((uv_handle_t *)&s->sweep))
+		uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+}
+
+static void unwatch(struct http2_conn *c)
+{
+	if (!c->watched)
+		return;
+	c->watched = false;
+	*(c->watch_prev != NULL ? &c->watch_prev->watch_next : &c->server->watched) = c->watch_next;
+	if (c->watch_next != NULL)
+		c->watch_next->watch_prev = c->watch_prev;
+}
+
 /* ---- a connection's socket */
 
 static void on_stream_closed(struct stream *stream)
@@ -90,6 +133,7 @@ static void on_stream_closed(struct stream *stream)
 	void (*give_back)(struct stream *) = c->give_back;
 	while (c->requests != NULL)
 		http2_request_end(c->requests);
+	unwatch(c);
 	if (c->told)
 		s->conf.events.on_conn_closed(s->conf.arg, c);
 	nghttp2_session_del(c->session);
@@ -158,7 +202,12 @@ static void conn_flush(struct http2_conn *c)
 	if (c->closing || c->full)
 		return;
 	if (c->doomed) {
-		nghttp2_session_terminate_session(c->session, NGHTTP2_NO_ERROR);
+		if (c->why != NULL)
+			nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
+					      nghttp2_session_get_last_proc_stream_id(c->session),
+					      NGHTTP2_ENHANCE_YOUR_CALM, (const uint8_t *)c->why, strlen(c->why));
+		else
+			nghttp2_session_terminate_session(c->session, NGHTTP2_NO_ERROR);
 		c->doomed = false;
 		if (conn_send(c))
 			conn_end(c);
@@ -166,6 +215,8 @@ static void conn_flush(struct http2_conn *c)
 	}
 	if (!conn_send(c))
 		return;
+	if (c->queued > 0 || c->stream->queued > 0)
+		http2_watch(c);
 	if (c->stream->queued >= SOCKET_FULL) {
 		c->full = true;
 		stream_read_stop(c->stream);
@@ -243,15 +294,16 @@ static const struct stream_events stream_events = { NULL, on_read, on_end, on_en
 static int session_new(struct http2_conn *c)
 {
 	struct http2_server *s = c->server;
-	nghttp2_mem mem = { NULL, heap_alloc, heap_free, heap_calloc, heap_realloc };
+	nghttp2_mem mem = { c, heap_alloc, heap_free, heap_calloc, heap_realloc };
 	nghttp2_settings_entry settings[] = {
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, s->conf.requests_max },
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, s->conf.headers_max },
 		{ NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 16384 },
+		{ NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, TABLE_LEN },
 	};
 	if (nghttp2_session_server_new3(&c->session, s->callbacks, c, s->options, &mem) != 0)
 		return E_NOMEM;
-	if (nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, 3) != 0 ||
+	if (nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, 4) != 0 ||
 	    nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0, (int32_t)s->conf.window) != 0) {
 		nghttp2_session_del(c->session);
 		return E_NOMEM;
@@ -283,8 +335,7 @@ int http2_adopt(struct http2_server *s, struct stream *stream, const char *at, s
 	s->counts.connections_total++;
 	stream->events = &stream_events;
 	stream->user = c;
-	if (!uv_is_active((uv_handle_t *)&s->sweep))
-		uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	http2_watch(c);
 	c->told = true;
 	if (s->conf.events.on_conn(s->conf.arg, c) < 0) {
 		c->doomed = true;
@@ -326,6 +377,12 @@ void http2_conn_close(struct http2_conn *c)
 		http2_mark(c);
 }
 
+void http2_conn_refuse(struct http2_conn *c, const char *why)
+{
+	c->why = why;
+	http2_conn_close(c);
+}
+
 /* ---- time, and the end */
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -337,6 +394,7 @@ static void on_handle_closed(uv_handle_t *handle)
 	void *arg = s->closed_arg;
 	nghttp2_session_callbacks_del(s->callbacks);
 	nghttp2_option_del(s->options);
+	mem_free(s->frame);
 	mem_free(s->out);
 	mem_free(s);
 	if (on_closed != NULL)
@@ -362,13 +420,23 @@ static void check_ends(struct http2_server *s)
 		drained(s->drained_arg);
 }
 
+/* Has the client taken something since the last sweep, or is there nothing? */
+static bool moves(struct http2_conn *c)
+{
+	size_t unsent = stream_unsent(c->stream), before = c->unsent;
+	bool left = c->sent != c->swept; /* the queues of requests: its windows are open */
+	c->unsent = unsent;
+	c->swept = c->sent;
+	if (unsent > 0)
+		return before == 0 || unsent < before;
+	return c->queued == 0 || left || before > 0;
+}
+
 static void sweep_conn(struct http2_conn *c, uint64_t now)
 {
 	struct http2_server *s = c->server;
-	size_t unsent = stream_unsent(c->stream);
-	if (unsent == 0 || c->unsent == 0 || unsent < c->unsent)
+	if (moves(c))
 		c->stalled_ms = now;
-	c->unsent = unsent;
 	if (s->draining && now >= s->drain_by_ms) {
 		conn_end(c);
 	} else if (now - c->stalled_ms >= s->conf.write_ms) {
@@ -379,6 +447,8 @@ static void sweep_conn(struct http2_conn *c, uint64_t now)
 		http2_conn_close(c);
 	} else if (c->draining) {
 		http2_mark(c);
+	} else if (c->request_count > 0 && c->unsent == 0 && c->queued == 0) {
+		unwatch(c);
 	}
 }
 
@@ -386,9 +456,11 @@ static void on_sweep(uv_timer_t *timer)
 {
 	struct http2_server *s = timer->data;
 	uint64_t now = uv_now(s->loop);
-	for (struct http2_conn *c = s->conns; c != NULL; c = c->next) /* closing is asynchronous */
+	for (struct http2_conn *c = s->watched, *next; c != NULL; c = next) { /* closing is asynchronous */
+		next = c->watch_next;
 		if (!c->closing)
 			sweep_conn(c, now);
+	}
 	check_ends(s);
 }
 
@@ -403,6 +475,7 @@ void http2_server_drain(struct http2_server *s, uint32_t grace_ms, void (*on_all
 		if (c->closing)
 			continue;
 		c->draining = true;
+		http2_watch(c);
 		nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
 				      nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR, NULL, 0);
 		http2_mark(c);
@@ -432,6 +505,7 @@ static int nghttp2_parts(struct http2_server *s)
 	http2_request_callbacks(s->callbacks);
 	nghttp2_option_set_no_closed_streams(s->options, 1);
 	nghttp2_option_set_max_outbound_ack(s->options, 1000);
+	nghttp2_option_set_max_deflate_dynamic_table_size(s->options, TABLE_LEN);
 	return E_OK;
 }
 
@@ -451,9 +525,11 @@ int http2_server_open(struct http2_server **ret, uv_loop_t *loop, const struct h
 	OR_DEFAULT(s->conf.idle_ms, 75000);
 	OR_DEFAULT(s->conf.write_ms, 30000);
 	s->out = mem_alloc(OUT_LEN);
-	if (s->out == NULL || nghttp2_parts(s) < 0) {
+	s->frame = mem_alloc(FRAME_MOST);
+	if (s->out == NULL || s->frame == NULL || nghttp2_parts(s) < 0) {
 		nghttp2_session_callbacks_del(s->callbacks);
 		nghttp2_option_del(s->options);
+		mem_free(s->frame);
 		mem_free(s->out);
 		mem_free(s);
 		return error_set(err, E_NOMEM, "HTTP/2 server: no memory");

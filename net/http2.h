@@ -48,13 +48,13 @@ struct http2_server_conf {
 	uint32_t window;       /* bytes of the connection's receive window [1 MiB] */
 	size_t out_max;	       /* bytes that wait in one connection's requests [8 MiB] */
 	uint32_t idle_ms;      /* a connection without any request [75000]: GOAWAY, closed */
-	uint32_t write_ms;     /* a client that takes no byte of what waits [30000]: closed */
+	uint32_t write_ms;     /* a client that takes no byte of what waits, or opens no window [30000]: closed */
 	struct http2_events events;
 	void *arg;
 };
 
 struct http2_server_counts {
-	uint64_t connections_total, requests, resets, refused_heads, timeouts, cut_off, protocol_errors;
+	uint64_t connections_total, requests, resets, refused_heads, timeouts, cut_off, protocol_errors, floods;
 	unsigned connections, open_requests;
 };
 
@@ -87,14 +87,17 @@ const union stream_peer *http2_conn_peer(const struct http2_conn *c);
 size_t http2_conn_waiting(const struct http2_conn *c); /* bytes in requests' queues and the socket's */
 /* GOAWAY, then the TCP connection is closed; what waits is dropped. Fine from within callbacks. */
 void http2_conn_close(struct http2_conn *c);
+/* The same, with an error and the reason (static text) in the GOAWAY: it has broken a limit. */
+void http2_conn_refuse(struct http2_conn *c, const char *why);
 
 /* ---- requests */
 struct http2_conn *http2_request_conn(const struct http2_request *r);
 void http2_request_set_user(struct http2_request *r, void *user);
 void *http2_request_user(const struct http2_request *r);
+/* Of its head, within on_head; "" when absent or too long. */
 const char *http2_method(const struct http2_request *r);
-const char *http2_path(const struct http2_request *r);	       /* "" when longer than HTTP2_PATH_MAX */
-const char *http2_content_type(const struct http2_request *r); /* "" when absent or too long */
+const char *http2_path(const struct http2_request *r); /* longer than HTTP2_PATH_MAX */
+const char *http2_content_type(const struct http2_request *r);
 /* The answer's head: :status and @fields (at most HTTP2_FIELDS_MAX, copied). @end: that is all. */
 int http2_head(struct http2_request *r, const char *status, const struct http2_field *fields, unsigned count,
 	       bool end);

@@ -6,7 +6,15 @@
 #include "net/http2.h"
 #include <nghttp2/nghttp2.h>
 
-struct http2_chunk; /* http2_request.c */
+struct http2_chunk; /* Its time is to be looked at: it waits for a request, or for its client to read. */
+void http2_watch(struct http2_conn *c);
+
+/* http2_request.c */
+
+/* Of the request whose head is being read: kept until the user has been told. */
+struct http2_head {
+	char method[12], type[HTTP2_TYPE_MAX], path[HTTP2_PATH_MAX];
+};
 
 struct http2_request {
 	struct http2_conn *conn;
@@ -22,7 +30,7 @@ struct http2_request {
 	size_t queued;
 	char *trailers; /* name NUL value NUL ... */
 	unsigned trailer_count;
-	char method[12], type[HTTP2_TYPE_MAX], path[HTTP2_PATH_MAX];
+	struct http2_head *head; /* NULL: told */
 };
 
 struct http2_conn {
@@ -30,14 +38,20 @@ struct http2_conn {
 	struct stream *stream;
 	void (*give_back)(struct stream *stream);
 	struct http2_conn *next, *prev, *next_dirty;
+	struct http2_conn *watch_next, *watch_prev; /* those whose time the sweep looks at */
 	nghttp2_session *session;
 	struct http2_request *requests;
 	unsigned request_count;
 	void *user;
 	size_t queued; /* of all requests */
 	uint64_t since_ms, stalled_ms;
-	size_t unsent;
-	bool dirty, full, receiving, doomed, closing, draining, told;
+	size_t unsent;	      /* at the last sweep */
+	uint64_t sent, swept; /* bytes that have left the requests' queues; at the last sweep */
+	const char *why;      /* it is refused: what the client is told */
+	unsigned controls;    /* control frames of this second */
+	uint64_t controls_ms;
+	bool dirty, full, receiving, doomed, closing, draining, told, watched;
+	bool has_frame; /* it has the server's frame buffer */
 };
 
 struct http2_server {
@@ -51,7 +65,9 @@ struct http2_server {
 	nghttp2_session_callbacks *callbacks;
 	nghttp2_option *options;
 	struct http2_conn *conns, *dirty, **dirty_end; /* in the order of marking */
+	struct http2_conn *watched;
 	char *out;
+	uint8_t *frame; /* where nghttp2 writes a frame, one for all sessions: see http2.c */
 	bool draining, closing, receiving; /* nghttp2 is on the stack */
 	uint64_t drain_by_ms;
 	void (*on_drained)(void *arg);

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { CHUNK_LEN = 2048 };
+enum { CHUNK_LEN = 2048, CONTROLS_MAX = 1000 /* a second */ };
 
 struct http2_chunk { /* of what is queued to be sent */
 	struct http2_chunk *next;
@@ -26,8 +26,14 @@ static void chunks_free(struct http2_request *r)
 static struct http2_request *request_new(struct http2_conn *c, int32_t id)
 {
 	struct http2_request *r = mem_zalloc(1, sizeof(*r));
-	if (r == NULL)
+	struct http2_head *head = mem_alloc(sizeof(*head));
+	if (r == NULL || head == NULL) {
+		mem_free(r);
+		mem_free(head);
 		return NULL;
+	}
+	head->method[0] = head->type[0] = head->path[0] = '\0';
+	r->head = head;
 	r->conn = c;
 	r->id = id;
 	r->next = c->requests;
@@ -51,8 +57,11 @@ void http2_request_end(struct http2_request *r)
 		r->next->prev = r->prev;
 	c->request_count--;
 	s->counts.open_requests--;
-	if (c->request_count == 0)
+	if (c->request_count == 0) {
 		c->since_ms = uv_now(s->loop);
+		http2_watch(c);
+	}
+	mem_free(r->head);
 	mem_free(r->trailers);
 	mem_free(r);
 }
@@ -106,12 +115,26 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 	if (r->told)
 		return 0; /* trailers are read over */
 	if (is(name, name_len, ":method"))
-		keep(r->method, sizeof(r->method), value, value_len);
+		keep(r->head->method, sizeof(r->head->method), value, value_len);
 	else if (is(name, name_len, ":path"))
-		keep(r->path, sizeof(r->path), value, value_len);
+		keep(r->head->path, sizeof(r->head->path), value, value_len);
 	else if (is(name, name_len, "content-type"))
-		keep(r->type, sizeof(r->type), value, value_len);
+		keep(r->head->type, sizeof(r->head->type), value, value_len);
 	return 0;
+}
+
+/* Frames that cost us something and bring nobody anything; clients ping once in a while. */
+static void count_control(struct http2_conn *c)
+{
+	uint64_t now = uv_now(c->server->loop);
+	if (now - c->controls_ms >= 1000) {
+		c->controls_ms = now;
+		c->controls = 0;
+	}
+	if (++c->controls != CONTROLS_MAX)
+		return;
+	c->server->counts.floods++;
+	http2_conn_refuse(c, "too many control frames");
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
@@ -119,6 +142,9 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 	struct http2_conn *c = arg;
 	struct http2_server *s = c->server;
 	struct http2_request *r;
+	if (frame->hd.type == NGHTTP2_PING || frame->hd.type == NGHTTP2_SETTINGS || frame->hd.type == NGHTTP2_PRIORITY ||
+	    (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0 && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0))
+		count_control(c);
 	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
 	    (r = request_of(session, frame->hd.stream_id)) == NULL)
 		return 0;
@@ -126,6 +152,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 		r->told = true;
 		s->counts.requests++;
 		s->conf.events.on_head(s->conf.arg, r);
+		mem_free(r->head);
+		r->head = NULL;
 	}
 	if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && !r->ended) {
 		r->ended = true;
@@ -212,6 +240,7 @@ static ssize_t on_source(nghttp2_session *session, int32_t id, uint8_t *to, size
 	}
 	r->queued -= n;
 	r->conn->queued -= n;
+	r->conn->sent += n;
 	if (r->first == NULL && r->finishing) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
 		submit_trailers(r);
@@ -342,15 +371,15 @@ void *http2_request_user(const struct http2_request *r)
 
 const char *http2_method(const struct http2_request *r)
 {
-	return r->method;
+	return r->head->method;
 }
 
 const char *http2_path(const struct http2_request *r)
 {
-	return r->path;
+	return r->head->path;
 }
 
 const char *http2_content_type(const struct http2_request *r)
 {
-	return r->type;
+	return r->head->type;
 }

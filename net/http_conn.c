@@ -545,6 +545,7 @@ static bool preface_taken(struct http_conn *c, char *at, size_t len)
 		return true;
 	}
 	c->state = CONN_LENT;
+	http_conn_unlink(c);
 	s->counts.lent++;
 	in_release(c);
 	return true;

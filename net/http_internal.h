@@ -142,6 +142,7 @@ static inline uint64_t http_now(const struct http_server *s)
 
 /* http1.c */
 void http_later(struct http_server *s); /* on_later runs in the next turn of the loop */
+void http_conn_unlink(struct http_conn *c); /* off the list of those that the sweep looks at: it is lent */
 void http_conn_recycle(struct http_conn *c);
 
 /* http_conn.c */

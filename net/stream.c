@@ -131,6 +131,7 @@ static void on_written(uv_write_t *request, int status)
 	struct stream_chunk *done = s->flying;
 	s->flying = NULL;
 	s->flies = false;
+	mem_free(request);
 	for (const struct stream_chunk *c = done; c != NULL; c = c->next)
 		s->queued -= c->len;
 	chunks_free(done);
@@ -164,11 +165,15 @@ static int pump(struct stream *s)
 	if (s->waiting == NULL)
 		s->waiting_end = &s->waiting;
 	*end = NULL;
+	s->request = mem_alloc(sizeof(*s->request));
+	if (s->request == NULL)
+		return E_NOMEM;
 	s->flies = true;
-	s->request.data = s;
-	int rc = uv_write(&s->request, (uv_stream_t *)&s->tcp, bufs, n, on_written);
+	s->request->data = s;
+	int rc = uv_write(s->request, (uv_stream_t *)&s->tcp, bufs, n, on_written);
 	if (rc < 0) { /* not begun: no callback will come */
 		s->flies = false;
+		mem_free(s->request);
 		return E_IO;
 	}
 	return 0;

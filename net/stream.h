@@ -51,7 +51,7 @@ union stream_peer {
 struct stream {
 	uv_tcp_t tcp; /* tcp.data: the stream while open */
 	void *user;   /* of whoever the stream was lent to */
-	uv_write_t request;
+	uv_write_t *request; /* heap, while one flies */
 	const struct stream_events *events;
 	struct stream_loop *shared;
 	struct stream_chunk *waiting, **waiting_end; /* not yet with libuv */
