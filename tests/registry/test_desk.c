@@ -60,9 +60,11 @@ static void news_of_a_change_come_behind_its_answer(void **state)
 	struct registry_watcher watcher = { .on_turn = order_on_turn, .on_answered = order_on_answered, .arg = &order };
 
 	assert_int_equal(desk_watch(f->desk, &watcher), E_OK);
-	submit(f, make_instance(CMD_INSTANCE_REGISTER, "cart", "10.0.0.1", 8080), &order.done);
-	for (int i = 0; i < 100 && order.answered == 0; i++)
-		run_some(f, 1);
+	struct command *cmd = make_instance(CMD_INSTANCE_REGISTER, "cart", "10.0.0.1", 8080);
+	submit(f, cmd, &order.done);
+	while (order.answered == 0)
+		uv_run(&f->loop, UV_RUN_ONCE);
+	free(cmd);
 	assert_int_equal(order.answered, 1);
 	assert_true(order.after_both);
 	desk_unwatch(f->desk, &order);
