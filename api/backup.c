@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 #include <stdio.h>
 
 struct backup_run { /* made by the I/O thread, which frees it when the thread has ended */
@@ -17,6 +18,7 @@ static void backup_main(void *arg)
 	struct backup_run *run = arg;
 	struct request *r = run->r;
 	const struct api *a = r->io->api;
+	thread_begin("backup", THREAD_BACKGROUND);
 	r->cmd.code = a->conf.backup(a->conf.backup_arg, &a->stopping, &r->out, &r->cmd.error);
 	inbox_post(r->io->inbox, &r->cmd.message);
 }

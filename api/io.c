@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 #include "config.h"
 #include "net/form.h"
 #include <assert.h>
@@ -356,6 +357,9 @@ static void io_parts_free(struct io *io)
 static void io_run(void *arg)
 {
 	struct io *io = arg;
+	char name[16];
+	snprintf(name, sizeof(name), "http-%u", io->number % 1000);
+	thread_begin(name, THREAD_PLAIN);
 	rcu_thread_start();
 	metrics_thread_start();
 	uv_run(&io->loop, UV_RUN_DEFAULT);

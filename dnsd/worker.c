@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/rcu.h"
+#include "base/thread.h"
 #include "dnsd/tcp.h"
 #include "dnsd/udp.h"
 #include <assert.h>
@@ -68,7 +69,7 @@ static void thread_main(void *arg)
 	struct worker *w = arg;
 	char name[16];
 	snprintf(name, sizeof name, "dns-%u", w->number % 1000);
-	pthread_setname_np(pthread_self(), name);
+	thread_begin(name, THREAD_QUICK);
 	rcu_thread_start();
 	metrics_thread_start();
 	uv_run(&w->loop, UV_RUN_DEFAULT);

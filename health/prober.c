@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 #include "health/check_loop.h"
 #include <assert.h>
 #include <string.h>
@@ -230,6 +231,7 @@ struct registry_watcher prober_watcher(struct prober *p)
 static void run_thread(void *arg)
 {
 	struct prober *p = arg;
+	thread_begin("health", THREAD_PLAIN);
 	rcu_thread_start();
 	metrics_thread_start();
 	check_loop_run(&p->loop);

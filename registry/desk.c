@@ -21,8 +21,8 @@
 enum {
 	SWEEP_MS = 5000,
 	WARM_MS = 1000,
-	WARM_PAUSE_MS = 5,		/* between slices */
-	WARM_SLICE_NS = 2 * 1000 * 1000,
+	WARM_PAUSE_MS = 1,		/* between slices: a third of the thread at most */
+	WARM_SLICE_NS = 500 * 1000,	/* short: commands wait for it, and so may a DNS worker on the same core */
 	PACE_FREE_NS = 20 * 1000,	/* a publication this quick never waits */
 	PACE_FACTOR = 10,
 	PACE_WAIT_NS = 100 * 1000 * 1000, /* at most: what an answer waits, even when the machine was busy with others */

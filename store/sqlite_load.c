@@ -2,6 +2,7 @@
  * most SQLITE_CHUNKS_MAX chunks exist, so a load never outruns control by more than a few
  * milliseconds of its work. Control gives a chunk back through the queue's list of free ones. */
 #include "base/mem.h"
+#include "base/thread.h"
 #include "store/sqlite.h"
 
 #include <stdio.h>
@@ -209,7 +210,8 @@ static bool check_run(struct sqlite_check *c)
 static void check_main(void *arg)
 {
 	struct sqlite_check *c = arg;
-	setpriority(PRIO_PROCESS, 0, 19); /* on Linux: of this thread */
+	thread_begin("store-check", THREAD_BACKGROUND);
+	setpriority(PRIO_PROCESS, 0, 19); /* on Linux: of this thread; it may starve */
 	c->sound = !check_run(c);
 	inbox_post(c->control, &c->m.link);
 }

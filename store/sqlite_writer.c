@@ -8,6 +8,7 @@
  *  - COMMIT fails otherwise (I/O error, write lock held by someone): all are refused with the cause. */
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 #include "store/sqlite.h"
 
 #include <string.h>
@@ -275,6 +276,7 @@ static bool list_run(struct sqlite_writer *w, struct sqlite_commit *at)
 void sqlite_writer_main(void *arg)
 {
 	struct sqlite_writer *w = arg;
+	thread_begin("store", THREAD_PLAIN);
 	sqlite_load(w);
 	while (list_run(w, queue_take(w->queue))) {
 	}

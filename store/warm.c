@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <sqlite3.h>
@@ -183,6 +184,7 @@ static void rows_take(struct warm *w, struct warm_row *rows)
 static void warm_main(void *arg)
 {
 	struct warm *w = arg;
+	thread_begin("warm", THREAD_BACKGROUND);
 	for (bool stop = false; !stop;) {
 		uv_mutex_lock(&w->mutex);
 		while (w->slot == NULL && !w->stop && !w->again)
