@@ -6,6 +6,7 @@
 
 static const struct client_source sources[] = {
 	{ push_each_subscriber, push_each_subscription, session_each_client },
+	{ udp_each_subscriber, udp_each_subscription, udp_each_client },
 };
 enum { SOURCES = sizeof(sources) / sizeof(sources[0]) };
 

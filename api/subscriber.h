@@ -53,6 +53,10 @@ struct client_source {
 void push_each_subscriber(struct io *io, const struct service_key *key, struct text *to);
 void push_each_subscription(struct io *io, const char *client, struct text *to);
 void session_each_client(struct io *io, const char *client, struct text *to);
+/* udp_shown.c */
+void udp_each_subscriber(struct io *io, const struct service_key *key, struct text *to);
+void udp_each_subscription(struct io *io, const char *client, struct text *to);
+void udp_each_client(struct io *io, const char *client, struct text *to);
 /* Of gRPC only: clients that publish @key; what one of them publishes, by service and address. */
 void session_each_publisher(struct io *io, const struct service_key *key, struct text *to);
 void session_each_published(struct io *io, const char *client,

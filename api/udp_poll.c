@@ -87,12 +87,18 @@ static bool relay(struct io *io, const struct udp_wish *w)
 
 /* ---- who asks */
 
-static unsigned gate(const struct request *r)
+static struct slice agent_of(const struct request *r)
 {
 	struct slice agent = http_call_header(r->call, "User-Agent");
-	if (agent.at == NULL || agent.len == 0)
-		agent = http_call_header(r->call, "Client-Version");
-	return agent.at == NULL ? 0 : udp_gate(agent.at, agent.len);
+	return agent.at != NULL && agent.len > 0 ? agent : http_call_header(r->call, "Client-Version");
+}
+
+static void copy(char ret[UDP_AGENT_MAX], const char *at, size_t len)
+{
+	if (len >= UDP_AGENT_MAX)
+		len = UDP_AGENT_MAX - 1;
+	memcpy(ret, at, len);
+	memset(ret + len, 0, UDP_AGENT_MAX - len);
 }
 
 static bool parse_address(union udp_address *ret, const char *text)
@@ -137,14 +143,15 @@ enum udp_poll udp_poll(struct request *r, const struct service_key *key, const c
 		return UDP_INVALID;
 	if (port == 0)
 		return UDP_NOT_ASKED;
-	struct udp_wish w = {
-		.key = *key,
-		.clusters = clusters,
-		.to = address_of(r, param_text(&r->params, v1 ? P_CLIENT_IP : P_IP), port),
-		.datagram_max = io->api->udp != NULL ? gate(r) : 0,
-	};
+	struct slice agent = agent_of(r);
+	struct udp_wish w = { .key = *key, .clusters = clusters };
+	w.datagram_max = agent.at != NULL && io->api->udp != NULL ? udp_gate(agent.at, agent.len) : 0;
 	if (w.datagram_max == 0)
 		return UDP_POLLED;
+	w.to = address_of(r, param_text(&r->params, v1 ? P_CLIENT_IP : P_IP), port);
+	const char *app = param_or(&r->params, P_APP, "unknown");
+	copy(w.agent, agent.at, agent.len);
+	copy(w.app, app, strlen(app));
 	rcu_begin();
 	bool on = registry_switches(reg)->push;
 	const struct service_view *v = registry_view(reg, key);

@@ -25,12 +25,6 @@ enum {
 	REF_BYTES = 8, /* in front of a datagram in its encoding */
 };
 
-/* One address, however many ports and services: its share is limited. */
-struct udp_host {
-	union udp_address at;
-	unsigned subscriptions;
-};
-
 struct udp_batch {
 	struct udp_socket *socket;
 	unsigned count;
@@ -97,12 +91,12 @@ static bool flight_equal(const void *value, const void *key)
 {
 	const struct udp_subscription *sub = value;
 	const struct flight *f = key;
-	return sub->ref == f->ref && udp_address_same(&sub->to, f->to);
+	return sub->ref == f->ref && udp_address_same(&sub->client->at, f->to);
 }
 
 static void flight_end(struct udp_push *u, struct udp_subscription *sub)
 {
-	struct flight f = { &sub->to, sub->ref };
+	struct flight f = { &sub->client->at, sub->ref };
 	if (sub->tries == 0)
 		return;
 	map_remove(&u->in_flight, flight_hash(&f), &f);
@@ -118,11 +112,23 @@ static struct udp_push *push_of(const struct udp_subscription *sub)
 	return sub->topic->io->api->udp;
 }
 
+/* For people and metrics; what is sent when does not depend on it. */
+static void set_pending(struct udp_push *u, struct udp_subscription *sub, bool pending)
+{
+	if (sub->pending == pending)
+		return;
+	sub->pending = pending;
+	if (pending)
+		sub->pending_ms = clock_ms();
+	metrics_shift(u->cells.pending, pending ? 1 : -1);
+}
+
 /* What was pushed last goes nowhere: its client had better ask. */
-static void given_up(struct udp_subscription *sub, uint64_t number)
+static void given_up(struct udp_push *u, struct udp_subscription *sub, uint64_t number)
 {
 	sub->told = number;
 	sub->deaf = true;
+	set_pending(u, sub, false);
 }
 
 static void on_unacked(struct io_timer *timer)
@@ -133,10 +139,11 @@ static void on_unacked(struct io_timer *timer)
 	flight_end(u, sub);
 	if (tries >= TRIES) {
 		metrics_add(u->cells.unacked, 1);
-		given_up(sub, sub->sent);
+		given_up(u, sub, sub->sent);
 		return;
 	}
 	metrics_add(u->cells.again, 1);
+	sub->retries++;
 	uint64_t before = sub->sent;
 	push_now(u, sub);
 	flush(u);
@@ -146,7 +153,7 @@ static void on_unacked(struct io_timer *timer)
 
 static void flight_begin(struct udp_push *u, struct udp_subscription *sub, uint64_t ref, uint64_t number)
 {
-	struct flight f = { &sub->to, ref };
+	struct flight f = { &sub->client->at, ref };
 	flight_end(u, sub);
 	sub->pushes++;
 	sub->sent = number;
@@ -154,7 +161,7 @@ static void flight_begin(struct udp_push *u, struct udp_subscription *sub, uint6
 	if (map_add(&u->in_flight, flight_hash(&f), sub) < 0)
 		return; /* no memory: nobody will look for its acknowledgement */
 	sub->tries = 1;
-	io_timer_start(u->io, &sub->ack, u->io->api->conf.udp.ack_ms, on_unacked);
+	io_timer_start(u->io, &sub->ack, u->io->conf.udp.ack_ms, on_unacked);
 }
 
 /* ---- out */
@@ -205,7 +212,7 @@ static void flush(struct udp_push *u)
 			udp_socket_want_room(b->socket);
 		} else {
 			metrics_add(u->cells.failed, 1);
-			given_up(b->at[at].sub, b->at[at].number);
+			given_up(u, b->at[at].sub, b->at[at].number);
 			at++;
 		}
 	}
@@ -218,14 +225,15 @@ static void flush(struct udp_push *u)
 static void enqueue(struct udp_push *u, struct udp_subscription *sub, struct encoding *body, uint64_t number)
 {
 	struct udp_batch *b = u->batch;
-	struct udp_socket *socket = udp_socket_for(&u->sockets, &sub->to);
+	struct udp_socket *socket = udp_socket_for(&u->sockets, &sub->client->at);
 	if (b->count == UDP_BATCH || (b->count > 0 && b->socket != socket))
 		flush(u);
+	set_pending(u, sub, true);
 	b->socket = socket;
 	b->at[b->count].sub = sub;
 	b->at[b->count].body = body;
 	b->at[b->count].number = number;
-	b->datagrams[b->count++] = (struct udp_datagram){ &sub->to, body->body + REF_BYTES, body->len - REF_BYTES };
+	b->datagrams[b->count++] = (struct udp_datagram){ &sub->client->at, body->body + REF_BYTES, body->len - REF_BYTES };
 }
 
 /* The newest view, unless it has arrived or is in flight. The caller flushes. */
@@ -243,7 +251,7 @@ static void push_now(struct udp_push *u, struct udp_subscription *sub)
 	} else if (c->len == REF_BYTES || c->len - REF_BYTES > sub->datagram_max) {
 		metrics_add(u->cells.large, 1);
 		flight_end(u, sub);
-		given_up(sub, number);
+		given_up(u, sub, number);
 		encoding_release(c);
 	} else {
 		enqueue(u, sub, c, number);
@@ -286,6 +294,8 @@ static void on_datagram(void *arg, const union udp_address *from, const char *at
 	}
 	flight_end(u, sub);
 	metrics_add(u->cells.acked, 1);
+	metrics_observe(u->cells.lag, (double)(clock_ms() - sub->pending_ms) * 1e-3);
+	set_pending(u, sub, sub->late);
 	sub->acks++;
 	sub->told = sub->acked = sub->sent;
 	sub->deaf = false;
@@ -311,53 +321,52 @@ static bool subscription_equal(const void *value, const void *key)
 	const struct udp_subscription *sub = value;
 	const struct subscription_key *k = key;
 	return sub->clusters_len == k->clusters_len && memcmp(sub->clusters, k->clusters, k->clusters_len) == 0 &&
-	       udp_address_same(&sub->to, k->to) && topic_is(sub->topic, k->service);
+	       udp_address_same(&sub->client->at, k->to) && topic_is(sub->topic, k->service);
 }
 
-static bool host_equal(const void *value, const void *key)
+static void link_subscription(struct udp_subscription *sub)
 {
-	return udp_host_same(&((const struct udp_host *)value)->at, key);
+	struct topic *t = sub->topic;
+	struct udp_client *c = sub->client;
+	sub->next = t->first_udp;
+	if (sub->next != NULL)
+		sub->next->prev = sub;
+	t->first_udp = sub;
+	t->count++;
+	sub->client_next = c->first;
+	if (sub->client_next != NULL)
+		sub->client_next->client_prev = sub;
+	c->first = sub;
+	c->subscriptions++;
+	c->host->subscriptions++;
 }
 
-static struct udp_host *host_get(struct udp_push *u, const union udp_address *to)
+static void unlink_subscription(struct udp_subscription *sub)
 {
-	uint64_t hash = udp_host_hash(to);
-	struct udp_host *h = map_find(&u->hosts, hash, to);
-	if (h != NULL)
-		return h;
-	h = mem_zalloc(1, sizeof(*h));
-	if (h == NULL)
-		return NULL;
-	h->at = *to;
-	if (map_add(&u->hosts, hash, h) < 0) {
-		mem_free(h);
-		return NULL;
-	}
-	return h;
-}
-
-static void host_leave(struct udp_push *u, struct udp_host *h)
-{
-	if (h->subscriptions > 0)
-		return;
-	map_remove(&u->hosts, udp_host_hash(&h->at), &h->at);
-	mem_free(h);
+	struct topic *t = sub->topic;
+	struct udp_client *c = sub->client;
+	*(sub->prev != NULL ? &sub->prev->next : &t->first_udp) = sub->next;
+	if (sub->next != NULL)
+		sub->next->prev = sub->prev;
+	t->count--;
+	*(sub->client_prev != NULL ? &sub->client_prev->client_next : &c->first) = sub->client_next;
+	if (sub->client_next != NULL)
+		sub->client_next->client_prev = sub->client_prev;
+	c->subscriptions--;
+	c->host->subscriptions--;
 }
 
 static void subscription_free(struct udp_push *u, struct udp_subscription *sub)
 {
 	struct topic *t = sub->topic;
-	struct subscription_key key = { &t->feed.key, sub->clusters, sub->clusters_len, &sub->to };
+	struct subscription_key key = { &t->feed.key, sub->clusters, sub->clusters_len, &sub->client->at };
 	flight_end(u, sub);
 	late_remove(u, sub);
 	io_timer_stop(u->io, &sub->expiry);
 	map_remove(&u->subscriptions, key_hash(&key), &key);
-	*(sub->prev != NULL ? &sub->prev->next : &t->first_udp) = sub->next;
-	if (sub->next != NULL)
-		sub->next->prev = sub->prev;
-	t->count--;
-	sub->host->subscriptions--;
-	host_leave(u, sub->host);
+	set_pending(u, sub, false);
+	unlink_subscription(sub);
+	udp_client_drop(&u->clients, sub->client);
 	metrics_set(u->cells.subscriptions, --u->count);
 	mem_free(sub);
 }
@@ -368,7 +377,7 @@ static void on_expiry(struct io_timer *timer)
 	    (struct udp_subscription *)((char *)timer - offsetof(struct udp_subscription, expiry));
 	struct udp_push *u = push_of(sub);
 	struct topic *t = sub->topic;
-	int64_t limit = u->io->api->conf.udp.expiry_ms;
+	int64_t limit = u->io->conf.udp.expiry_ms;
 	if (sub->may_be_empty && limit < EMPTY_EXPIRY_MS)
 		limit = EMPTY_EXPIRY_MS;
 	int64_t left = sub->renewed_ms + limit - clock_ms();
@@ -390,7 +399,7 @@ void udp_push_topic_lost(struct topic *t)
 /* Is there room for one more of @h? */
 static bool has_room(struct udp_push *u, const struct udp_host *h)
 {
-	const struct udp_push_conf *conf = &u->io->api->conf.udp;
+	const struct udp_push_conf *conf = &u->io->conf.udp;
 	if (u->count >= conf->subscriptions) {
 		metrics_add(u->cells.refused_total, 1);
 		log_warn("push", "no place for one more UDP subscription: push.udp_subscriptions (%u) is reached", conf->subscriptions);
@@ -410,7 +419,6 @@ static struct udp_subscription *subscription_alloc(const struct subscription_key
 	struct udp_subscription *sub = mem_zalloc(1, sizeof(*sub) + key->clusters_len + 1);
 	if (sub == NULL)
 		return NULL;
-	sub->to = w->to;
 	sub->datagram_max = w->datagram_max;
 	sub->told = w->told;
 	sub->clusters_len = (uint16_t)key->clusters_len;
@@ -418,27 +426,22 @@ static struct udp_subscription *subscription_alloc(const struct subscription_key
 	return sub;
 }
 
-/* Into @t and @h, which have others, or end without one. NULL: no memory. */
+/* NULL: no memory. */
 static struct udp_subscription *subscription_new(struct udp_push *u, const struct subscription_key *key,
-						 const struct udp_wish *w, struct topic *t, struct udp_host *h)
+						 const struct udp_wish *w, struct topic *t, struct udp_client *c)
 {
 	struct udp_subscription *sub = subscription_alloc(key, w);
 	if (sub == NULL)
 		return NULL;
 	sub->topic = t;
-	sub->host = h;
+	sub->client = c;
 	if (map_add(&u->subscriptions, key_hash(key), sub) < 0) {
 		mem_free(sub);
 		return NULL;
 	}
 	sub->since_ms = clock_ms();
-	sub->next = t->first_udp;
-	if (sub->next != NULL)
-		sub->next->prev = sub;
-	t->first_udp = sub;
-	t->count++;
-	h->subscriptions++;
-	io_timer_start(u->io, &sub->expiry, u->io->api->conf.udp.expiry_ms, on_expiry);
+	link_subscription(sub);
+	io_timer_start(u->io, &sub->expiry, u->io->conf.udp.expiry_ms, on_expiry);
 	metrics_add(u->cells.made, 1);
 	metrics_set(u->cells.subscriptions, ++u->count);
 	return sub;
@@ -447,21 +450,34 @@ static struct udp_subscription *subscription_new(struct udp_push *u, const struc
 static struct udp_subscription *subscribe(struct udp_push *u, const struct subscription_key *key, const struct udp_wish *w)
 {
 	struct udp_subscription *sub = NULL;
-	struct udp_host *h = host_get(u, &w->to);
-	if (h != NULL && !has_room(u, h)) {
-		host_leave(u, h);
+	struct udp_client *c = udp_client_get(&u->clients, &w->to);
+	struct topic *t = NULL;
+	if (c != NULL && !has_room(u, c->host)) {
+		udp_client_drop(&u->clients, c);
 		return NULL;
 	}
-	struct topic *t = h != NULL ? topic_get(u->io, key->service) : NULL;
+	if (c != NULL)
+		t = topic_get(u->io, key->service);
 	if (t != NULL)
-		sub = subscription_new(u, key, w, t, h);
+		sub = subscription_new(u, key, w, t, c);
 	if (sub == NULL)
 		metrics_add(u->cells.refused_memory, 1);
-	if (h != NULL)
-		host_leave(u, h);
+	if (c != NULL)
+		udp_client_drop(&u->clients, c);
 	if (t != NULL)
 		topic_settle(t); /* freed if it has nobody */
 	return sub;
+}
+
+static void renew(struct udp_subscription *sub, const struct udp_wish *w)
+{
+	struct udp_client *c = sub->client;
+	c->polled_ms = sub->renewed_ms = clock_ms();
+	sub->may_be_empty = w->may_be_empty;
+	if (w->told > sub->answered)
+		sub->answered = w->told;
+	memcpy(c->agent, w->agent, sizeof(c->agent));
+	memcpy(c->app, w->app, sizeof(c->app));
 }
 
 bool udp_push_subscribe(struct udp_push *u, const struct udp_wish *w)
@@ -475,8 +491,7 @@ bool udp_push_subscribe(struct udp_push *u, const struct udp_wish *w)
 		sub = subscribe(u, &key, w);
 	if (sub == NULL)
 		return false;
-	sub->renewed_ms = clock_ms();
-	sub->may_be_empty = w->may_be_empty;
+	renew(sub, w);
 	if (is_new && sub->topic->joined) { /* what came since the answer was read has been told to others already */
 		push_now(u, sub);
 		flush(u);
@@ -497,6 +512,9 @@ static void declare_metrics(struct udp_cells *c)
 	c->refused_total = metrics_counter("udp_subscriptions_total", subscription_help, "result=\"refused_total\"");
 	c->refused_address = metrics_counter("udp_subscriptions_total", subscription_help, "result=\"refused_address\"");
 	c->refused_memory = metrics_counter("udp_subscriptions_total", subscription_help, "result=\"refused_memory\"");
+	c->pending = metrics_gauge("udp_pushes_pending", "Subscriptions over UDP whose newest push is not acknowledged, or waits for room.", NULL);
+	c->lag = metrics_histogram("udp_push_lag_seconds",
+				   "From the moment that news was to be sent to a UDP subscriber until it acknowledged the newest.", NULL);
 	c->sent = metrics_counter("udp_pushes_total", push_help, "result=\"sent\"");
 	c->again = metrics_counter("udp_pushes_total", push_help, "result=\"repeated\"");
 	c->acked = metrics_counter("udp_pushes_total", push_help, "result=\"acked\"");
@@ -565,7 +583,7 @@ int udp_push_open(struct api *a, struct io *io, struct error *err)
 	u->sockets.on_room = on_room;
 	u->sockets.arg = u;
 	map_init(&u->subscriptions, subscription_equal);
-	map_init(&u->hosts, host_equal);
+	udp_clients_init(&u->clients);
 	map_init(&u->in_flight, flight_equal);
 	text_init(&u->packet);
 	text_init(&u->scratch);
@@ -599,15 +617,12 @@ void udp_push_close(struct udp_push *u)
 void udp_push_free(struct udp_push *u)
 {
 	struct udp_subscription *sub;
-	struct udp_host *h;
 	if (u == NULL)
 		return;
 	for (size_t at = 0; (sub = map_next(&u->subscriptions, &at)) != NULL;)
 		mem_free(sub);
-	for (size_t at = 0; (h = map_next(&u->hosts, &at)) != NULL;)
-		mem_free(h);
+	udp_clients_done(&u->clients);
 	map_done(&u->subscriptions);
-	map_done(&u->hosts);
 	map_done(&u->in_flight);
 	text_done(&u->packet);
 	text_done(&u->scratch);

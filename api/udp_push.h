@@ -8,17 +8,17 @@
 
 #include "api/io_timer.h"
 #include "api/topic.h"
-#include "api/udp_sockets.h"
+#include "api/udp_clients.h"
 #include "base/text.h"
 
 struct api;
 struct io;
-struct udp_host;
 
 /* What a poll asks for. */
 struct udp_wish {
 	struct service_key key;
 	const char *clusters;
+	char agent[UDP_AGENT_MAX], app[UDP_AGENT_MAX];
 	union udp_address to;
 	unsigned datagram_max; /* bytes that the client can read */
 	uint64_t told;	       /* the view's number in the answer to the poll; 0: there is none */
@@ -28,10 +28,10 @@ struct udp_wish {
 struct udp_subscription {
 	struct topic *topic;
 	struct udp_subscription *next, *prev; /* of the topic */
+	struct udp_client *client;
+	struct udp_subscription *client_next, *client_prev;
 	struct udp_subscription *late_next, *late_prev;
-	struct udp_host *host;
 	struct io_timer ack, expiry;
-	union udp_address to;
 	unsigned datagram_max;
 	/* Numbers of views: known to have arrived or given up, in flight. @ref: what is to be acknowledged. */
 	uint64_t told, sent, ref;
@@ -39,14 +39,19 @@ struct udp_subscription {
 	bool late;	/* the newest view waits for room */
 	bool deaf;	/* the last push was of no use: its client is to poll more often */
 	bool may_be_empty;
-	int64_t renewed_ms, since_ms;
-	uint64_t pushes, acks, acked; /* datagrams; acknowledgements, and the newest number among them */
+	int64_t renewed_ms;
+	/* For those who ask: numbers that were acknowledged, answered to polls; datagrams. */
+	uint64_t acked, answered;
+	uint32_t pushes, acks, retries;
+	bool pending; /* the newest view is not known to have arrived */
+	int64_t pending_ms, since_ms;
 	uint16_t clusters_len;
 	char clusters[];
 };
 
 struct udp_cells {
 	unsigned subscriptions, made, expired, refused_total, refused_address, refused_memory;
+	unsigned pending, lag;
 	unsigned sent, again, acked, unacked, failed, large, late, garbage, stray;
 };
 
@@ -55,7 +60,8 @@ struct udp_push {
 	struct udp_sockets sockets;
 	struct inbox *relayed;	  /* polls that other I/O threads took */
 	struct map subscriptions; /* by service, clusters and address */
-	struct map hosts, in_flight;
+	struct map in_flight;	  /* by address and number */
+	struct udp_clients clients;
 	struct udp_subscription *late;
 	unsigned count;
 	uint64_t last_ref;
