@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "registry/desk.h"
+#include "registry/explain.h"
 #include <stdatomic.h>
 #include <sys/socket.h>
 
@@ -51,6 +52,7 @@ struct api_conf {
 	 * nobody said where. */
 	int (*backup)(void *arg, const atomic_bool *stop, struct text *ret, struct error *err);
 	void *backup_arg;
+	struct explainer explainer; /* without functions: nothing is explained */
 };
 
 /* E_CONFLICT: address in use; E_IO otherwise, with the address in the text. */

@@ -44,6 +44,8 @@ route_fn api_config_listener;
 route_fn api_log_get, api_log_put, api_log_nacos;
 /* backup.c */
 route_fn api_native_backup;
+/* explain.c, connections.c */
+route_fn api_native_explain, api_native_subscribers, api_native_connections;
 /* native.c */
 route_fn api_native_health, api_native_metrics, api_native_instances;
 

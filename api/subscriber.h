@@ -78,6 +78,9 @@ const char *client_read(struct client *ret, const char *at);
 /* All of @rows, by service, address and client, or by publisher; NULL in *@ret: no memory. The rows must stay. */
 size_t subscribers_sort(struct subscriber **ret, struct arena *mem, const struct text *rows);
 size_t clients_sort(struct client **ret, struct arena *mem, const struct text *rows);
+/* connections.c: our own JSON of one, and of the sums over all as members of the open object. @number: the newest. */
+void subscriber_shape(struct text *t, const struct subscriber *s, uint64_t number);
+void subscribers_total(struct text *t, const struct subscriber *list, size_t count, uint64_t number);
 /* Whose instances have this publisher, in what clients_sort() made; NULL: it is not there any more. */
 const struct client *client_of(const struct client *list, size_t count, uint64_t publisher);
 

@@ -338,6 +338,36 @@ int beats_start(struct beats **ret, uv_loop_t *loop, struct desk *desk, const st
 	return E_OK;
 }
 
+/* ---- for people */
+
+void beats_explain(struct beats *b, const struct instance *i, struct instance_explained *ret)
+{
+	int64_t now_ms = clock_ms(), due = due_ms(b, i);
+	bool healthy = (i->flags & INSTANCE_HEALTHY) != 0;
+	ret->kept = NULL;
+	ret->expires_ms = due == INT64_MAX ? -1 : due > now_ms ? due - now_ms : 0;
+	ret->removes = !b->never_remove && (!healthy || i->remove_ms <= i->unhealthy_ms);
+	if (instance_is_held(i))
+		return;
+	if (due == INT64_MAX)
+		ret->kept = "registry.expire_instances is off: it stays, unhealthy, until it is deregistered";
+	else if (!checks_are_on(b))
+		ret->kept = "the switch healthCheckEnabled is off: nothing expires";
+	else if (due <= now_ms && floor_settling(&b->floor, now_ms))
+		ret->kept = "this server stood still a moment ago: heartbeats that wait in its sockets are read first";
+	else if (due <= now_ms && floor_holds(&b->floor, i, now_ms, false))
+		ret->kept = "the floor is in force: this server stood still, and too many instances are silent since to believe it";
+}
+
+void beats_explain_floor(const struct beats *b, struct service_explained *ret)
+{
+	const struct floor *f = &b->floor;
+	int64_t left = f->until_ms - clock_ms();
+	ret->floor = f->state == FLOOR_SETTLING || (f->state == FLOOR_WATCHING && f->held > 0);
+	ret->floor_left_ms = ret->floor && left > 0 ? left : 0;
+	ret->floor_held = f->held;
+}
+
 void beats_set_floor(struct beats *b, unsigned percent)
 {
 	b->floor.percent = percent;

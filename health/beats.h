@@ -5,6 +5,7 @@
 #define HEALTH_BEATS_H
 
 #include "registry/desk.h"
+#include "registry/explain.h"
 
 struct beats;
 
@@ -17,6 +18,9 @@ struct beats_conf {
 /* @loop and @desk are borrowed until beats_free(). */
 int beats_start(struct beats **ret, uv_loop_t *loop, struct desk *desk, const struct beats_conf *conf,
 		struct error *err);
+/* Why the silence of an ephemeral instance does not count now, or when it will. Control thread. */
+void beats_explain(struct beats *b, const struct instance *i, struct instance_explained *ret);
+void beats_explain_floor(const struct beats *b, struct service_explained *ret);
 void beats_set_floor(struct beats *b, unsigned percent); /* for the next pause */
 struct registry_watcher beats_watcher(struct beats *b);
 /* What the timer does when it fires, now: for tests that move the fake clock. It may be called at any time

@@ -14,6 +14,7 @@
 #include "registry/registry.h"
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 enum {
 	DUE_MAX = 20000, /* tasks looked at in one turn */
@@ -57,6 +58,10 @@ static void read_switches(struct check_loop *l)
 static void take_result(struct check_loop *l, struct check_task *t, const struct probe_result *result)
 {
 	metrics_add(l->metrics.probes[t->group->spec->kind][result->outcome], 1);
+	t->last_outcome = (uint8_t)result->outcome;
+	t->last_cause = (uint8_t)result->cause;
+	t->last_rt_ms = result->rt_ms;
+	t->last_ms = clock_ms();
 	if (!l->checks_on)
 		return;
 	check_adapt(&t->state, params_of(l, t), result);
@@ -245,6 +250,47 @@ static void set_state(struct check_task *t, bool healthy)
 	t->state.rise = t->state.fall = 0;
 }
 
+static const char *result_text(const struct check_task *t)
+{
+	static const char *const texts[PROBE_CAUSES] = {
+		[CAUSE_OF_OK] = "ok",
+		[CAUSE_REFUSED] = "connection refused",
+		[CAUSE_TIMEOUT] = "no answer in time",
+		[CAUSE_STATUS] = "another HTTP status than expected",
+		[CAUSE_PROTOCOL] = "the answer is not of that protocol",
+		[CAUSE_NETWORK] = "network error",
+		[CAUSE_SQL] = "login or command refused",
+		[CAUSE_READ_ONLY] = "the database is read-only",
+		[CAUSE_LOCAL] = "nothing was learned: trouble of this server",
+	};
+	return t->last_ms == 0 ? NULL : texts[t->last_outcome == PROBE_OK ? CAUSE_OF_OK : t->last_cause];
+}
+
+static void tell_one(const struct check_loop *l, struct check_task *t, struct probe_seen *s)
+{
+	s->known = t != NULL;
+	if (t == NULL)
+		return;
+	s->checked = is_checked(t);
+	s->result = result_text(t);
+	s->ended_ms = t->last_ms;
+	s->took_ms = t->last_rt_ms;
+	s->in_a_row = t->state.healthy ? t->state.fall : t->state.rise;
+	s->needed = l->check_times;
+	s->next_ms = s->checked && !t->queued && t->node.next != NULL ? t->node.due_ms : 0;
+}
+
+static void tell(struct check_loop *l, struct probe_question *q)
+{
+	for (size_t i = 0; i < q->count; i++) {
+		struct probe_seen *s = &q->seen[i];
+		struct target_news key = { .service_id = q->service_id, .cluster = s->cluster, .port = s->port,
+					   .ip = s->ip, .ip_len = (uint16_t)strlen(s->ip) };
+		tell_one(l, targets_find(&l->targets, &key), s);
+	}
+	q->on_answer(q);
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
 	(void)handle;
@@ -283,6 +329,9 @@ static void take_news(struct check_loop *l, struct target_news *n, int64_t now_m
 		break;
 	case NEWS_CHECKER:
 		respec(l, n, now_ms);
+		break;
+	case NEWS_ASK:
+		tell(l, n->question);
 		break;
 	case NEWS_STOP:
 		stop(l);

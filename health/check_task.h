@@ -83,6 +83,9 @@ struct check_task {
 	uint8_t addr[16];
 	uint16_t port;
 	uint8_t family; /* 4, 6; 0: a host name, never probed */
+	uint8_t last_outcome, last_cause; /* of the last probe */
+	uint32_t last_rt_ms;
+	int64_t last_ms; /* it ended; 0: there was none */
 	bool queued;
 	uint16_t ip_len;
 	char ip[];

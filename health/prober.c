@@ -260,6 +260,17 @@ int prober_start(struct prober **ret, struct desk *desk, const struct prober_con
 	return E_OK;
 }
 
+bool prober_ask(struct prober *p, struct probe_question *q)
+{
+	struct target_news *n = news_state(0, 0, "", 0, false);
+	if (n == NULL)
+		return false;
+	n->kind = NEWS_ASK;
+	n->question = q;
+	post(p, n);
+	return true;
+}
+
 void prober_stop(struct prober *p)
 {
 	assert(!p->stopped);

@@ -5,6 +5,7 @@
 #define HEALTH_PROBER_H
 
 #include "registry/desk.h"
+#include "registry/explain.h"
 
 struct prober;
 
@@ -16,6 +17,8 @@ struct prober_conf {
 /* Starts the health thread with its loop. @desk is borrowed until prober_free(). */
 int prober_start(struct prober **ret, struct desk *desk, const struct prober_conf *conf, struct error *err);
 struct registry_watcher prober_watcher(struct prober *p); /* called on the control thread */
+/* Any thread, not after prober_stop(): @q is answered on the health thread. false: no memory, it will not be. */
+bool prober_ask(struct prober *p, struct probe_question *q);
 /* On the control thread: waits for the thread; call before desk_close. The watcher stays callable (it does
  * nothing), and verdicts under way may still come back, until prober_free(). */
 void prober_stop(struct prober *p);

@@ -7,12 +7,14 @@
 #include "base/map.h"
 #include "base/slab.h"
 #include "health/check_task.h"
+#include "registry/explain.h"
 
 enum target_news_kind {
 	NEWS_ADD,
 	NEWS_REMOVE,
 	NEWS_STATE,   /* its record says @healthy now, whoever said so */
 	NEWS_CHECKER, /* the checker of its cluster is now @spec */
+	NEWS_ASK,     /* somebody wants to know about the last probes: @question */
 	NEWS_STOP,
 };
 
@@ -30,6 +32,7 @@ struct target_news {
 	struct service_key key;	  /* ADD */
 	const char *cluster_name; /* ADD */
 	struct check_spec *spec;  /* ADD, CHECKER: goes with the news unless taken */
+	struct probe_question *question; /* ASK: the asker's */
 };
 
 /* On the control thread, from what is published now. NULL: no memory. */

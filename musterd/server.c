@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/loop_watch.h"
 #include "base/metrics.h"
+#include "musterd/explainer.h"
 #include "musterd/port_holder.h"
 #include "musterd/ports.h"
 #include "musterd/reload.h"
@@ -43,6 +44,7 @@ struct server {
 	struct beats *beats;
 	struct prober *prober;
 	struct change_log *changes;
+	struct explainer_parts explainer;
 	struct server_metrics metrics;
 	struct loop_watch watch;
 	_Atomic(const char *) missing; /* what is not there yet; NULL: ready */
@@ -186,6 +188,8 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 	api.allowed_arg = s->conf->reload;
 	api.not_ready = server_missing;
 	api.not_ready_arg = s;
+	s->explainer = (struct explainer_parts){ s->zones, s->beats, s->prober };
+	api.explainer = explainer_make(&s->explainer);
 	atomic_store(&s->missing, NULL); /* before HTTP listens: the first request is answered */
 	rc = api_start(&s->api, s->desk, &api, &s->error);
 	if (rc < 0)

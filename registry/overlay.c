@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "registry/core.h"
+#include "registry/explain.h"
 
 #include <assert.h>
 #include <string.h>
@@ -188,4 +189,26 @@ int overlay_merge(const struct overlay_content *c, struct record_draft *d, struc
 	d->flags |= INSTANCE_OVERRIDDEN;
 	record_times_lenient(d);
 	return E_OK;
+}
+
+/* ---- for people */
+
+bool registry_override(struct registry *r, const struct service_view *v, const struct instance *i, struct override_seen *ret)
+{
+	const char *cluster = v->info->clusters[i->cluster].name;
+	struct overlay_key key = { i->service, instance_ip(i), cluster, i->ip_len, strlen(cluster), i->port };
+	const struct overlay *o = (i->flags & INSTANCE_OVERRIDDEN) != 0 ? overlay_find(r, &key) : NULL;
+
+	if (o == NULL || o->content == NULL)
+		return false;
+	const struct instance *own = o->base != NULL ? o->base : i;
+	*ret = (struct override_seen){
+		.has = o->content->has,
+		.weight = o->content->weight,
+		.enabled = o->content->enabled,
+		.own_weight = own->weight,
+		.own_enabled = (own->flags & INSTANCE_ENABLED) != 0,
+		.metadata = { o->content->text, o->content->metadata_len, o->content->metadata_count },
+	};
+	return true;
 }

@@ -1,0 +1,52 @@
+/* explainer.c - see explainer.h. */
+#include "musterd/explainer.h"
+
+#include "health/beats.h"
+#include "health/prober.h"
+#include "zones/explain.h"
+
+static void of_service(void *arg, const struct service_view *v, struct service_explained *ret)
+{
+	const struct explainer_parts *p = arg;
+	struct dns_explained dns;
+
+	*ret = (struct service_explained){ .named = zone_set_explain(p->zones, v, &dns) };
+	if (ret->named) {
+		ret->addresses = dns.addresses;
+		ret->at_most = dns.at_most;
+		ret->ttl_sec = dns.ttl_sec;
+		ret->servfail = dns.servfail;
+	}
+	beats_explain_floor(p->beats, ret);
+}
+
+static void of_instance(void *arg, const struct service_view *v, const struct instance *i, struct instance_explained *ret)
+{
+	const struct explainer_parts *p = arg;
+
+	*ret = (struct instance_explained){ .expires_ms = -1 };
+	ret->dns = zone_set_explain_instance(p->zones, v, i, &ret->answered);
+	if ((i->flags & INSTANCE_EPHEMERAL) != 0)
+		beats_explain(p->beats, i, ret);
+}
+
+static void names(void *arg, const struct service_view *v, const struct instance *i,
+		  void (*each)(void *each_arg, const char *name), void *each_arg)
+{
+	const struct explainer_parts *p = arg;
+
+	zone_set_explain_names(p->zones, v, i, each, each_arg);
+}
+
+static bool probes(void *arg, struct probe_question *q)
+{
+	const struct explainer_parts *p = arg;
+
+	return prober_ask(p->prober, q);
+}
+
+struct explainer explainer_make(struct explainer_parts *parts)
+{
+	return (struct explainer){ .arg = parts, .service = of_service, .instance = of_instance, .names = names,
+				   .probes = probes };
+}

@@ -1,0 +1,19 @@
+/* explainer.h - what zones and health know of an instance, for who asks the API why it is listed (registry/explain.h). */
+#ifndef MUSTERD_EXPLAINER_H
+#define MUSTERD_EXPLAINER_H
+
+#include "registry/explain.h"
+
+struct zone_set;
+struct beats;
+struct prober;
+
+struct explainer_parts { /* borrowed for as long as the API runs */
+	struct zone_set *zones;
+	struct beats *beats;
+	struct prober *prober;
+};
+
+struct explainer explainer_make(struct explainer_parts *parts);
+
+#endif

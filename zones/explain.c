@@ -1,0 +1,140 @@
+/* explain.c - see explain.h. */
+#include "zones/explain.h"
+
+#include "base/hash.h"
+#include "zones/address.h"
+#include "zones/label.h"
+#include "zones/zone.h"
+#include <stdio.h>
+#include <string.h>
+
+static const struct site *site_of(const struct zone_set *zs, const struct service_view *v)
+{
+	uint64_t id = v->info->id;
+	return map_find(&zs->sites, hash_bytes(&id, sizeof(id)), &id);
+}
+
+bool zone_set_explain(const struct zone_set *zs, const struct service_view *v, struct dns_explained *ret)
+{
+	const struct site *s = site_of(zs, v);
+	const struct blob *b = s != NULL ? s->blob : NULL;
+	if (b == NULL)
+		return false;
+	*ret = (struct dns_explained){
+		.addresses = b->n4 + b->n6,
+		.at_most = b->cap,
+		.ttl_sec = b->ttl == TTL_OF_SETTINGS ? zs->conf.ttl : b->ttl,
+		.servfail = (b->flags & BLOB_SERVFAIL) != 0,
+	};
+	return true;
+}
+
+static const char *why_answered(const struct instance *i)
+{
+	if ((i->flags & INSTANCE_ENABLED) == 0 || !(i->weight > 0))
+		return "another entry of the same address is answered";
+	return (i->flags & INSTANCE_HEALTHY) != 0
+		   ? "it is healthy, enabled and has a weight"
+		   : "it is unhealthy, but the protect threshold or the policy for services without a healthy instance keeps it in";
+}
+
+static const char *why_not(const struct zone_set *zs, const struct instance *i)
+{
+	if (i->family == 0)
+		return "its ip is no address: DNS answers addresses only";
+	if (!zs->conf.loopback_addresses && i->family == 4 && i->addr[0] == 127)
+		return "it is a loopback address, and dns.loopback_addresses is off";
+	if ((i->flags & INSTANCE_ENABLED) == 0)
+		return "it is disabled";
+	if (!(i->weight > 0))
+		return "its weight is 0";
+	if ((i->flags & INSTANCE_HEALTHY) == 0)
+		return "it is unhealthy";
+	return "its address is none that a host can have (unspecified, multicast or loopback)";
+}
+
+const char *zone_set_explain_instance(const struct zone_set *zs, const struct service_view *v, const struct instance *i,
+				      bool *ret_answered)
+{
+	const struct site *s = site_of(zs, v);
+	uint32_t host = UINT32_MAX, txt;
+	*ret_answered = false;
+	if (s == NULL || s->blob == NULL)
+		return "its names are not published: there was no memory for them, and it is tried again";
+	if (i->family != 0 && blob_address_find(s->blob, i->family, i->addr, &host, &txt))
+		*ret_answered = host != UINT32_MAX;
+	return *ret_answered ? why_answered(i) : why_not(zs, i);
+}
+
+/* ---- names */
+
+struct naming {
+	const struct zone_set *zs;
+	const struct site *site;
+	const struct service_key *key;
+	char address[ADDRESS_LABEL_MAX + 4]; /* "10-0-0-7.i." or "" */
+	void (*each)(void *arg, const char *name);
+	void *arg;
+};
+
+static void say(const struct naming *n, const char *service, const char *between, const char *zone)
+{
+	char name[512];
+	int len = snprintf(name, sizeof(name), "%s%s.%s%s.", n->address, service, between, zone);
+	if (len > 0 && len <= 254) /* 255 octets on the wire */
+		n->each(n->arg, name);
+}
+
+static void say_in_zone(const struct naming *n, const struct zone *z, const char *service, const char *group, const char *ns)
+{
+	char between[2 * LABEL_MAX + 8];
+	if (n->site->group->number == z->scope)
+		say(n, service, z->layout == LAYOUT_FULL ? "svc." : "", z->text);
+	if (z->layout != LAYOUT_FULL)
+		return;
+	snprintf(between, sizeof(between), "%s.%s.ns.", group, ns);
+	say(n, service, between, z->text);
+}
+
+/* The label under which it stands: the short form only where the other would be too long with others around it. */
+static void label_of(struct label *ret, const struct names *names, enum label_kind kind, const char *s)
+{
+	if (names->brief.node != 0)
+		label_encode_short(ret, kind, s, strlen(s));
+	else
+		label_encode(ret, kind, s, strlen(s));
+}
+
+void zone_set_explain_names(const struct zone_set *zs, const struct service_view *v, const struct instance *i,
+			    void (*each)(void *arg, const char *name), void *arg)
+{
+	struct naming n = { .zs = zs, .site = site_of(zs, v), .key = &v->info->key, .each = each, .arg = arg };
+	struct label service, group, ns;
+	uint8_t raw[64];
+	if (n.site == NULL || n.site->blob == NULL || (i != NULL && i->family == 0))
+		return;
+	if (i != NULL) {
+		size_t len = i->family == 4 ? address_format4((uint8_t *)n.address, i->addr)
+					    : address_format6((uint8_t *)n.address, i->addr);
+		memcpy(n.address + len, ".i.", 4);
+	}
+	const struct folder *g = n.site->group;
+	label_of(&service, &n.site->names, LABEL_SERVICE, n.key->name);
+	label_of(&group, &g->names, LABEL_GROUP, g->name);
+	label_of(&ns, &g->parent->names, LABEL_NAMESPACE, g->parent->name);
+	bool alias = i == NULL && raw_label(raw, n.key->name, n.key->name_len);
+	if (alias) {
+		const struct node *node = name_lookup(&zs->index, g->number, raw);
+		alias = node != NULL && rcu_read(&((struct node *)node)->blob) == n.site->blob &&
+			(raw[0] != service.len || memcmp(raw + 1, service.text, raw[0]) != 0);
+	}
+	for (size_t z = 0; z < zs->zone_count; z++) {
+		say_in_zone(&n, &zs->zones[z], service.text, group.text, ns.text);
+		if (!alias)
+			continue;
+		char text[64];
+		memcpy(text, raw + 1, raw[0]);
+		text[raw[0]] = '\0';
+		say_in_zone(&n, &zs->zones[z], text, group.text, ns.text);
+	}
+}
