@@ -207,6 +207,7 @@ void api_native_explain(struct request *r)
 		return;
 	}
 	f->explainer = &r->io->api->conf.explainer;
+	f->started_ms = r->io->api->started_ms;
 	if (f->explainer->service == NULL)
 		reply_framework(r, 501, "this build cannot explain", NULL);
 	else if (read_facts(r, f) < 0 || io_has_room(r->io, &r->err) < 0)

@@ -11,6 +11,7 @@ struct explain_facts {
 	uint16_t port;
 	bool by_port;
 	const struct explainer *explainer;
+	int64_t started_ms; /* clock_ms(): whoever has beaten since has not just been restored */
 	struct client *clients; /* connections that publish into it, by publisher */
 	size_t client_count;
 	struct subscriber *subscribers;

@@ -60,6 +60,13 @@ static bool is(const struct instance *i, unsigned flag)
 	return (i->flags & flag) != 0;
 }
 
+/* From before our start, and not heard of since: a beat that changes nothing leaves the flag where it is. */
+static bool is_restored(const struct explaining *e, const struct instance *i)
+{
+	return is(i, INSTANCE_RESTORED) && (i->publisher == PUBLISHER_RESTORED ||
+					    atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed) <= e->f->started_ms);
+}
+
 static const char *checker_of(const struct explaining *e, const struct instance *i)
 {
 	return e->v->info->clusters[i->cluster].checker.type;
@@ -107,9 +114,9 @@ static void say_beats(const struct explaining *e, const struct instance *i, cons
 {
 	char age[DURATION_MAX], unhealthy[DURATION_MAX], removed[DURATION_MAX], left[DURATION_MAX];
 	int64_t beat = atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed);
-	if (is(i, INSTANCE_RESTORED))
-		say(e, "it was there before this server started, was restored %s ago and has not been heard of since",
-		    duration(age, e->now_ms - beat));
+	if (is_restored(e, i))
+		say(e, "it was there before this server started, %s ago, and has not been heard of since",
+		    duration(age, e->now_ms - e->f->started_ms));
 	else
 		say(e, "registered over HTTP: its last heartbeat came %s ago; unhealthy after %s of silence, removed after %s",
 		    duration(age, e->now_ms - beat), duration(unhealthy, i->unhealthy_ms), duration(removed, i->remove_ms));
@@ -142,8 +149,11 @@ static void write_publisher(const struct explaining *e, const struct instance *i
 		}
 	} else {
 		int64_t beat = atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed);
-		json_kv_str(t, "kind", is(i, INSTANCE_RESTORED) ? "restored" : "heartbeats");
-		json_kv_i64(t, "lastBeatAgeMs", e->now_ms > beat ? e->now_ms - beat : 0);
+		json_kv_str(t, "kind", is_restored(e, i) ? "restored" : "heartbeats");
+		if (is_restored(e, i))
+			json_kv_i64(t, "restoredAgeMs", e->now_ms - e->f->started_ms);
+		else
+			json_kv_i64(t, "lastBeatAgeMs", e->now_ms > beat ? e->now_ms - beat : 0);
 		json_kv_i64(t, "unhealthyAfterMs", i->unhealthy_ms);
 		json_kv_i64(t, "removedAfterMs", i->remove_ms);
 		json_kv_i64(t, "expiresInMs", x->expires_ms);
@@ -289,6 +299,7 @@ static void write_dns(const struct explaining *e, const struct instance *i, cons
 	json_key(t, "dns");
 	json_open(t, '{');
 	json_kv_bool(t, "answered", x->answered);
+	json_kv_bool(t, "addressAnswered", x->address_answered);
 	json_kv_str(t, "why", x->dns);
 	json_key(t, "names");
 	json_open(t, '[');
@@ -323,6 +334,8 @@ static void write_instance(const struct explaining *e, const struct instance *i)
 	if (overridden)
 		say_override(e, &o);
 	say(e, "%s by DNS: %s", x.answered ? "answered" : "not answered", x.dns);
+	if (!x.answered && x.address_answered)
+		say(e, "its address is answered all the same, since another instance has it");
 	json_close(t, ']');
 	json_kv_bool(t, "enabled", is(i, INSTANCE_ENABLED));
 	json_kv_double(t, "weight", i->weight);

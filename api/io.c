@@ -506,6 +506,7 @@ static int api_new(struct api **ret, struct desk *desk, const struct api_conf *c
 	a->conf.grpc_listens = NULL;
 	a->conf.advertise = NULL;
 	a->advertise = conf->advertise != NULL ? mem_strdup(conf->advertise) : NULL;
+	a->started_ms = clock_ms();
 	feed_init(&a->feed);
 	if (a->ios == NULL || (conf->advertise != NULL && a->advertise == NULL)) {
 		api_free(a);

@@ -28,6 +28,7 @@ struct api {
 	struct api_counts *counts;
 	struct io *ios;
 	unsigned io_count;
+	int64_t started_ms; /* clock_ms(); who was restored was restored before */
 	struct udp_push *udp; /* the first I/O thread's; NULL: there is none */
 	/* stopping: on the control thread */
 	uv_async_t stopped; /* an I/O thread sends it when it is about to end */

@@ -137,7 +137,10 @@ void reply_framework(struct request *r, int status, const char *message, const c
 	json_kv_str(t, "error", http_status_text(status));
 	json_kv_str(t, "message", message);
 	json_key(t, "path");
-	json_strn(t, r->call->path.at, r->call->path.len < 512 ? r->call->path.len : 512);
+	if (r->call->path.len > 0 || r->route == NULL)
+		json_strn(t, r->call->path.at, r->call->path.len < 512 ? r->call->path.len : 512);
+	else
+		json_str(t, r->route->path); /* the request has been let go while a command was under way */
 	json_close(t, '}');
 	account(r, status);
 	text_done(&r->out);

@@ -25,7 +25,11 @@ static void of_instance(void *arg, const struct service_view *v, const struct in
 	const struct explainer_parts *p = arg;
 
 	*ret = (struct instance_explained){ .expires_ms = -1 };
-	ret->dns = zone_set_explain_instance(p->zones, v, i, &ret->answered);
+	struct dns_instance_explained dns;
+	zone_set_explain_instance(p->zones, v, i, &dns);
+	ret->dns = dns.why;
+	ret->answered = dns.answered;
+	ret->address_answered = dns.address_answered;
 	if ((i->flags & INSTANCE_EPHEMERAL) != 0)
 		beats_explain(p->beats, i, ret);
 }

@@ -15,7 +15,8 @@ struct service_explained {
 };
 
 struct instance_explained {
-	bool answered;	 /* by DNS */
+	bool answered;	 /* by DNS, with its port */
+	bool address_answered; /* perhaps only since another instance has it too */
 	const char *dns; /* why, or why not */
 	const char *kept; /* why it does not expire though it is silent; NULL: it would */
 	int64_t expires_ms; /* its silence makes it unhealthy, or removes it, so long from now; -1: never */

@@ -32,10 +32,11 @@ bool zone_set_explain(const struct zone_set *zs, const struct service_view *v, s
 static const char *why_answered(const struct instance *i)
 {
 	if ((i->flags & INSTANCE_ENABLED) == 0 || !(i->weight > 0))
-		return "another entry of the same address is answered";
+		return "another entry of the same address and port is answered";
 	return (i->flags & INSTANCE_HEALTHY) != 0
 		   ? "it is healthy, enabled and has a weight"
-		   : "it is unhealthy, but the protect threshold or the policy for services without a healthy instance keeps it in";
+		   : "it is unhealthy, but the protect threshold, the policy for services without a healthy instance, or another "
+		     "entry of the same address and port keeps it in";
 }
 
 static const char *why_not(const struct zone_set *zs, const struct instance *i)
@@ -53,17 +54,30 @@ static const char *why_not(const struct zone_set *zs, const struct instance *i)
 	return "its address is none that a host can have (unspecified, multicast or loopback)";
 }
 
-const char *zone_set_explain_instance(const struct zone_set *zs, const struct service_view *v, const struct instance *i,
-				      bool *ret_answered)
+static bool has_port(const struct blob *b, uint32_t host, uint16_t port)
+{
+	uint32_t first, n = blob_srv_of_host(b, host, &first);
+	for (uint32_t i = 0; i < n; i++)
+		if (blob_srv(b)[first + i].port == port)
+			return true;
+	return port == 0; /* SRV has none such */
+}
+
+void zone_set_explain_instance(const struct zone_set *zs, const struct service_view *v, const struct instance *i,
+			       struct dns_instance_explained *ret)
 {
 	const struct site *s = site_of(zs, v);
 	uint32_t host = UINT32_MAX, txt;
-	*ret_answered = false;
+	*ret = (struct dns_instance_explained){
+		.why = "its names are not published: there was no memory for them, and it is tried again"
+	};
 	if (s == NULL || s->blob == NULL)
-		return "its names are not published: there was no memory for them, and it is tried again";
-	if (i->family != 0 && blob_address_find(s->blob, i->family, i->addr, &host, &txt))
-		*ret_answered = host != UINT32_MAX;
-	return *ret_answered ? why_answered(i) : why_not(zs, i);
+		return;
+	if (i->family != 0 && blob_address_find(s->blob, i->family, i->addr, &host, &txt) && host != UINT32_MAX) {
+		ret->address_answered = true;
+		ret->answered = has_port(s->blob, host, i->port);
+	}
+	ret->why = ret->answered ? why_answered(i) : why_not(zs, i);
 }
 
 /* ---- names */
@@ -79,9 +93,11 @@ struct naming {
 
 static void say(const struct naming *n, const char *service, const char *between, const char *zone)
 {
-	char name[512];
-	int len = snprintf(name, sizeof(name), "%s%s.%s%s.", n->address, service, between, zone);
-	if (len > 0 && len <= 254) /* 255 octets on the wire */
+	char name[1024];
+	int len = snprintf(name, sizeof(name), "%s%s.%s%s.", n->address, service, between, zone), escaped = 0;
+	for (const char *at = strchr(service, '\\'); at != NULL; at = strchr(at + 1 + (at[1] == '\\'), '\\'))
+		escaped += at[1] >= '0' && at[1] <= '9' ? 3 : 1;
+	if (len > 0 && len - escaped <= 254) /* 255 octets on the wire */
 		n->each(n->arg, name);
 }
 
@@ -94,6 +110,22 @@ static void say_in_zone(const struct naming *n, const struct zone *z, const char
 		return;
 	snprintf(between, sizeof(between), "%s.%s.ns.", group, ns);
 	say(n, service, between, z->text);
+}
+
+/* As a zone file writes it: a dot is part of the label. */
+static void escape(char *to, const uint8_t *label, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = label[i];
+		if (c <= ' ' || c >= 0x7f) {
+			to += sprintf(to, "\\%03u", c);
+			continue;
+		}
+		if (strchr(".\\\"();@$", c) != NULL)
+			*to++ = '\\';
+		*to++ = (char)c;
+	}
+	*to = '\0';
 }
 
 /* The label under which it stands: the short form only where the other would be too long with others around it. */
@@ -132,9 +164,8 @@ void zone_set_explain_names(const struct zone_set *zs, const struct service_view
 		say_in_zone(&n, &zs->zones[z], service.text, group.text, ns.text);
 		if (!alias)
 			continue;
-		char text[64];
-		memcpy(text, raw + 1, raw[0]);
-		text[raw[0]] = '\0';
+		char text[4 * LABEL_MAX + 1];
+		escape(text, raw + 1, raw[0]);
 		say_in_zone(&n, &zs->zones[z], text, group.text, ns.text);
 	}
 }

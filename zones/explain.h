@@ -14,10 +14,13 @@ struct dns_explained {
 
 /* false: it has no answers (yet). */
 bool zone_set_explain(const struct zone_set *zs, const struct service_view *v, struct dns_explained *ret);
-/* Why it is answered, or not: a sentence that lives for ever. */
-const char *zone_set_explain_instance(const struct zone_set *zs, const struct service_view *v, const struct instance *i,
-				      bool *ret_answered);
-/* Every name under which the service is answered, with its last dot, the shortest of each zone first; of an address
+struct dns_instance_explained {
+	bool answered, address_answered; /* its address and port; its address, perhaps only since another instance has it */
+	const char *why;		 /* or why not: a sentence that lives for ever */
+};
+void zone_set_explain_instance(const struct zone_set *zs, const struct service_view *v, const struct instance *i,
+			       struct dns_instance_explained *ret);
+/* Every name under which the service is answered, as zone files write it, the shortest of each zone first; of an address
  * (@i not NULL) its own names below them. */
 void zone_set_explain_names(const struct zone_set *zs, const struct service_view *v, const struct instance *i,
 			    void (*each)(void *arg, const char *name), void *arg);
