@@ -322,13 +322,28 @@ static const char full_text[] =
 static const char peer_text[] =
     REFUSAL("78", "too many connections of this address: http.connections_per_address is reached");
 
+/* HTTP/2: the server's preface, then GOAWAY (ENHANCE_YOUR_CALM), which SDKs write to their logs. */
+#define GOAWAY(octets, text)                                                                                    \
+	"\0\0\0\4\0\0\0\0\0"                                                                                    \
+	"\0\0" octets "\7\0\0\0\0\0"                                                                             \
+	"\0\0\0\0\0\0\0\13" text
+
+static const char peer_goaway[] =
+    GOAWAY("\x56", "too many connections of this address: grpc.connections_per_address is reached.");
+_Static_assert(sizeof(peer_goaway) - 1 == 18 + 0x56, "the length of the GOAWAY");
+static const char full_goaway[] = GOAWAY("\x45", "no place for one more connection: http.connections is reached");
+_Static_assert(sizeof(full_goaway) - 1 == 18 + 0x45, "the length of the GOAWAY");
+
 static struct listener *door_open(struct io *io, const struct door *door, int fd, const struct api_conf *conf,
 				  struct error *err)
 {
+	bool http2 = door->kind == DOOR_GRPC;
 	struct listener_conf listen = {
 		.conns_per_peer = per_peer(door, conf),
-		.full_text = door->kind == DOOR_GRPC ? NULL : full_text, /* HTTP/2 has no such words */
-		.peer_text = door->kind == DOOR_GRPC ? NULL : peer_text,
+		.full_text = http2 ? full_goaway : full_text,
+		.full_len = http2 ? sizeof(full_goaway) - 1 : 0,
+		.peer_text = http2 ? peer_goaway : peer_text,
+		.peer_len = http2 ? sizeof(peer_goaway) - 1 : 0,
 		.allow = io->api->conf.allowed,
 		.allow_arg = io->api->conf.allowed_arg,
 		.has_fd = true,

@@ -18,6 +18,7 @@ static int on_conn(void *arg, struct grpc_conn *conn)
 	const struct api_conf *conf = &io->conf;
 	if (conf->grpc_connections > 0 && io->session_count >= conf->grpc_connections) {
 		metrics_add(io->cell_refused, 1); /* those that came by the HTTP port count as well */
+		grpc_conn_refuse(conn, "no place for one more connection: grpc.connections is reached");
 		return E_LIMIT;
 	}
 	return session_open(io, conn);
@@ -96,7 +97,7 @@ int rpc_open(struct io *io, struct error *err)
 		.methods = methods,
 		.method_count = sizeof(methods) / sizeof(methods[0]),
 		.message_max = c->grpc_max_message,
-		.http2 = { .requests_max = c->grpc_streams },
+		.http2 = { .requests_max = c->grpc_streams, .write_ms = (uint32_t)c->write_ms },
 		.on_conn = on_conn,
 		.on_conn_gone = on_conn_gone,
 		.on_conn_drained = on_conn_drained,

@@ -397,6 +397,11 @@ void grpc_conn_close(struct grpc_conn *c)
 	http2_conn_close(c->h2);
 }
 
+void grpc_conn_refuse(struct grpc_conn *c, const char *why)
+{
+	http2_conn_refuse(c->h2, why);
+}
+
 struct grpc_conn *grpc_call_conn(const struct grpc_call *call)
 {
 	return call->conn;

@@ -65,6 +65,7 @@ void *grpc_conn_user(const struct grpc_conn *c);
 const union stream_peer *grpc_conn_peer(const struct grpc_conn *c);
 size_t grpc_conn_waiting(const struct grpc_conn *c); /* bytes on their way out */
 void grpc_conn_close(struct grpc_conn *c);	     /* the TCP connection */
+void grpc_conn_refuse(struct grpc_conn *c, const char *why); /* the same, and says why (static text) */
 
 /* ---- calls */
 struct grpc_conn *grpc_call_conn(const struct grpc_call *call); /* NULL: gone */

@@ -191,11 +191,11 @@ static uint64_t *admit(struct listener *l, struct stream *s)
 }
 
 /* A fresh socket's buffer takes a short text whole. */
-static void say(uv_tcp_t *tcp, const char *text)
+static void say(uv_tcp_t *tcp, const char *text, size_t len)
 {
 	if (text == NULL)
 		return;
-	uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)strlen(text));
+	uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)(len > 0 ? len : strlen(text)));
 	uv_try_write((uv_stream_t *)tcp, &buf, 1);
 }
 
@@ -216,7 +216,7 @@ static void refuse_with_reserve(struct listener *l)
 	uv_tcp_init(l->tcp.loop, &l->reserve);
 	l->reserve.data = l;
 	if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&l->reserve) == 0)
-		say(&l->reserve, l->conf.full_text);
+		say(&l->reserve, l->conf.full_text, l->conf.full_len);
 	uv_close((uv_handle_t *)&l->reserve, on_reserve_closed);
 }
 
@@ -241,7 +241,7 @@ static void refuse_unplaced(struct listener *l)
 	}
 	uv_tcp_init(l->tcp.loop, tcp);
 	if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)tcp) == 0)
-		say(tcp, l->conf.full_text);
+		say(tcp, l->conf.full_text, l->conf.full_len);
 	uv_close((uv_handle_t *)tcp, on_unplaced_closed);
 }
 
@@ -281,9 +281,9 @@ static void on_connection(uv_stream_t *server, int status)
 		++*refused;
 		refusal_count(l, refused);
 		if (refused == &l->counts.refused_total)
-			say(&s->tcp, l->conf.full_text);
+			say(&s->tcp, l->conf.full_text, l->conf.full_len);
 		else if (refused == &l->counts.refused_peer)
-			say(&s->tcp, l->conf.peer_text);
+			say(&s->tcp, l->conf.peer_text, l->conf.peer_len);
 		s->tcp.data = l;
 		uv_close((uv_handle_t *)&s->tcp, on_refused_closed);
 		return;

@@ -18,8 +18,9 @@ struct listener_conf {
 	unsigned conns_max;	 /* open at once through this listener; 0: no limit */
 	unsigned conns_per_peer; /* of one address; 0: no limit */
 	/* Sent to a peer before it is closed because there is no place for it, or because its address has too many
-	 * (static; NULL: nothing is said). */
+	 * (static; NULL: nothing is said; bytes, 0: up to the NUL). */
 	const char *full_text, *peer_text;
+	size_t full_len, peer_len;
 	bool reuse_port;	 /* several loops share the address (SO_REUSEPORT) */
 	/* May this peer connect? NULL: all may. Called before anything is read. */
 	bool (*allow)(void *arg, const struct sockaddr *peer);
