@@ -26,7 +26,7 @@ route_fn api_health_set, api_health_server, api_health_checkers;
 route_fn api_namespace_v1_get, api_namespace_list, api_namespace_get, api_namespace_create, api_namespace_update, api_namespace_delete,
     api_namespace_check, api_namespace_exists;
 /* operator.c */
-route_fn api_switches_get, api_switches_put, api_metrics_status;
+route_fn api_switches_get, api_switches_put, api_metrics_status, api_id_generators;
 /* members.c */
 route_fn api_member_self, api_member_list, api_member_addresses, api_operator_servers, api_operator_distro_status,
     api_responsible_for_client, api_responsible_for_service, api_server_list;
@@ -36,6 +36,8 @@ route_fn api_client_list, api_client_detail, api_client_published, api_service_p
 route_fn api_service_subscribers, api_service_subscriber_list, api_client_subscribed;
 /* state.c */
 route_fn api_state_liveness, api_state_readiness, api_state_actuator, api_state_server, api_state_up;
+/* loader.c */
+route_fn api_loader_current, api_loader_cluster, api_loader_reload_client, api_loader_reload_current, api_loader_balance;
 /* login.c */
 route_fn api_login;
 /* config_wait.c */

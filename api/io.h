@@ -70,7 +70,7 @@ struct io {
 	unsigned cell_hits, cell_misses, cell_in_flight;
 	/* gRPC */
 	struct session *sessions, *graced; /* connected; closed */
-	unsigned session_count; /* connected */
+	_Atomic unsigned session_count; /* connected; any thread may look */
 	struct message *spare_messages;
 	unsigned spare_count; /* of them */
 	uint64_t publishers;

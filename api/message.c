@@ -21,6 +21,7 @@ static const struct message_kind kinds[] = {
 	{ "HealthCheckRequest", "HealthCheckResponse", BEFORE_SETUP | WHEN_STARTING, NULL, internal_health_check },
 	{ "PushAckRequest", "PushAckResponse", WHEN_STARTING, NULL, internal_push_ack },
 	{ "ServerLoaderInfoRequest", "ServerLoaderInfoResponse", BEFORE_SETUP, NULL, internal_loader_info },
+	{ "ServerReloadRequest", "ServerReloadResponse", BEFORE_SETUP | WHEN_STARTING, NULL, internal_server_reload },
 	{ "InstanceRequest", "InstanceResponse", 0, naming_instance_decode, naming_instance },
 	{ "PersistentInstanceRequest", "InstanceResponse", 0, naming_instance_decode, naming_persistent },
 	{ "BatchInstanceRequest", "BatchInstanceResponse", 0, naming_batch_decode, naming_batch },

@@ -99,7 +99,7 @@ void naming_instance(struct message *m), naming_persistent(struct message *m), n
     naming_query(struct message *m), naming_subscribe(struct message *m), naming_list(struct message *m);
 /* message_internal.c */
 void internal_server_check(struct message *m), internal_health_check(struct message *m),
-    internal_loader_info(struct message *m), internal_push_ack(struct message *m), internal_set_up(struct session *s, const cJSON *body);
+    internal_loader_info(struct message *m), internal_server_reload(struct message *m), internal_push_ack(struct message *m), internal_set_up(struct session *s, const cJSON *body);
 /* message_config.c */
 void config_not_built(struct message *m), config_listen(struct message *m);
 

@@ -13,7 +13,7 @@ void internal_server_check(struct message *m)
 	message_end(m);
 }
 
-enum { CODE_NO_CLIENT = -401 };
+enum { CODE_NO_CLIENT = -401, CODE_DENIED = 403 };
 
 /* Behind a cut connection the channels of Python 2.x and of Go connect again by themselves, without a set-up. To
  * those SDKs 301, what the original says here, means well: they would never set up again. */
@@ -35,7 +35,7 @@ void internal_loader_info(struct message *m)
 {
 	char count[24];
 	struct text *t = message_begin(m);
-	snprintf(count, sizeof(count), "%u", m->io->session_count);
+	snprintf(count, sizeof(count), "%u", api_session_count(m->io->api));
 	json_key(t, "loaderMetrics");
 	json_open(t, '{');
 	json_kv_str(t, "conCount", count);
@@ -44,6 +44,12 @@ void internal_loader_info(struct message *m)
 	json_kv_str(t, "cpu", "0");
 	json_close(t, '}');
 	message_end(m);
+}
+
+/* Nodes of a Nacos cluster send it to each other, on a port of their own. A client may not send others away. */
+void internal_server_reload(struct message *m)
+{
+	message_error(m, CODE_DENIED, "only servers may ask for this: operators use /nacos/v3/admin/core/loader");
 }
 
 static void keep(char *to, size_t cap, const char *text)

@@ -11,7 +11,6 @@ static const char *reason_of(const char *path)
 		const char *part, *reason;
 	} reasons[] = {
 		{ "/push/", "there is no UDP or gRPC push yet" },
-		{ "/loader/", "there are no gRPC connections yet" },
 		{ "/raft", "there is no Raft protocol here, and a standalone server has no peers" },
 		{ "/cluster/state", "there is no Raft protocol here, and a standalone server has no peers" },
 		{ "/ns/distro/", "there is no Distro protocol here, and a standalone server has no peers" },

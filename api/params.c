@@ -65,6 +65,9 @@ static const char *const names[PARAMS] = {
 	[P_STATE] = "state",
 	[P_IGNORE_EMPTY] = "ignoreEmptyService",
 	[P_USERNAME] = "username",
+	[P_COUNT] = "count",
+	[P_CONNECTION_ID] = "connectionId",
+	[P_REDIRECT_ADDRESS] = "redirectAddress",
 	[P_CLIENT_IP] = "clientIP",
 	[P_UDP_PORT] = "udpPort",
 };
@@ -114,6 +117,7 @@ enum param param_find(const char *name, size_t len)
 		TRY("level", P_LEVEL);
 		TRY("debug", P_DEBUG);
 		TRY("state", P_STATE);
+		TRY("count", P_COUNT);
 		break;
 	case 6:
 		TRY("weight", P_WEIGHT);
@@ -158,6 +162,9 @@ enum param param_find(const char *name, size_t len)
 		TRY("healthyOnly", P_HEALTHY_ONLY);
 		TRY("enabledOnly", P_ENABLED_ONLY);
 		break;
+	case 12:
+		TRY("connectionId", P_CONNECTION_ID);
+		break;
 	case 13:
 		TRY("healthChecker", P_HEALTH_CHECKER);
 		TRY("namespaceName", P_NAMESPACE_NAME);
@@ -169,6 +176,7 @@ enum param param_find(const char *name, size_t len)
 		break;
 	case 15:
 		TRY("consistencyType", P_CONSISTENCY_TYPE);
+		TRY("redirectAddress", P_REDIRECT_ADDRESS);
 		break;
 	case 16:
 		TRY("protectThreshold", P_PROTECT_THRESHOLD);

@@ -20,7 +20,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RETRY_MS = 1000 /* no memory for deregistrations */ };
+enum {
+	RETRY_MS = 1000, /* no memory for deregistrations */
+	RESET_MS = 5000, /* until a client that was asked to go is cut off */
+};
 
 /* SDKs that are late: until they see that their connection has gone, and from their new one until they have
  * registered again. Python's redo comes in rounds of 30 s; Python 2.x does not notice that its stream has ended, only
@@ -308,10 +311,49 @@ static void on_idle(struct io_timer *t)
 void session_active(struct session *s)
 {
 	s->active_ms = io_now_ms(s->io);
-	if (!s->detecting || s->evicted)
+	if (!s->detecting || s->evicted || s->resetting)
 		return;
 	s->detecting = false;
 	io_timer_start(s->io, &s->timer, s->io->conf.connection_idle_ms, on_idle);
+}
+
+/* ---- asked to go */
+
+static void on_stayed(struct io_timer *t)
+{
+	struct session *s = session_of(t);
+	if (s->conn != NULL)
+		grpc_conn_close(s->conn);
+}
+
+void session_reset(struct session *s, const struct session_target *to)
+{
+	struct text body;
+	if (s->resetting || s->stream == NULL)
+		return;
+	text_init(&body);
+	json_open(&body, '{');
+	text_printf(&body, "\"headers\":{},\"requestId\":\"r%llu\"", (unsigned long long)++s->requests);
+	if (to->host[0] != '\0') {
+		json_kv_str(&body, "serverIp", to->host);
+		json_kv_str(&body, "serverPort", to->port);
+	}
+	json_kv_str(&body, "connectionId", s->id);
+	json_kv_str(&body, "module", "internal");
+	json_close(&body, '}');
+	if (!body.failed)
+		session_send(s, "ConnectResetRequest", body.at, body.len, "", 0);
+	text_done(&body);
+	s->resetting = true;
+	io_timer_start(s->io, &s->timer, RESET_MS, on_stayed);
+}
+
+unsigned api_session_count(const struct api *a)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < a->io_count; i++)
+		count += atomic_load_explicit(&a->ios[i].session_count, memory_order_relaxed);
+	return count;
 }
 
 /* A client whose SDK is late to register again is back: what its old connection published stays for so long. */

@@ -9,6 +9,7 @@
 #include "net/grpc.h"
 #include "registry/command.h"
 
+struct api;
 struct io;
 struct message;
 
@@ -42,6 +43,7 @@ struct session {
 	bool set_up;	/* ConnectionSetupRequest came: other requests are answered */
 	bool detecting; /* a ClientDetectionRequest is unanswered */
 	bool evicted;	/* it did not answer: no grace */
+	bool resetting; /* it was asked to connect elsewhere; closed when it does not */
 	bool claimed;	/* closed, and its client is back, though it has not registered again yet */
 	bool leaving;	/* its instances are being deregistered */
 	int64_t since_ms, active_ms;
@@ -65,6 +67,14 @@ void session_active(struct session *s); /* the client has said something that sh
 /* One message on the stream, its body in two parts (the second may be empty). E_CLOSED, E_LIMIT: as grpc_send. */
 int session_send(struct session *s, const char *type, const void *head, size_t head_len, const void *tail,
 		 size_t tail_len);
+struct session_target {
+	const char *host, *port; /* "": of the client's choice */
+};
+/* Asks the client to connect elsewhere. One that does not understand it (Python) has its connection closed a little later:
+ * it connects again, and takes over what it publishes as after any closed connection. */
+void session_reset(struct session *s, const struct session_target *to);
+/* Connections of all I/O threads. Any thread. */
+unsigned api_session_count(const struct api *a);
 /* A message of it was answered. It may be freed by this call. */
 void session_message_done(struct session *s);
 

@@ -151,7 +151,7 @@ def test_an_unknown_route_is_404_with_near_matches(server):
 
 
 @pytest.mark.parametrize("method,path", [("GET", "/v1/cs/configs"), ("POST", "/v1/auth/users"), ("POST", "/v3/auth/user"),
-                                         ("GET", "/v1/ns/operator/push/state"), ("PUT", "/v3/admin/core/cluster/lookup"), ("GET", "/v2/core/loader/current"),
+                                         ("GET", "/v1/ns/operator/push/state"), ("PUT", "/v3/admin/core/cluster/lookup"), ("PUT", "/v2/core/cluster/lookup"),
                                          ("GET", "/v1/ns/catalog/rt/service"), ("POST", "/v1/core/cluster/report"), ("POST", "/v3/admin/core/ops/raft"),
                                          ("GET", "/v1/ns/raft/state"), ("GET", "/v1/cs/ops/derby"), ("GET", "/v1/cs/configs/listener")])
 def test_what_nacos_has_and_this_release_not_is_501_and_says_so(server, method, path):

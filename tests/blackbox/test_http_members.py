@@ -204,7 +204,6 @@ def test_a_switch_takes_its_values_and_no_others(server, entry, key, good, bad):
     ("GET", "/nacos/v1/ns/operator/push/state", "push"),
     ("GET", "/nacos/v1/ns/raft/state", "Raft"), ("GET", "/nacos/v1/ns/operator/cluster/state", "Raft"), ("PUT", "/nacos/v1/ns/distro/datum", "Distro"),
     ("PUT", "/nacos/v2/core/cluster/node/list", "standalone"), ("GET", "/nacos/v1/cs/configs", "configuration"), ("POST", "/nacos/v1/auth/users", "access control"),
-    ("GET", "/nacos/v2/core/loader/current", "gRPC"),
 ])
 def test_what_is_not_built_says_so_and_why(server, method, path, reason):
     reply = server.call(method, path)
