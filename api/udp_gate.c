@@ -10,17 +10,13 @@ enum {
 };
 
 /* The least versions are those of the original's switches. */
-static const struct agent {
-	const char *prefix;
-	unsigned least[3];
-	unsigned datagram_max;
-} agents[] = {
-	{ "Nacos-Java-Client", { 0, 1, 0 }, DATAGRAM_MAX }, /* Node calls itself so too */
-	{ "Nacos-DNS", { 0, 4, 3 }, DATAGRAM_MAX },
-	{ "Nacos-C-Client", { 1, 0, 12 }, DATAGRAM_MAX },
-	{ "vip-client4cpp", { 1, 0, 12 }, DATAGRAM_MAX },
-	{ "Nacos-Go-Client", { 0, 1, 0 }, GO_MAX },
-	{ "Nacos-CSharp-Client", { 0, 9, 0 }, DATAGRAM_MAX },
+static const struct udp_gate gates[] = {
+	{ "Nacos-Java-Client", { 0, 1, 0 }, DATAGRAM_MAX, false }, /* Node calls itself so too */
+	{ "Nacos-DNS", { 0, 4, 3 }, DATAGRAM_MAX, false },
+	{ "Nacos-C-Client", { 1, 0, 12 }, DATAGRAM_MAX, false },
+	{ "vip-client4cpp", { 1, 0, 12 }, DATAGRAM_MAX, false },
+	{ "Nacos-Go-Client", { 0, 1, 0 }, GO_MAX, true },
+	{ "Nacos-CSharp-Client", { 0, 9, 0 }, DATAGRAM_MAX, false },
 };
 
 /* "1.4.6", "1.4.6-SNAPSHOT": is it @least or later? Parts that are missing are 0. */
@@ -49,15 +45,15 @@ static const char *version_in(const char *agent, size_t len)
 	return found != NULL ? found + 2 : NULL;
 }
 
-unsigned udp_gate(const char *agent, size_t len)
+const struct udp_gate *udp_gate(const char *agent, size_t len)
 {
-	for (size_t i = 0; i < sizeof(agents) / sizeof(agents[0]); i++) {
-		const struct agent *a = &agents[i];
-		size_t n = strlen(a->prefix);
-		if (len < n || memcmp(agent, a->prefix, n) != 0)
+	for (size_t i = 0; i < sizeof(gates) / sizeof(gates[0]); i++) {
+		const struct udp_gate *g = &gates[i];
+		size_t n = strlen(g->prefix);
+		if (len < n || memcmp(agent, g->prefix, n) != 0)
 			continue;
 		const char *version = version_in(agent, len);
-		return version != NULL && version_reaches(version, agent + len, a->least) ? a->datagram_max : 0;
+		return version != NULL && version_reaches(version, agent + len, g->least) ? g : NULL;
 	}
-	return 0;
+	return NULL;
 }

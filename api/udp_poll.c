@@ -145,8 +145,8 @@ enum udp_poll udp_poll(struct request *r, const struct service_key *key, const c
 		return UDP_NOT_ASKED;
 	struct slice agent = agent_of(r);
 	struct udp_wish w = { .key = *key, .clusters = clusters };
-	w.datagram_max = agent.at != NULL && io->api->udp != NULL ? udp_gate(agent.at, agent.len) : 0;
-	if (w.datagram_max == 0)
+	w.gate = agent.at != NULL && io->api->udp != NULL ? udp_gate(agent.at, agent.len) : NULL;
+	if (w.gate == NULL)
 		return UDP_POLLED;
 	w.to = address_of(r, param_text(&r->params, v1 ? P_CLIENT_IP : P_IP), port);
 	const char *app = param_or(&r->params, P_APP, "unknown");

@@ -248,7 +248,7 @@ static void push_now(struct udp_push *u, struct udp_subscription *sub)
 		return; /* its next poll will tell */
 	if (number <= sub->told || (sub->tries > 0 && number <= sub->sent)) {
 		encoding_release(c);
-	} else if (c->len == REF_BYTES || c->len - REF_BYTES > sub->datagram_max) {
+	} else if (c->len == REF_BYTES || c->len - REF_BYTES > sub->gate->datagram_max) {
 		metrics_add(u->cells.large, 1);
 		flight_end(u, sub);
 		given_up(u, sub, number);
@@ -299,6 +299,8 @@ static void on_datagram(void *arg, const union udp_address *from, const char *at
 	sub->acks++;
 	sub->told = sub->acked = sub->sent;
 	sub->deaf = false;
+	if (sub->gate->rests_on_pushes)
+		sub->renewed_ms = clock_ms();
 }
 
 /* ---- subscriptions */
@@ -419,7 +421,7 @@ static struct udp_subscription *subscription_alloc(const struct subscription_key
 	struct udp_subscription *sub = mem_zalloc(1, sizeof(*sub) + key->clusters_len + 1);
 	if (sub == NULL)
 		return NULL;
-	sub->datagram_max = w->datagram_max;
+	sub->gate = w->gate;
 	sub->told = w->told;
 	sub->clusters_len = (uint16_t)key->clusters_len;
 	memcpy(sub->clusters, w->clusters, key->clusters_len + 1);
@@ -474,6 +476,7 @@ static void renew(struct udp_subscription *sub, const struct udp_wish *w)
 	struct udp_client *c = sub->client;
 	c->polled_ms = sub->renewed_ms = clock_ms();
 	sub->may_be_empty = w->may_be_empty;
+	sub->gate = w->gate;
 	if (w->told > sub->answered)
 		sub->answered = w->told;
 	memcpy(c->agent, w->agent, sizeof(c->agent));

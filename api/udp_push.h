@@ -9,6 +9,7 @@
 #include "api/io_timer.h"
 #include "api/topic.h"
 #include "api/udp_clients.h"
+#include "api/udp_gate.h"
 #include "base/text.h"
 
 struct api;
@@ -20,7 +21,7 @@ struct udp_wish {
 	const char *clusters;
 	char agent[UDP_AGENT_MAX], app[UDP_AGENT_MAX];
 	union udp_address to;
-	unsigned datagram_max; /* bytes that the client can read */
+	const struct udp_gate *gate;
 	uint64_t told;	       /* the view's number in the answer to the poll; 0: there is none */
 	bool may_be_empty;     /* so is the list that it gets: clients then poll less and less often */
 };
@@ -32,7 +33,7 @@ struct udp_subscription {
 	struct udp_subscription *client_next, *client_prev;
 	struct udp_subscription *late_next, *late_prev;
 	struct io_timer ack, expiry;
-	unsigned datagram_max;
+	const struct udp_gate *gate;
 	/* Numbers of views: known to have arrived or given up, in flight. @ref: what is to be acknowledged. */
 	uint64_t told, sent, ref;
 	unsigned tries; /* of what is in flight; 0: nothing is */

@@ -451,6 +451,23 @@ def test_who_stays_away_is_pushed_to_no_longer(make_server, subscriber):
     eventually(comes_back)
 
 
+def test_a_go_client_rests_on_pushes_and_stays(make_server, subscriber):
+    server = make_server(push_udp_expiry="3s").start()
+    go, java = subscriber(server, agent=GO), subscriber(server)
+    server.register("rests", "10.3.5.1", 80, ephemeral="false")
+    for one in (go, java):
+        one.subscribe("rests")
+    weights = iter(range(2, 1000))
+
+    def java_is_gone():  # nobody polls: the real Go client has no reason to while pushes come
+        weight = next(weights)
+        server.put("/nacos/v1/ns/instance", serviceName="rests", ip="10.3.5.1", port=80, weight=weight, ephemeral="false")
+        while go.receive()["hosts"][0]["weight"] != weight:
+            pass
+        return [s["port"] for s in subscribers(server, "rests")["subscribers"]] == [go.port]
+    eventually(java_is_gone, 20, pause=0.1)
+
+
 def test_who_waits_for_a_first_instance_is_given_more_time(make_server, subscriber):
     server = make_server(push_udp_expiry="200ms").start()
     waits, other = subscriber(server), subscriber(server)

@@ -83,6 +83,14 @@ def java_sdk(version, folder="java", main="Driver"):
     return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{path}/target/classes:{classpath}", main]
 
 
+def node_sdk(version):
+    def make(path):
+        command(["npm", "init", "-y"], cwd=path)
+        command(["npm", "install", "--no-audit", "--no-fund", f"nacos@{version}"], cwd=path)
+        shutil.copy(os.path.join(HERE, "node", "driver.js"), path)
+    return ["node", os.path.join(made(f"node-{version}", ["node/driver.js"], make), "driver.js")]
+
+
 SDKS = {
     "python3": lambda: python_sdk("3.2.0"),
     "python2": lambda: python_sdk("2.0.11"),
@@ -90,6 +98,13 @@ SDKS = {
     "java2": lambda: java_sdk("2.5.1"),
     "java3": lambda: java_sdk("3.0.3"),
 }
+# Of 1.x: HTTP, and pushes over UDP (test_sdk_1x.py); MUSTER_SDKS_1X picks some.
+SDKS_1X = {
+    "java1": lambda: java_sdk("1.4.8"),
+    "go1": lambda: go_sdk("1.1.6", "go1"),
+    "node": lambda: node_sdk("2.6.3"),
+}
+WANTED_1X = os.environ.get("MUSTER_SDKS_1X", "java1 go1 node").split()
 # python2 fails the walk's cut and restart: nothing is pushed to it after its first subscribe; why is not known. By name only.
 WANTED = os.environ.get("MUSTER_SDKS", "python3 go2 java2 java3").split()
 
@@ -186,14 +201,28 @@ def sdk(request):
     return words_of(request.param, SDKS[request.param])
 
 
-@pytest.fixture
-def connect(sdk):
+@pytest.fixture(scope="session", params=WANTED_1X)
+def sdk_1x(request):
+    return words_of(request.param, SDKS_1X[request.param])
+
+
+def connecting(words):
     drivers = []
 
     def make(server, **more):
-        drivers.append(Driver(sdk, server, **more))
+        drivers.append(Driver(words, server, **more))
         return drivers[-1]
 
     yield make
     for driver in drivers:
         driver.close()
+
+
+@pytest.fixture
+def connect(sdk):
+    yield from connecting(sdk)
+
+
+@pytest.fixture
+def connect_1x(sdk_1x):
+    yield from connecting(sdk_1x)

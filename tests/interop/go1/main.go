@@ -1,0 +1,143 @@
+// The Go SDK of 1.x (nacos-sdk-go v1: HTTP, pushes over UDP) behind JSON lines: see conftest.py.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/nacos-group/nacos-sdk-go/clients"
+	"github.com/nacos-group/nacos-sdk-go/clients/naming_client"
+	"github.com/nacos-group/nacos-sdk-go/common/constant"
+	"github.com/nacos-group/nacos-sdk-go/model"
+	"github.com/nacos-group/nacos-sdk-go/vo"
+)
+
+type request struct {
+	Id        int               `json:"id"`
+	Do        string            `json:"do"`
+	Service   string            `json:"service"`
+	Group     string            `json:"group"`
+	Ip        string            `json:"ip"`
+	Port      uint64            `json:"port"`
+	Weight    *float64          `json:"weight"`
+	Metadata  map[string]string `json:"metadata"`
+	Cluster   string            `json:"cluster"`
+	Ephemeral *bool             `json:"ephemeral"`
+	Page      uint32            `json:"page"`
+	Size      uint32            `json:"size"`
+}
+
+var out sync.Mutex
+
+func say(what map[string]interface{}) {
+	text, _ := json.Marshal(what)
+	out.Lock()
+	fmt.Println(string(text))
+	out.Unlock()
+}
+
+func hosts(list []model.Instance) []interface{} {
+	told := []interface{}{}
+	for _, i := range list {
+		told = append(told, []interface{}{i.Ip, i.Port, i.Weight, i.Healthy, i.Metadata})
+	}
+	return told
+}
+
+func subscribed(list []model.SubscribeService) []interface{} {
+	told := []interface{}{}
+	for _, i := range list {
+		told = append(told, []interface{}{i.Ip, i.Port, i.Weight, i.Healthy, i.Metadata})
+	}
+	return told
+}
+
+func (r *request) weight() float64 {
+	if r.Weight == nil {
+		return 1
+	}
+	return *r.Weight
+}
+
+func (r *request) ephemeral() bool { return r.Ephemeral == nil || *r.Ephemeral }
+
+func (r *request) instance() vo.RegisterInstanceParam {
+	return vo.RegisterInstanceParam{ServiceName: r.Service, GroupName: r.Group, Ip: r.Ip, Port: r.Port, Weight: r.weight(),
+		Enable: true, Healthy: true, Ephemeral: r.ephemeral(), Metadata: r.Metadata, ClusterName: r.Cluster}
+}
+
+var subscriptions = map[string]*vo.SubscribeParam{}
+
+func subscription(r *request) *vo.SubscribeParam {
+	if s := subscriptions[r.Service]; s != nil {
+		return s
+	}
+	name := r.Service
+	s := &vo.SubscribeParam{ServiceName: name, GroupName: r.Group, SubscribeCallback: func(list []model.SubscribeService, err error) {
+		say(map[string]interface{}{"push": name, "hosts": subscribed(list)})
+	}}
+	subscriptions[name] = s
+	return s
+}
+
+func run(c naming_client.INamingClient, r *request) (interface{}, error) {
+	switch r.Do {
+	case "register":
+		return c.RegisterInstance(r.instance())
+	case "deregister":
+		return c.DeregisterInstance(vo.DeregisterInstanceParam{ServiceName: r.Service, GroupName: r.Group, Ip: r.Ip,
+			Port: r.Port, Cluster: r.Cluster, Ephemeral: r.ephemeral()})
+	case "list":
+		list, err := c.SelectAllInstances(vo.SelectAllInstancesParam{ServiceName: r.Service, GroupName: r.Group})
+		return hosts(list), err
+	case "services":
+		l, err := c.GetAllServicesInfo(vo.GetAllServiceInfoParam{GroupName: r.Group, PageNo: r.Page, PageSize: r.Size})
+		return []interface{}{l.Count, l.Doms}, err
+	case "subscribe":
+		return nil, c.Subscribe(subscription(r))
+	case "unsubscribe":
+		return nil, c.Unsubscribe(subscription(r))
+	case "close":
+		return nil, nil
+	}
+	return nil, fmt.Errorf("unknown: %s", r.Do)
+}
+
+func main() {
+	host, port, _ := net.SplitHostPort(os.Args[1])
+	number, _ := strconv.ParseUint(port, 10, 16)
+	dir := os.Args[3]
+	client, err := clients.NewNamingClient(vo.NacosClientParam{
+		ClientConfig: constant.NewClientConfig(constant.WithNamespaceId(os.Args[2]), constant.WithNotLoadCacheAtStart(true),
+			constant.WithUpdateCacheWhenEmpty(true), constant.WithLogDir(dir), constant.WithCacheDir(dir)),
+		ServerConfigs: []constant.ServerConfig{*constant.NewServerConfig(host, number)},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	say(map[string]interface{}{"ready": true})
+	in := bufio.NewScanner(os.Stdin)
+	in.Buffer(nil, 16<<20)
+	for in.Scan() {
+		r := &request{Group: "DEFAULT_GROUP", Cluster: "DEFAULT"}
+		if err := json.Unmarshal(in.Bytes(), r); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		value, err := run(client, r)
+		if err != nil {
+			say(map[string]interface{}{"id": r.Id, "ok": false, "error": err.Error()})
+		} else {
+			say(map[string]interface{}{"id": r.Id, "ok": true, "value": value})
+		}
+		if r.Do == "close" {
+			return
+		}
+	}
+}
