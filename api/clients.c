@@ -467,7 +467,7 @@ void api_service_publishers(struct request *r)
 		return;
 	}
 	q->ip = param_text(&r->params, P_IP);
-	q->by_port = param_text(&r->params, P_PORT) != NULL;
+	q->by_port = param_number_given(&r->params, P_PORT);
 	if (request_key(r, &q->key) < 0 || (q->by_port && param_port(&r->params, P_PORT, &q->port, &r->err) < 0))
 		reply_failure(r);
 	else

@@ -359,6 +359,12 @@ int params_add(struct params *p, const char *text, size_t len, struct error *err
 	return E_OK;
 }
 
+bool param_number_given(const struct params *p, enum param id)
+{
+	const char *s = param_text(p, id);
+	return s != NULL && strcmp(s, "null") != 0;
+}
+
 int param_require(const struct params *p, enum param id, const char **ret, struct error *err)
 {
 	const char *s = param_text(p, id);

@@ -105,6 +105,8 @@ static inline const char *param_or(const struct params *p, enum param id, const 
 {
 	return p->values[id].at != NULL ? p->values[id].at : otherwise;
 }
+/* A number is there. nacos-maintainer-client sends the text "null" where its caller has given none. */
+bool param_number_given(const struct params *p, enum param id);
 /* E_MISSING `Param 'x' is required.` */
 int param_require(const struct params *p, enum param id, const char **ret, struct error *err);
 /* true, yes, on, y, t in any case are true, anything else is false; absent: @otherwise. */

@@ -165,7 +165,7 @@ void api_service_subscriber_list(struct request *r)
 	if (q == NULL)
 		return;
 	q->ip = param_text(&r->params, P_IP);
-	q->by_port = param_text(&r->params, P_PORT) != NULL;
+	q->by_port = param_number_given(&r->params, P_PORT);
 	if (request_key(r, &q->key) < 0 || (q->by_port && param_port(&r->params, P_PORT, &q->port, &r->err) < 0))
 		reply_failure(r);
 	else

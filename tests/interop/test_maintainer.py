@@ -92,8 +92,10 @@ def test_clients(server, client):
     found = client.do("getPublishedServiceList", number)
     assert (found[0]["serviceName"], found[0]["publisherInfo"]["ip"]) == ("kept", "10.90.0.1")
     assert client.do("getSubscribeServiceList", number) == []
-    found = client.do("getPublishedClientList", "public", "g", "kept", "10.90.0.1", 80)
-    assert [c["clientId"] for c in found] == [number]
+    for ip, port in (("10.90.0.1", 80), (None, None)):  # without a port it sends the text null
+        found = client.do("getPublishedClientList", "public", "g", "kept", ip, port)
+        assert [c["clientId"] for c in found] == [number]
+        assert client.do("getSubscribeClientList", "public", "g", "kept", ip, port) == []
 
 
 def test_the_server_and_its_members(server, client):
@@ -102,6 +104,14 @@ def test_the_server_and_its_members(server, client):
     assert [m["address"] for m in client.do("listClusterNodes", "", "UP")] == [f"{server.http_address[0]}:{server.http_address[1]}"]
     assert client.do("getMetrics", True)["status"] == "UP" and client.do("getMetrics", False)["serviceCount"] == 0
     assert client.do("setLogLevel", "naming-main", "INFO") == "ok"
+    assert client.do("getIdGenerators") == []
+
+
+def test_connections(server, client):
+    assert client.do("getCurrentClients") == {}
+    assert client.do("getClusterLoaderMetrics")["detail"][0]["sdkConCount"] == 0
+    assert client.do("reloadConnectionCount", 10, "") == "ok" and client.do("smartReloadCluster", "0.1") == "ok"
+    assert client.do("reloadSingleClient", "nobody", "") == "ok"
 
 
 def test_namespaces(server, client):

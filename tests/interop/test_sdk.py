@@ -154,6 +154,32 @@ def test_a_cut_connection_is_taken_up_again_unseen(server, connect):
     assert all(hosts for hosts in other.pushes["cut"][before:]), other.pushes["cut"]
 
 
+def test_clients_that_are_asked_to_go_come_back_unseen(make_server, connect):
+    """Java and Go connect again when they hear of it, Python when it is cut off."""
+    server = make_server().start()
+    one, other = connect(server), connect(server)
+    one.call("register", service="asked", ip="10.14.0.1", port=1)
+    other.call("subscribe", service="asked")
+    other.hears("asked", ["10.14.0.1:1"])
+
+    def connected():
+        return set(server.get("/nacos/v3/admin/core/loader/current").json()["data"])
+    before = connected()
+    assert len(before) == 2 and server.post("/nacos/v3/admin/core/loader/reloadCurrent", count=0).status == 200
+
+    def moved():
+        assert server.addresses(name("asked")) == ["10.14.0.1"]
+        return len(connected()) == 2 and not connected() & before
+    eventually(moved, 30)
+    end = time.monotonic() + GRACE + 3
+    while time.monotonic() < end:
+        assert server.addresses(name("asked")) == ["10.14.0.1"]
+        time.sleep(0.1)
+    assert all(other.pushes["asked"]), json.dumps(other.pushes)
+    one.call("register", service="asked", ip="10.14.0.1", port=1, weight=4.0)
+    assert other.wait(lambda: other.pushes["asked"][-1][0][2] == 4.0, 45), other.pushes
+
+
 def test_a_restarted_server_is_found_again_and_nobody_sees_an_empty_list(make_server, connect):
     server = make_server().start()
     port = server.http_address[1]
