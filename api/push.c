@@ -20,6 +20,7 @@
 enum {
 	ACK_MS = 5000,
 	RETRY_MS = 1000,
+	FIRST_MS = 100, /* from the answer to a first subscription to the push of the same */
 	SLICE = 32,	     /* pushes that are queued before they are handed to the sockets */
 	WAITING_MAX = 32768, /* unsent bytes of a connection: it takes no push for now */
 };
@@ -34,6 +35,7 @@ struct subscription {
 	uint64_t told, sent; /* numbers: known to have arrived, under way */
 	uint32_t pushes, acks, retries;
 	bool in_flight, slot;
+	bool answered, again;	    /* its request was; what the answer told is to be pushed as well */
 	bool pending;		    /* counted as one whose newest list is not known to have arrived */
 	int64_t pending_ms, since_ms; /* clock_ms(): since when it is pending; of the subscription */
 	char clusters[];
@@ -132,8 +134,10 @@ static void push_one(struct subscription *sub)
 			io_timer_start(io, &sub->timer, RETRY_MS, on_retry);
 		return;
 	}
-	if (number > (sub->in_flight && sub->sent > sub->told ? sub->sent : sub->told)) {
-		set_pending(sub, true);
+	bool fresh = number > (sub->in_flight && sub->sent > sub->told ? sub->sent : sub->told);
+	if (fresh || sub->again) {
+		sub->again = false;
+		set_pending(sub, fresh);
 		if (send_push(sub, c) == E_OK) {
 			sub->pushes++;
 			sub->sent = number;
@@ -292,11 +296,21 @@ void push_topic_lost(struct topic *t)
 		subscription_free(t->first);
 }
 
+/* The answer to a first subscription is not enough: SDKs that subscribe again on a new connection do not read it (Java
+ * 2.x and 3.x, RedoScheduledTask; Python and Rust likewise), and would not hear of what changed before. The original
+ * pushes as well; who has read the answer sees a number that it knows. */
 void push_told(struct session *s, const struct service_key *key, uint64_t number)
 {
 	struct subscription *sub = map_find(&s->subscriptions, service_key_hash(key), key);
-	if (sub != NULL && number > sub->told)
+	if (sub == NULL)
+		return;
+	if (number > sub->told)
 		sub->told = number;
+	if (!sub->answered && !sub->in_flight) {
+		sub->again = true;
+		io_timer_start(s->io, &sub->timer, FIRST_MS, on_retry);
+	}
+	sub->answered = true;
 }
 
 /* ---- sessions */

@@ -138,6 +138,20 @@ def test_a_client_that_does_not_read_costs_only_itself(server, client):
     assert time.monotonic() - started < 5 * SLOW
 
 
+def test_what_answers_a_first_subscription_is_pushed_as_well(server, client):
+    """SDKs that subscribe again on a new connection do not read the answer."""
+    one, other = client().set_up(), client().set_up()
+    one.register("first")
+    told = other.subscribe("first")[1]["serviceInfo"]
+    kind, body = other.hear()
+    assert (kind, body["serviceInfo"]) == ("NotifySubscriberRequest", told)
+    other.say("NotifySubscriberResponse", {"resultCode": 200, "requestId": body["requestId"]})
+    assert other.subscribe("first")[1]["serviceInfo"] == told  # once more: it hears of changes only
+    one.register("first", ip="10.0.0.2")
+    hosts = [h["ip"] for h in other.hear()[1]["serviceInfo"]["hosts"]]
+    assert hosts == ["10.0.0.2"]
+
+
 def test_every_subscription_of_one_connection_hears_of_one_moment(server, client):
     """More than a connection takes at once: what was held back follows, however soon the socket took the first part."""
     names = [f"moment-{i}" for i in range(150)]
