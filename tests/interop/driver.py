@@ -35,7 +35,7 @@ def subscription(r):
         say(push=name, hosts=[host(i) for i in hosts])
 
     return SubscribeServiceParam(service_name=name, group_name=r.get("group", "DEFAULT_GROUP"),
-                                 subscribe_callback=callbacks.setdefault(name, told))
+                                 subscribe_callback=callbacks.setdefault(name, told), clusters=r.get("clusters", []))
 
 
 async def run(client, r):
@@ -52,7 +52,13 @@ async def run(client, r):
             ephemeral=r.get("ephemeral", True)))
     if do == "list":
         return [host(i) for i in await client.list_instances(ListInstanceParam(
-            service_name=r["service"], group_name=group, subscribe=False, healthy_only=None))]
+            service_name=r["service"], group_name=group, clusters=r.get("clusters", []), subscribe=False, healthy_only=None))]
+    if do == "select":
+        return [host(i) for i in await client.list_instances(ListInstanceParam(
+            service_name=r["service"], group_name=group, clusters=r.get("clusters", []), subscribe=False,
+            healthy_only=r.get("healthy", True)))]
+    if do == "one":
+        raise NotImplementedError("this SDK leaves the choice to its user")
     if do == "services":
         found = await client.list_services(ListServiceParam(group_name=group, page_no=r["page"], page_size=r["size"]))
         return [found.count, found.services]

@@ -29,6 +29,8 @@ type request struct {
 	Cluster   string            `json:"cluster"`
 	Ephemeral *bool             `json:"ephemeral"`
 	Hosts     [][]interface{}   `json:"hosts"`
+	Clusters  []string          `json:"clusters"`
+	Healthy   *bool             `json:"healthy"`
 	Page      uint32            `json:"page"`
 	Size      uint32            `json:"size"`
 }
@@ -71,7 +73,7 @@ func subscription(r *request) *vo.SubscribeParam {
 		return s
 	}
 	name := r.Service
-	s := &vo.SubscribeParam{ServiceName: name, GroupName: r.Group, SubscribeCallback: func(list []model.Instance, err error) {
+	s := &vo.SubscribeParam{ServiceName: name, GroupName: r.Group, Clusters: r.Clusters, SubscribeCallback: func(list []model.Instance, err error) {
 		say(map[string]interface{}{"push": name, "hosts": hosts(list)})
 	}}
 	subscriptions[name] = s
@@ -94,8 +96,19 @@ func run(c naming_client.INamingClient, r *request) (interface{}, error) {
 		return c.DeregisterInstance(vo.DeregisterInstanceParam{ServiceName: r.Service, GroupName: r.Group, Ip: r.Ip,
 			Port: r.Port, Cluster: r.Cluster, Ephemeral: r.ephemeral()})
 	case "list":
-		list, err := c.SelectAllInstances(vo.SelectAllInstancesParam{ServiceName: r.Service, GroupName: r.Group})
+		list, err := c.SelectAllInstances(vo.SelectAllInstancesParam{ServiceName: r.Service, GroupName: r.Group, Clusters: r.Clusters})
 		return hosts(list), err
+	case "select":
+		list, err := c.SelectInstances(vo.SelectInstancesParam{ServiceName: r.Service, GroupName: r.Group, Clusters: r.Clusters,
+			HealthyOnly: r.Healthy == nil || *r.Healthy})
+		return hosts(list), err
+	case "one":
+		one, err := c.SelectOneHealthyInstance(vo.SelectOneHealthInstanceParam{ServiceName: r.Service, GroupName: r.Group,
+			Clusters: r.Clusters})
+		if err != nil {
+			return nil, err
+		}
+		return hosts([]model.Instance{*one}), nil
 	case "services":
 		l, err := c.GetAllServicesInfo(vo.GetAllServiceInfoParam{GroupName: r.Group, PageNo: r.Page, PageSize: r.Size})
 		return []interface{}{l.Count, l.Doms}, err

@@ -49,6 +49,12 @@ public class Driver {
         return i;
     }
 
+    static List<String> clusters(JsonNode r) {
+        List<String> names = new ArrayList<>();
+        r.path("clusters").forEach(name -> names.add(name.asText()));
+        return names;
+    }
+
     static Object run(NamingService c, JsonNode r) throws Exception {
         String service = r.path("service").asText(), group = r.path("group").asText("DEFAULT_GROUP");
         Instance one = instance(r, r.path("ip").asText(), r.path("port").asInt());
@@ -69,7 +75,15 @@ public class Driver {
                 c.deregisterInstance(service, group, one);
                 return null;
             case "list":
-                return hosts(c.getAllInstances(service, group, false));
+                return hosts(c.getAllInstances(service, group, clusters(r), false));
+            case "select":
+                return hosts(c.selectInstances(service, group, clusters(r), r.path("healthy").asBoolean(true), false));
+            case "one":
+                return hosts(List.of(c.selectOneHealthyInstance(service, group, clusters(r), false)));
+            case "watch":
+            case "unwatch": // Fuzzy.java is compiled for 3.x only
+                return Class.forName("Fuzzy").getMethod(r.get("do").asText(), NamingService.class, String.class, String.class)
+                    .invoke(null, c, service, group);
             case "services": {
                 ListView<String> found = c.getServicesOfServer(r.get("page").asInt(), r.get("size").asInt(), group);
                 return Arrays.asList(found.getCount(), found.getData());
@@ -85,10 +99,10 @@ public class Driver {
                         e.printStackTrace();
                     }
                 });
-                c.subscribe(service, group, LISTENERS.get(service));
+                c.subscribe(service, group, clusters(r), LISTENERS.get(service));
                 return null;
             case "unsubscribe":
-                c.unsubscribe(service, group, LISTENERS.get(service));
+                c.unsubscribe(service, group, clusters(r), LISTENERS.get(service));
                 return null;
             case "close":
                 c.shutDown();
