@@ -14,17 +14,22 @@ struct row_place { /* offsets: the text may still move */
 
 /* ---- keys */
 
+/* All that concerns one service lies in one bucket. */
+unsigned row_bucket(const struct service *s)
+{
+	size_t len = (size_t)s->ns_len + s->group_len + s->name_len + 2;
+
+	return XXH32(s->text, len, 0) % ROW_BUCKETS;
+}
+
 static void key_service(struct text *to, const char *kind, const struct service *s)
 {
 	struct service_key key = service_key_of(s);
 
 	text_add(to, ROWS_ROOT);
 	text_add(to, kind);
-	if (strcmp(kind, "svc") != 0) { /* all that concerns one service lies in one bucket */
-		size_t len = (size_t)s->ns_len + s->group_len + s->name_len + 2;
-
-		text_printf(to, "/%02x", (unsigned)(XXH32(s->text, len, 0) & 0xff));
-	}
+	if (strcmp(kind, "svc") != 0)
+		text_printf(to, "/%02x", row_bucket(s));
 	text_char(to, '/');
 	key_segment(to, key.ns, key.ns_len);
 	text_char(to, '/');

@@ -26,6 +26,8 @@ void rows_done(struct rows *rows);
 int rows_of_plan(struct rows *rows, struct registry *r, const struct plan *p);
 
 /* @kind: "i", "im", "hv". */
+enum { ROW_BUCKETS = 256 };
+unsigned row_bucket(const struct service *s); /* below ROW_BUCKETS: the part of its instances' keys that stands first */
 void row_key(struct text *to, const char *kind, const struct service *s, const char *cluster, const char *ip,
 	     uint16_t port);
 void row_instance(struct text *to, const struct instance *i, bool healthy);

@@ -10,7 +10,8 @@
 enum {
 	CLOCK_EVERY = 32, /* rows between looks at the clock */
 	ROWS_MAX = 8192,  /* in one batch; two more may be on their way */
-	DIRTY_KEPT = 65536,
+	DIRTY_FIRST = 16,
+	DIRTY_KEPT = 256, /* in a list */
 };
 
 void warm_copy_init(struct warm_copy *wc, struct registry *r)
@@ -23,7 +24,8 @@ void warm_copy_init(struct warm_copy *wc, struct registry *r)
 
 void warm_copy_done(struct warm_copy *wc)
 {
-	mem_free(wc->dirty);
+	for (unsigned i = 0; i < ROW_BUCKETS; i++)
+		mem_free(wc->dirty[i].at);
 	text_done(&wc->key);
 	text_done(&wc->value);
 }
@@ -44,21 +46,29 @@ static void put(struct warm_copy *wc, const char *kind, const struct instance *i
 		wc->lost++;
 }
 
+static struct dirty_list *dirty_list_of(struct warm_copy *wc, const struct instance *i)
+{
+	return &wc->dirty[row_bucket(i->service)];
+}
+
 static void mark(struct warm_copy *wc, struct instance *i)
 {
-	if (wc->count == wc->cap) {
-		size_t cap = wc->cap == 0 ? 1024 : wc->cap * 2;
-		struct instance **dirty = cap > UINT32_MAX ? NULL : mem_realloc(wc->dirty, cap * sizeof(*dirty));
+	struct dirty_list *list = dirty_list_of(wc, i);
 
-		if (dirty == NULL) {
+	if (list->count == list->cap) {
+		uint32_t cap = list->cap == 0 ? DIRTY_FIRST : list->cap * 2;
+		struct instance **at = cap == 0 ? NULL : mem_realloc(list->at, cap * sizeof(struct instance *));
+
+		if (at == NULL) {
 			wc->lost++;
 			return;
 		}
-		wc->dirty = dirty;
-		wc->cap = cap;
+		list->at = at;
+		list->cap = cap;
 	}
-	wc->dirty[wc->count++] = i;
-	i->warm_slot = (uint32_t)wc->count;
+	list->at[list->count++] = i;
+	i->warm_slot = list->count;
+	wc->count++;
 }
 
 static void ephemeral_changed(struct warm_copy *wc, struct instance *old, struct instance *fresh)
@@ -68,7 +78,7 @@ static void ephemeral_changed(struct warm_copy *wc, struct instance *old, struct
 	if (old != NULL && (fresh == NULL || fresh->cluster != old->cluster))
 		put(wc, "i", old, true);
 	if (slot != 0) {
-		wc->dirty[slot - 1] = fresh;
+		dirty_list_of(wc, old)->at[slot - 1] = fresh;
 		if (fresh != NULL)
 			fresh->warm_slot = slot;
 	} else if (fresh != NULL) {
@@ -171,43 +181,60 @@ static void write_one(struct warm_copy *wc, struct instance *i)
 
 void warm_copy_begin(struct warm_copy *wc)
 {
-	wc->at = 0;
-	wc->pass_end = wc->count;
+	wc->bucket = wc->at = 0;
+	for (unsigned i = 0; i < ROW_BUCKETS; i++)
+		wc->dirty[i].pass_end = wc->dirty[i].count;
 }
 
-/* What became dirty during the pass moves to the front. */
-static void end_pass(struct warm_copy *wc)
+/* The pass is through with a list: what became dirty in it meanwhile moves to the front. */
+static void list_passed(struct warm_copy *wc, struct dirty_list *list)
 {
-	size_t left = 0;
+	uint32_t left = 0;
 
-	for (size_t i = wc->pass_end; i < wc->count; i++)
-		if (wc->dirty[i] != NULL) {
-			wc->dirty[left] = wc->dirty[i];
-			wc->dirty[left]->warm_slot = (uint32_t)left + 1;
+	for (uint32_t i = list->pass_end; i < list->count; i++)
+		if (list->at[i] != NULL) {
+			list->at[left] = list->at[i];
 			left++;
+			list->at[left - 1]->warm_slot = left;
 		}
-	wc->count = left;
-	wc->at = wc->pass_end = 0;
-	if (left == 0 && wc->cap > DIRTY_KEPT) {
-		mem_free(wc->dirty);
-		wc->dirty = NULL;
-		wc->cap = 0;
+	wc->count -= list->count - left;
+	list->count = left;
+	list->pass_end = 0;
+	if (left == 0 && list->cap > DIRTY_KEPT) {
+		mem_free(list->at);
+		list->at = NULL;
+		list->cap = 0;
 	}
-	warm_flush(wc->warm);
+}
+
+/* The next record of the pass, in *@ret; NULL there: it has gone. false: the pass is over. */
+static bool pass_next(struct warm_copy *wc, struct instance **ret)
+{
+	for (; wc->bucket < ROW_BUCKETS; wc->bucket++, wc->at = 0) {
+		struct dirty_list *list = &wc->dirty[wc->bucket];
+
+		if (wc->at < list->pass_end) {
+			*ret = list->at[wc->at];
+			list->at[wc->at++] = NULL;
+			return true;
+		}
+		list_passed(wc, list);
+	}
+	return false;
 }
 
 bool warm_copy_slice(struct warm_copy *wc, uint64_t ns)
 {
 	uint64_t end_ns = clock_ns() + ns;
+	struct instance *i;
 
 	if (wc->warm == NULL)
 		return true;
-	for (unsigned n = 1; wc->at < wc->pass_end; n++) {
-		struct instance *i = wc->dirty[wc->at];
-
+	for (unsigned n = 1;; n++) {
 		if (warm_gathered(wc->warm) >= ROWS_MAX && !warm_flush(wc->warm))
 			return false; /* a record is smaller than its row, so it waits as a record */
-		wc->dirty[wc->at++] = NULL;
+		if (!pass_next(wc, &i))
+			break;
 		if (i != NULL) {
 			i->warm_slot = 0;
 			write_one(wc, i);
@@ -215,7 +242,7 @@ bool warm_copy_slice(struct warm_copy *wc, uint64_t ns)
 		if (n % CLOCK_EVERY == 0 && clock_ns() >= end_ns)
 			return false;
 	}
-	end_pass(wc);
+	warm_flush(wc->warm);
 	return true;
 }
 

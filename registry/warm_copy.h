@@ -7,13 +7,22 @@
 #include "registry/rows.h"
 #include "store/warm.h"
 
+/* The changed records of one bucket of keys. A pass goes from bucket to bucket, so that what it hands over at one time
+ * lies close together in the file: with a million instances changed, sixteen rows of a page are written at once and
+ * not a page for each row. */
+struct dirty_list {
+	struct instance **at; /* NULL: has gone; a record knows its place + 1 as warm_slot */
+	uint32_t count, cap, pass_end;
+};
+
 struct warm_copy {
 	struct registry *registry;
 	struct warm *warm; /* NULL: none */
-	struct instance **dirty; /* NULL: has gone; a record knows its place + 1 as warm_slot */
-	size_t count, cap;
-	size_t at, pass_end; /* the pass under way: [at..pass_end) is still to be written */
-	uint64_t lost;	     /* rows that memory was too short for */
+	struct dirty_list dirty[ROW_BUCKETS];
+	size_t count; /* in all lists */
+	/* the pass under way: in the list @bucket [at..pass_end) is still to be written, and what follows it */
+	uint32_t bucket, at;
+	uint64_t lost; /* rows that memory was too short for */
 	struct text key, value;
 };
 
