@@ -1,0 +1,61 @@
+"""Each program is seen to fail: against a server with one behaviour broken on purpose (tests/support/broken_server.c)
+what test_sdk.py asserts does not hold."""
+import os
+import time
+
+import pytest
+from conftest import BUILD, eventually
+from test_sdk import edit_weight, fixed, name, weights_pushed
+
+BROKEN = os.path.join(BUILD, "tests/support/musterd-broken")
+
+
+@pytest.fixture
+def broken(make_server):
+    if not os.path.exists(BROKEN):
+        pytest.skip("tests/support/musterd-broken is not built: make interop does")
+
+    def make(behaviour=None):
+        server = make_server()
+        server.program = BROKEN
+        if behaviour:
+            server.env["BROKEN"] = behaviour
+        return server.start()
+
+    return make
+
+
+def hears_of_a_change(server, one, other):
+    """Two things that a subscriber is told: a new instance, then its new weight."""
+    other.call("subscribe", service="told")
+    one.call("register", service="told", ip="10.30.0.1", port=1)
+    if not other.wait(lambda: weights_pushed(other, "told") == [1.0], 5):
+        return "nothing was pushed"
+    for weight in (2.0, 3.0):
+        edit_weight(server, "told", "10.30.0.1", weight)
+        if not other.wait(lambda: weights_pushed(other, "told") == [weight], 5):
+            return "a change was not heard"
+    return "all was heard"
+
+
+@pytest.mark.parametrize("behaviour", [None, "push", "order"])
+def test_a_server_that_does_not_push_or_counts_backwards_is_noticed(broken, connect, behaviour):
+    server = broken(behaviour)
+    assert (hears_of_a_change(server, connect(server), connect(server)) == "all was heard") == (behaviour is None)
+
+
+def test_a_server_that_forgets_who_registers_again_is_noticed(broken, connect, sdk):
+    server = fixed(broken())
+    one = connect(server)
+    one.call("register", service="owned", ip="10.31.0.1", port=1)
+    one.call("subscribe", service="owned")
+    one.hears("owned", ["10.31.0.1:1"])
+    time.sleep(2)  # into the warm copy
+    server.stop()
+    server.env["BROKEN"] = "redo"
+    server.start()
+    edit_weight(server, "owned", "10.31.0.1", 4)
+    assert one.wait(lambda: weights_pushed(one, "owned") == [4.0], sdk.back + 20)  # SDKs register, then subscribe again
+    one.kill9()
+    with pytest.raises(AssertionError):  # nobody took over what was there before the restart, so it stays
+        eventually(lambda: server.addresses(name("owned")) == [], sdk.gone + 5)
