@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # registry-bench.sh MUSTERD [ROUNDS=3] [SECONDS=3] - server CPU per HTTP and gRPC operation against an echo of the same
 # protocol (registry-peers.sh), how late pushes are, memory of an empty server, and the time from exec to the first answers.
-# Core 0 serves, core 1 loads. PARTS names what is measured: any of "start http grpc push" (all of them when not set).
+# Core 0 serves, core 1 loads. PARTS names what is measured: any of "start http grpc push udp" (all of them when not set).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 musterd=$1
 . "$here/bars.sh"
-rounds=${2:-3} secs=${3:-3} parts=" ${PARTS:-start http grpc push} "
+rounds=${2:-3} secs=${3:-3} parts=" ${PARTS:-start http grpc push udp} "
 w=$(mktemp -d) pid=
 cleanup() { [ -z "$pid" ] || { kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; }; rm -rf "$w"; }
 trap cleanup EXIT
@@ -80,5 +80,13 @@ if [[ $parts == *" push "* ]]; then
 	bar "grpc-push, the last of 10,000 subscribers, median" "$(of push grpc-push 9)" "<=" 100 ms
 	sound push 12
 	bar "push: pushes that did not come" "$(of push grpc-push 4)" "<=" 0
+fi
+
+if [[ $parts == *" udp "* ]]; then
+	echo "== UDP, one change to 200 subscribers of 1.x: from its acknowledgement to each of them"
+	peers udp -m http-push -s 200
+	bar "http-push, the last of 200 subscribers over UDP, median" "$(of udp http-push 9)" "<=" 10 ms
+	sound udp 12
+	bar "udp: pushes that did not come" "$(of udp http-push 4)" "<=" 0
 fi
 stop
