@@ -16,7 +16,7 @@ static int on_conn(void *arg, struct grpc_conn *conn)
 {
 	struct io *io = arg;
 	const struct api_conf *conf = &io->conf;
-	if (conf->grpc_connections > 0 && io->session_count >= conf->grpc_connections) {
+	if (conf->grpc_connections > 0 && api_session_count(io->api) >= conf->grpc_connections) {
 		metrics_add(io->cell_refused, 1); /* those that came by the HTTP port count as well */
 		grpc_conn_refuse(conn, "no place for one more connection: grpc.connections is reached");
 		return E_LIMIT;
