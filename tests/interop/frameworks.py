@@ -96,16 +96,18 @@ class App:
 
 
 class Spring:
-    service, weights = "orders", True
+    service, weights, actuator = "orders", True, True
+    asking = "spring.config.import=optional:nacos:orders.properties\nspring.cloud.nacos.server-addr=127.0.0.1:8848\n"
 
     def __init__(self):
+        self.settings = recipe("Spring Cloud Alibaba")
         self.classpath = maven("spring", "java/provider/Provider.java", "java/consumer/Consumer.java")
 
     def app(self, server, name, main, application, *more):
         return App(name, ["-cp", self.classpath, main, "--spring.config.location=file:SETTINGS", "--server.port=0",
                           f"--spring.application.name={application}", "--spring.cloud.nacos.discovery.ip=127.0.0.1",
                           "--management.endpoints.web.exposure.include=*", *more],
-                   recipe("Spring Cloud Alibaba").replace("127.0.0.1:8848", address(server)))
+                   self.settings.replace("127.0.0.1:8848", address(server)))
 
     def provider(self, server, name):
         return self.app(server, name, "provider.Provider", "orders", f"--who={name}")
@@ -115,22 +117,25 @@ class Spring:
 
 
 class Dubbo:
-    """As applications or as interfaces; Dubbo takes its weights from the provider's own settings."""
-    weights = False
+    """Dubbo takes its weights from the provider's own settings. @modes: as applications, as interfaces or, as users have
+    it who set nothing, both."""
+    weights = actuator = False
+    asking = "dubbo.registry.address=nacos://127.0.0.1:8848\n"
 
-    def __init__(self, register_mode, migration, service):
+    def __init__(self, service, **modes):
+        self.settings = recipe("Dubbo 3")
         self.classpath = maven("dubbo", "java/shop/Provider.java", "java/shop/Consumer.java", "java/shop/Orders.java",
                                "resources/logback.xml")
-        self.mode, self.migration, self.service = register_mode, migration, service
+        self.service = service
+        self.modes = [f"-Ddubbo.application.{name.replace('__', '.').replace('_', '-')}={value}" for name, value in modes.items()]
 
     def app(self, server, name, application, words):
         # no retries: no failed call is hidden
         return App(name, ["-Ddubbo.properties.file=SETTINGS", f"-Ddubbo.application.name={application}",
-                          f"-Ddubbo.application.register-mode={self.mode}",
-                          f"-Ddubbo.application.service-discovery.migration={self.migration}",
+                          *self.modes,
                           "-Ddubbo.consumer.retries=0", "-Ddubbo.consumer.timeout=5000",
                           "-Ddubbo.application.qos-enable=false", "-cp", self.classpath] + words,
-                   recipe("Dubbo 3").replace("127.0.0.1:8848", address(server)))
+                   self.settings.replace("127.0.0.1:8848", address(server)))
 
     def provider(self, server, name):
         port = free_port()
@@ -139,15 +144,17 @@ class Dubbo:
         return app
 
     def consumer(self, server):
-        return self.app(server, "consumer", "shop", ["shop.Consumer", "orders"])
+        return self.app(server, "consumer", "shop", ["shop.Consumer"] + ["orders"] * bool(self.modes))
 
 
 def address(server):
     return f"{server.http_address[0]}:{server.http_address[1]}"
 
 
+INTERFACE = "providers:shop.Orders::"
 FRAMEWORKS = {
     "spring": Spring,
-    "dubbo-application": lambda: Dubbo("instance", "FORCE_APPLICATION", "orders"),
-    "dubbo-interface": lambda: Dubbo("interface", "FORCE_INTERFACE", "providers:shop.Orders::"),
+    "dubbo-application": lambda: Dubbo("orders", register_mode="instance", service_discovery__migration="FORCE_APPLICATION"),
+    "dubbo-interface": lambda: Dubbo(INTERFACE, register_mode="interface", service_discovery__migration="FORCE_INTERFACE"),
 }
+ASKING = {"spring": Spring, "dubbo": lambda: Dubbo(INTERFACE)}  # for configuration

@@ -4,19 +4,25 @@ provider joins, is drained, leaves and is killed, while an operator changes weig
 A call that found no provider, or was sent to nobody, is Muster's doing: there are always two that live. A call that a
 provider refused which was leaving or dead is the framework's, for as long as that provider is listed; such calls are
 counted. Any other failed call fails the test."""
+import json
 import os
 import re
 import signal
 import time
+import urllib.request
 
 import pytest
 
 from conftest import Missing, Server, eventually
-from frameworks import FRAMEWORKS, address
+from frameworks import ASKING, FRAMEWORKS, address
 
 WANTED = os.environ.get("MUSTER_FRAMEWORKS", " ".join(FRAMEWORKS)).split()
 GRACE = 5  # health.reconnect_grace
 ALL = {"one", "two", "three"}
+
+
+def ago(failed):
+    return f"{time.monotonic() - failed.begun:.1f} s ago"
 
 
 class Shop:
@@ -51,10 +57,14 @@ class Shop:
     def instances(self):
         return self.server.get("/muster/v1/instances", serviceName=self.framework.service).json()["instances"]
 
+    def heard_of(self):
+        """After a restart: who is back from the warm copy alone has a beat that lies ahead, so it has no age."""
+        return all(i["lastBeatAgeMs"] > 0 for i in self.instances())
+
     def edit(self, app, **what):
         """What an operator does."""
         port = app.said["port"]
-        ip = next(i["ip"] for i in self.instances() if i["port"] == port)
+        ip = eventually(lambda: next((i["ip"] for i in self.instances() if i["port"] == port), None))
         reply = self.server.put("/nacos/v1/ns/instance", serviceName=self.framework.service, ip=ip, port=port, **what)
         assert (reply.status, reply.text) == (200, "ok"), reply
 
@@ -76,9 +86,12 @@ class Shop:
         new, self.looked_at = self.consumer.failed[self.looked_at:], len(self.consumer.failed)
         return new
 
+    def log(self):
+        return self.server.log_text() + open(self.server.see("changes.log"), errors="replace").read()[-4000:]
+
     def no_failed_call(self, what):
         new = self.failures()
-        assert not new, f"{what}: {len(new)} failed calls, the first: {new[0]}\n{self.server.log_text()}"
+        assert not new, f"{what}: {len(new)} failed calls, {ago(new[0])} to {ago(new[-1])}, the first: {new[0].text}\n{self.log()}"
         print(f"{what}: no failed call of {sum(self.consumer.counts().values())} so far")
 
     def only_refused_by(self, app, what):
@@ -96,15 +109,18 @@ class Shop:
         return re.findall(r"^(muster_grpc_(?:connections|subscriptions) \d+)$", text, re.M)
 
 
-@pytest.fixture(scope="module", params=WANTED)
-def shop(request):
+def framework(make, name):
     try:
-        framework = FRAMEWORKS[request.param]()
+        return make()
     except Missing as e:
         if os.environ.get("CI") == "true":
-            pytest.fail(f"{request.param}: {e}")
-        pytest.skip(f"{request.param}: {e}")
-    one = Shop(framework)
+            pytest.fail(f"{name}: {e}")
+        pytest.skip(f"{name}: {e}")
+
+
+@pytest.fixture(params=WANTED)
+def shop(request):
+    one = Shop(framework(FRAMEWORKS[request.param], request.param))
     yield one
     one.close()
 
@@ -143,10 +159,20 @@ def muster_restarts(shop, stop, down_sec, what):
     stop()
     time.sleep(down_sec)
     shop.server.start()
-    eventually(lambda: shop.clients() == clients, 60)
-    is_drained_and_back(shop, shop.apps[1])  # it is pushed to again
-    shop.no_failed_call(what)
+    eventually(lambda: shop.clients() == clients and shop.heard_of(), 60)
     assert len(shop.instances()) == 3
+    shop.no_failed_call(what)
+    is_drained_and_back(shop, shop.apps[1])  # the consumer is pushed to again
+
+
+def drains_itself_and_back(shop, app):
+    """By Spring's actuator, as a preStop hook does it."""
+    for status, left in (("DOWN", ALL - {app.name}), ("UP", ALL)):
+        request = urllib.request.Request(f"http://127.0.0.1:{app.said['port']}/actuator/serviceregistry",
+                                         json.dumps({"status": status}).encode(), {"Content-Type": "application/json"})
+        urllib.request.urlopen(request, timeout=30).close()
+        shop.answered_by(left)
+    shop.no_failed_call(f"{app.name} drained itself and came back")
 
 
 def is_killed(shop, app):
@@ -172,7 +198,9 @@ def leaves(shop, app, left):
 def test_no_call_fails_by_musters_doing(shop):
     one, two = shop.apps[:2]
     three = joins(shop)
-    is_drained_and_back(shop, three)
+    if shop.framework.actuator:
+        drains_itself_and_back(shop, three)
+    is_drained_and_back(shop, three)  # an operator's word wins over three's from here on
     if shop.framework.weights:
         weights_change(shop, one, [two, three])
     muster_restarts(shop, shop.server.stop, 0, "Muster restarted")
@@ -180,3 +208,27 @@ def test_no_call_fails_by_musters_doing(shop):
     muster_restarts(shop, shop.server.kill9, 2, "Muster was killed and started 2 s later")
     is_killed(shop, three)
     leaves(shop, two, {"one"})
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_an_application_that_asks_for_configuration_works_and_does_not_loop(name, server):
+    """Nothing is set but the address: configuration is refused in a way that the framework can live with."""
+    asking = framework(ASKING[name], name)
+    asking.settings = asking.asking
+    apps = []
+
+    def refused():
+        return int(re.search(r'^muster_grpc_requests_total\{result="failed"\} (\d+)', server.get("/metrics").text, re.M)[1])
+
+    try:
+        apps.append(asking.provider(server, "one"))
+        apps[0].ready()
+        apps.append(asking.consumer(server))
+        eventually(apps[1].ready().counts, 30)
+        before = refused()
+        time.sleep(5)
+        assert refused() - before < 100, "requests for configuration are repeated all the time"
+        assert "one" in apps[1].counts()
+    finally:
+        for app in apps:
+            app.close()
