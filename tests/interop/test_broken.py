@@ -6,6 +6,7 @@ import time
 import pytest
 from conftest import BUILD, eventually
 from test_sdk import edit_weight, fixed, name, weights_pushed
+from test_sdk_1x import Pushed, subscribe
 
 BROKEN = os.path.join(BUILD, "tests/support/musterd-broken")
 
@@ -59,3 +60,20 @@ def test_a_server_that_forgets_who_registers_again_is_noticed(broken, connect, s
     one.kill9()
     with pytest.raises(AssertionError):  # nobody took over what was there before the restart, so it stays
         eventually(lambda: server.addresses(name("owned")) == [], sdk.gone + 5)
+
+
+@pytest.mark.parametrize("behaviour", [None, "push"])
+def test_a_server_that_pushes_nothing_over_udp_is_noticed(broken, connect_1x, behaviour):
+    server = broken(behaviour)
+    other = connect_1x(server)
+    subscribe(server, other, "told-1x")
+
+    def change():
+        with Pushed(server):
+            server.register("told-1x", "10.32.0.1", 80)
+            other.hears("told-1x", ["10.32.0.1:80"])
+    if behaviour is None:
+        change()
+    else:
+        with pytest.raises(AssertionError):
+            change()
