@@ -134,7 +134,7 @@ static void end(struct fuzzy_watch *w, struct text *t, const char *type)
 {
 	json_close(t, '}');
 	if (!t->failed) /* what is lost differs at the client's next request */
-		session_send(w->session, type, t->at, t->len, "", 0);
+		session_send(w->session, type, &(struct stream_part){ .at = t->at, .len = t->len }, 1);
 }
 
 static void send_change(struct fuzzy_watch *w, struct fuzzy_service *s)

@@ -6,7 +6,6 @@
 #include "api/config_wait.h"
 #include "api/failure_map.h"
 #include "api/handlers.h"
-#include "api/message.h"
 #include "api/rpc.h"
 #include "api/udp_push.h"
 #include "base/clock.h"
@@ -25,6 +24,7 @@ enum {
 	UNKNOWN_BODY = 1 << 16,	   /* bytes read of a request that gets a 404 */
 	SCRATCH_KEPT = 1 << 20,	   /* a larger scratch text is given back */
 	DRAIN_MS = 5000,
+	MESSAGES_KEPT = 2 << 20, /* bytes of spare ones */
 };
 
 const char *api_not_ready(const struct api *a)
@@ -346,7 +346,7 @@ static void on_news(void *arg, struct inbox_message *first, unsigned count)
 static void io_parts_free(struct io *io)
 {
 	sessions_free(io);
-	messages_free(io);
+	stock_done(&io->messages);
 	push_free(io);
 	if (io->number == 0)
 		udp_push_free(io->api->udp);
@@ -432,6 +432,7 @@ static int io_open(struct io *io, struct api *a, unsigned number, struct error *
 	io->conf = a->conf;
 	text_init(&io->scratch);
 	cpu_meter_start(&io->cpu);
+	stock_init(&io->messages, MESSAGES_KEPT);
 	encodings_init(&io->encodings, a->conf.encoding_cache / a->io_count);
 	if (uv_loop_init(&io->loop) < 0) {
 		io->api = NULL;

@@ -15,6 +15,7 @@
 #include "api/request.h"
 #include "base/handle.h"
 #include "base/loop_watch.h"
+#include "base/stock.h"
 #include "net/grpc.h"
 
 struct api {
@@ -71,8 +72,7 @@ struct io {
 	/* gRPC */
 	struct session *sessions, *graced; /* connected; closed */
 	_Atomic unsigned session_count; /* connected; any thread may look */
-	struct message *spare_messages;
-	unsigned spare_count; /* of them */
+	struct stock messages; /* gRPC's requests */
 	uint64_t publishers;
 	struct wheel *wheel;
 	uv_timer_t timer;

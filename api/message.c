@@ -52,65 +52,40 @@ static const struct message_kind *kind_find(struct slice type)
 	return NULL;
 }
 
-/* ---- memory: messages of this size would make malloc tidy up at each of them */
-
-static struct message *message_take(struct io *io)
-{
-	struct message *m = io->spare_messages;
-	if (m == NULL)
-		return mem_alloc(sizeof(*m));
-	io->spare_messages = m->next;
-	io->spare_count--;
-	return m;
-}
-
-static void message_give(struct message *m)
-{
-	struct io *io = m->io;
-	if (io->spare_count >= MESSAGES_SPARE) {
-		mem_free(m);
-		return;
-	}
-	m->next = io->spare_messages;
-	io->spare_messages = m;
-	io->spare_count++;
-}
-
-void messages_free(struct io *io)
-{
-	for (struct message *m; (m = io->spare_messages) != NULL; mem_free(m))
-		io->spare_messages = m->next;
-}
-
 /* ---- answers */
 
 static void message_free(struct message *m)
 {
 	struct session *s = m->session;
+	struct io *io = m->io;
 	if (m->body_heap != NULL)
 		cJSON_Delete(m->body_heap);
 	text_done(&m->out);
 	mem_free(m->old);
 	arena_done(&m->arena);
-	message_give(m);
+	stock_free(&io->messages, m);
 	session_message_done(s);
 }
 
-static void send_answer(struct message *m, const char *type, const struct text *t, const void *more, size_t more_len,
+static void send_answer(struct message *m, const char *type, const struct text *t, const struct stream_part *more,
 			bool well)
 {
+	static const struct stream_part none = { .at = "" };
+	const struct stream_part tail = { .at = "}", .len = more != NULL ? 1 : 0 };
 	uint8_t head[PAYLOAD_HEAD_MAX];
 	metrics_add(well ? m->io->cell_rpc_ok : m->io->cell_rpc_failed, 1);
 	metrics_observe(m->io->rpc_duration, (double)(clock_ns() - m->started_ns) * 1e-9);
 	if (t->failed) {
+		if (more != NULL && more->release != NULL)
+			more->release(more->release_arg);
 		grpc_fail(m->call, GRPC_RESOURCE_EXHAUSTED, "no memory for the answer");
 	} else {
-		size_t tail = more != NULL ? 1 : 0;
+		size_t more_len = more != NULL ? more->len : 0;
 		struct stream_part parts[] = {
-			{ .at = head, .len = payload_head(head, type, t->len + more_len + tail) },
+			{ .at = head, .len = payload_head(head, type, t->len + more_len + tail.len) },
 			{ .at = t->at, .len = t->len },
-			{ .at = more, .len = more_len },
-			{ .at = "}", .len = tail },
+			more != NULL ? *more : none,
+			tail,
 		};
 		grpc_reply(m->call, parts, 4);
 	}
@@ -141,14 +116,14 @@ void message_end(struct message *m)
 {
 	struct text *t = &m->io->scratch;
 	json_close(t, '}');
-	send_answer(m, m->kind->answer, t, NULL, 0, true);
+	send_answer(m, m->kind->answer, t, NULL, true);
 }
 
-void message_end_raw(struct message *m, const char *key, const void *value, size_t len)
+void message_end_raw(struct message *m, const char *key, const struct stream_part *value)
 {
 	struct text *t = &m->io->scratch;
 	json_key(t, key);
-	send_answer(m, m->kind->answer, t, value, len, true);
+	send_answer(m, m->kind->answer, t, value, true);
 }
 
 void message_ok(struct message *m)
@@ -167,7 +142,7 @@ void message_error(struct message *m, int error_code, const char *text)
 		json_raw(t, "[]", 2);
 	}
 	json_close(t, '}');
-	send_answer(m, m->kind->answer, t, NULL, 0, false);
+	send_answer(m, m->kind->answer, t, NULL, false);
 }
 
 void message_fail(struct message *m)
@@ -180,7 +155,7 @@ void message_refuse(struct message *m, int error_code, const char *text)
 {
 	struct text *t = begin(m, 500, error_code, text);
 	json_close(t, '}');
-	send_answer(m, "ErrorResponse", t, NULL, 0, false);
+	send_answer(m, "ErrorResponse", t, NULL, false);
 }
 
 /* ---- commands */
@@ -290,7 +265,7 @@ void message_received(struct session *s, struct grpc_call *call, const uint8_t *
 		grpc_fail(call, GRPC_INVALID_ARGUMENT, err.text);
 		return;
 	}
-	struct message *m = message_take(s->io);
+	struct message *m = stock_alloc(&s->io->messages, sizeof(*m));
 	if (m == NULL) {
 		grpc_fail(call, GRPC_RESOURCE_EXHAUSTED, "no memory for the request");
 		return;

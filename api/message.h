@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include <cjson/cJSON.h>
 
-enum { MESSAGE_FIRST = 3072, APP_MAX = 256, MESSAGES_SPARE = 512 };
+enum { MESSAGE_FIRST = 3072, APP_MAX = 256 };
 
 enum message_flags {
 	BEFORE_SETUP = 1, /* answered on a connection that is not set up */
@@ -31,7 +31,7 @@ struct message {
 	struct session *session;
 	struct grpc_call *call;
 	const struct message_kind *kind;
-	struct message *next; /* in a topic's queue; of the spare ones */
+	struct message *next; /* in a topic's queue */
 	const cJSON *body;
 	cJSON *body_heap; /* NULL: body is of the arena */
 	const char *request_id; /* the client's; NULL: none. Of body, as all texts here */
@@ -56,9 +56,6 @@ struct message {
 	_Alignas(16) char first[MESSAGE_FIRST];
 };
 
-/* The end of the I/O thread: the spare ones. */
-void messages_free(struct io *io);
-
 /* The table; *@count rows. */
 const struct message_kind *message_kinds(size_t *count);
 
@@ -71,7 +68,7 @@ void message_streamed(struct session *s, const uint8_t *at, size_t len);
 /* The answer's JSON: begun with the result, to be followed by members, then sent. */
 struct text *message_begin(struct message *m);
 void message_end(struct message *m);
-void message_end_raw(struct message *m, const char *key, const void *value, size_t len); /* one member more */
+void message_end_raw(struct message *m, const char *key, const struct stream_part *value); /* one member more */
 void message_ok(struct message *m);
 /* @m->err, in the class of the answer. */
 void message_fail(struct message *m);

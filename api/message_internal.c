@@ -75,5 +75,6 @@ void internal_set_up(struct session *s, const cJSON *body)
 	if (!cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(body, "abilityTable")))
 		return;
 	snprintf(head, sizeof(head), "{\"headers\":{},\"requestId\":\"s%llu", (unsigned long long)++s->requests);
-	session_send(s, "SetupAckRequest", head, strlen(head), tail, sizeof(tail) - 1);
+	const struct stream_part ack[] = { { .at = head, .len = strlen(head) }, { .at = tail, .len = sizeof(tail) - 1 } };
+	session_send(s, "SetupAckRequest", ack, 2);
 }

@@ -286,15 +286,14 @@ static void answer_info(struct message *m, bool healthy_only)
 	if (m->kind->run == naming_subscribe && m->flag && c != NULL)
 		push_told(m->session, &m->key, number);
 	if (c != NULL) {
-		message_end_raw(m, "serviceInfo", c->body, c->len);
-		encoding_release(c);
+		message_end_raw(m, "serviceInfo", &(struct stream_part){ c->body, c->len, encoding_release, c });
 		return;
 	}
 	struct text *info = &m->io->encode;
 	missing_info(m, info);
 	if (info->failed)
 		t->failed = true;
-	message_end_raw(m, "serviceInfo", info->at, info->len);
+	message_end_raw(m, "serviceInfo", &(struct stream_part){ .at = info->at, .len = info->len });
 }
 
 void naming_query(struct message *m)

@@ -98,16 +98,18 @@ static void on_unacked(struct io_timer *t)
 	io_timer_start(io, &sub->timer, RETRY_MS, on_retry);
 }
 
-static int send_push(struct subscription *sub, const struct encoding *c)
+/* Takes over the reference. */
+static int send_push(struct subscription *sub, struct encoding *c)
 {
-	static const char tail[] = "}";
-	struct text *t = &sub->session->io->encode;
-	text_clear(t);
-	text_printf(t, "{\"headers\":{},\"requestId\":\"%llu.%u\",\"module\":\"naming\",\"serviceInfo\":",
-		    (unsigned long long)sub->handle, ++sub->sequence);
-	text_put(t, c->body, c->len);
-	return t->failed ? E_NOMEM
-			 : session_send(sub->session, "NotifySubscriberRequest", t->at, t->len, tail, sizeof(tail) - 1);
+	char head[128];
+	int n = snprintf(head, sizeof(head), "{\"headers\":{},\"requestId\":\"%llu.%u\",\"module\":\"naming\",\"serviceInfo\":",
+			 (unsigned long long)sub->handle, ++sub->sequence);
+	const struct stream_part body[] = {
+		{ .at = head, .len = (size_t)n },
+		{ c->body, c->len, encoding_release, c },
+		{ .at = "}", .len = 1 },
+	};
+	return session_send(sub->session, "NotifySubscriberRequest", body, 3);
 }
 
 /* The newest view to one subscriber, or its slot is marked for when there is room. */
@@ -148,10 +150,11 @@ static void push_one(struct subscription *sub)
 			sub->in_flight = false;
 			io_timer_start(io, &sub->timer, RETRY_MS, on_retry);
 		}
-	} else if (!sub->in_flight) {
-		set_pending(sub, false); /* it was told by an answer meanwhile */
+		return;
 	}
 	encoding_release(c);
+	if (!sub->in_flight)
+		set_pending(sub, false); /* it was told by an answer meanwhile */
 }
 
 void push_acked(struct session *s, const char *request, bool well)

@@ -304,7 +304,8 @@ static void on_idle(struct io_timer *t)
 	}
 	snprintf(body, sizeof(body), "{\"headers\":{},\"requestId\":\"d%llu", (unsigned long long)++s->requests);
 	s->detecting = true;
-	session_send(s, "ClientDetectionRequest", body, strlen(body), tail, sizeof(tail) - 1);
+	const struct stream_part parts[] = { { .at = body, .len = strlen(body) }, { .at = tail, .len = sizeof(tail) - 1 } };
+	session_send(s, "ClientDetectionRequest", parts, 2);
 	io_timer_start(s->io, t, conf->connection_probe_ms, on_unanswered);
 }
 
@@ -342,7 +343,7 @@ void session_reset(struct session *s, const struct session_target *to)
 	json_kv_str(&body, "module", "internal");
 	json_close(&body, '}');
 	if (!body.failed)
-		session_send(s, "ConnectResetRequest", body.at, body.len, "", 0);
+		session_send(s, "ConnectResetRequest", &(struct stream_part){ .at = body.at, .len = body.len }, 1);
 	text_done(&body);
 	s->resetting = true;
 	io_timer_start(s->io, &s->timer, RESET_MS, on_stayed);
@@ -383,18 +384,20 @@ void session_set_up(struct session *s)
 		claim(s, late->redo_ms);
 }
 
-int session_send(struct session *s, const char *type, const void *head, size_t head_len, const void *tail,
-		 size_t tail_len)
+int session_send(struct session *s, const char *type, const struct stream_part *body, unsigned count)
 {
 	uint8_t envelope[PAYLOAD_HEAD_MAX];
+	struct stream_part parts[4] = { { .at = envelope } };
+	size_t len = 0;
+	assert(count >= 1 && count <= 3);
+	for (unsigned i = 0; i < count; i++) {
+		parts[i + 1] = body[i];
+		len += body[i].len;
+	}
+	parts[0].len = payload_head(envelope, type, len);
 	if (s->stream == NULL)
-		return E_CLOSED;
-	struct stream_part parts[] = {
-		{ .at = envelope, .len = payload_head(envelope, type, head_len + tail_len) },
-		{ .at = head, .len = head_len },
-		{ .at = tail, .len = tail_len },
-	};
-	return grpc_send(s->stream, parts, 3);
+		return grpc_refuse(body, count, E_CLOSED);
+	return grpc_send(s->stream, parts, count + 1);
 }
 
 /* ---- what it publishes */

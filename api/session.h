@@ -64,9 +64,8 @@ void session_stream_gone(struct session *s);
 
 void session_set_up(struct session *s);
 void session_active(struct session *s); /* the client has said something that shows that it lives */
-/* One message on the stream, its body in two parts (the second may be empty). E_CLOSED, E_LIMIT: as grpc_send. */
-int session_send(struct session *s, const char *type, const void *head, size_t head_len, const void *tail,
-		 size_t tail_len);
+/* One message on the stream, its body of 1..3 parts, which are released as by grpc_send(), whose errors these are. */
+int session_send(struct session *s, const char *type, const struct stream_part *body, unsigned count);
 struct session_target {
 	const char *host, *port; /* "": of the client's choice */
 };

@@ -133,6 +133,14 @@ void grpc_fail(struct grpc_call *call, enum grpc_status status, const char *mess
 	}
 }
 
+int grpc_refuse(const struct stream_part *parts, unsigned count, int rc)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (parts[i].release != NULL)
+			parts[i].release(parts[i].release_arg);
+	return rc;
+}
+
 int grpc_send(struct grpc_call *call, const struct stream_part *parts, unsigned count)
 {
 	struct stream_part all[PARTS_MAX];
@@ -140,18 +148,19 @@ int grpc_send(struct grpc_call *call, const struct stream_part *parts, unsigned 
 	size_t len = 0;
 	assert(count < PARTS_MAX);
 	if (call->request == NULL || call->over)
-		return E_CLOSED;
+		return grpc_refuse(parts, count, E_CLOSED);
 	for (unsigned i = 0; i < count; i++)
 		len += parts[i].len;
 	if (len > UINT32_MAX)
-		return E_LIMIT;
+		return grpc_refuse(parts, count, E_LIMIT);
 	for (int i = 0; i < 4; i++)
 		prefix[1 + i] = (uint8_t)(len >> (24 - 8 * i));
 	all[0] = (struct stream_part){ .at = prefix, .len = PREFIX_LEN };
 	memcpy(all + 1, parts, count * sizeof(*parts));
 	int rc = head_put(call);
-	if (rc == E_OK)
-		rc = http2_write(call->request, all, count + 1);
+	if (rc < 0)
+		return grpc_refuse(parts, count, rc);
+	rc = http2_write(call->request, all, count + 1);
 	if (rc == E_OK)
 		call->server->counts.messages_out++;
 	return rc;

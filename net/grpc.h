@@ -71,8 +71,11 @@ void grpc_conn_refuse(struct grpc_conn *c, const char *why); /* the same, and sa
 struct grpc_conn *grpc_call_conn(const struct grpc_call *call); /* NULL: gone */
 void grpc_call_set_user(struct grpc_call *call, void *user);
 void *grpc_call_user(const struct grpc_call *call);
-/* Streaming: one message more, of the joined @parts (at most 7). E_LIMIT: too much waits; E_CLOSED. */
+/* Streaming: one message more, of the joined @parts (at most 7; released as by http2_write()). E_LIMIT: too much waits;
+ * E_CLOSED. */
 int grpc_send(struct grpc_call *call, const struct stream_part *parts, unsigned count);
+/* For who cannot send them: releases @parts; returns @rc. */
+int grpc_refuse(const struct stream_part *parts, unsigned count, int rc);
 /* Unary: the answer, and the end of @call. */
 void grpc_reply(struct grpc_call *call, const struct stream_part *parts, unsigned count);
 /* Ends either kind with a status; @message: plain text, percent-encoded here. A unary @call is gone. */

@@ -15,11 +15,10 @@
 #include <string.h>
 
 enum {
-	OUT_LEN = 65536,	     /* bytes of frames gathered for one write */
-	FRAME_ROOM = 16384 + 9 + 256, /* the most that one mem_send gives */
 	SOCKET_FULL = 131072,	     /* bytes that wait in the stream: the socket is full */
 	SWEEP_MS = 1000,
 	MUCH = 16384,		     /* bytes that wait for a peer's window: their going is news */
+	KEPT_MAX = 4 << 20,	     /* bytes of spare blocks */
 	CONTROL_MAX = 4096, /* frames that nghttp2 may hold for a peer that does not read */
 	FRAME_LEAST = 16384, FRAME_MOST = 17408, /* sizes of nghttp2's frame buffer, whose only allocation of that size it is */
 	TABLE_LEN = 512, /* bytes of each HPACK table: changing grpc-timeouts would fill up larger ones, for nothing */
@@ -40,30 +39,31 @@ static void on_sweep(uv_timer_t *timer);
 
 static void *heap_alloc(size_t size, void *arg)
 {
-	(void)arg;
-	return mem_alloc(size);
+	const struct http2_conn *c = arg;
+	return stock_alloc(&c->server->stock, size);
 }
 static void heap_free(void *at, void *arg)
 {
 	const struct http2_conn *c = arg;
 	if (at != c->server->frame)
-		mem_free(at);
+		stock_free(&c->server->stock, at);
 }
 static void *heap_calloc(size_t count, size_t size, void *arg)
 {
-	(void)arg;
-	return mem_zalloc(count, size);
+	const struct http2_conn *c = arg;
+	return size > 0 && count > SIZE_MAX / size ? NULL : stock_zalloc(&c->server->stock, count * size);
 }
 static void *heap_realloc(void *at, size_t size, void *arg)
 {
 	struct http2_conn *c = arg;
+	struct http2_server *s = c->server;
 	if (at == NULL && size >= FRAME_LEAST && size <= FRAME_MOST && !c->has_frame) {
 		c->has_frame = true;
-		return c->server->frame;
+		return s->frame;
 	}
-	if (at == NULL || at != c->server->frame)
-		return mem_realloc(at, size);
-	void *own = mem_alloc(size); /* it wants a larger one */
+	if (at == NULL || at != s->frame)
+		return stock_realloc(&s->stock, at, size);
+	void *own = stock_alloc(&s->stock, size); /* it wants a larger one */
 	if (own != NULL)
 		memcpy(own, at, size < FRAME_MOST ? size : FRAME_MOST);
 	return own;
@@ -159,29 +159,42 @@ static void conn_end(struct http2_conn *c)
 	stream_close(c->stream, on_stream_closed);
 }
 
-/* Frames of nghttp2, until there are no more or the socket is full. False: the connection has ended. */
+/* Frames of nghttp2 into s->out, as many as have room: those of data are put there by http2_request.c, others here.
+ * More than 0: there may be more; 0: there are none; below: the connection is to end. */
+static ssize_t gather(struct http2_conn *c)
+{
+	struct http2_server *s = c->server;
+	const uint8_t *frame;
+	ssize_t len = 1;
+	s->out_len = 0;
+	while (len > 0 && s->out_len + HTTP2_FRAME_ROOM <= HTTP2_OUT_LEN) {
+		len = nghttp2_session_mem_send(c->session, &frame);
+		if (len <= 0)
+			break;
+		assert(s->out_len + (size_t)len <= HTTP2_OUT_LEN + HTTP2_FRAME_ROOM);
+		memcpy(s->out + s->out_len, frame, (size_t)len);
+		s->out_len += (size_t)len;
+	}
+	/* It also gives 0 when a frame of data found no room for itself. */
+	return len == 0 && s->out_len + HTTP2_FRAME_ROOM > HTTP2_OUT_LEN ? 1 : len;
+}
+
+/* Until there are no more frames or the socket is full. False: the connection has ended. */
 static bool conn_send(struct http2_conn *c)
 {
 	struct http2_server *s = c->server;
 	while (c->stream->queued < SOCKET_FULL) {
-		const uint8_t *frame;
-		size_t n = 0;
-		ssize_t len = 0;
-		while (n + FRAME_ROOM <= OUT_LEN && (len = nghttp2_session_mem_send(c->session, &frame)) > 0) {
-			assert(n + (size_t)len <= OUT_LEN);
-			memcpy(s->out + n, frame, (size_t)len);
-			n += (size_t)len;
-		}
-		struct stream_part part = { .at = s->out, .len = n };
-		if (n > 0 && stream_write(c->stream, &part, 1) < 0) {
+		ssize_t more = gather(c);
+		struct stream_part part = { .at = s->out, .len = s->out_len };
+		if (s->out_len > 0 && stream_write(c->stream, &part, 1) < 0) {
 			s->counts.cut_off++;
 			conn_end(c);
 			return false;
 		}
-		if (len < 0)
+		if (more < 0)
 			conn_end(c);
-		if (len <= 0)
-			return len == 0;
+		if (more <= 0)
+			return more == 0;
 	}
 	return true;
 }
@@ -396,6 +409,7 @@ static void on_handle_closed(uv_handle_t *handle)
 	nghttp2_option_del(s->options);
 	mem_free(s->frame);
 	mem_free(s->out);
+	stock_done(&s->stock);
 	mem_free(s);
 	if (on_closed != NULL)
 		on_closed(arg);
@@ -518,13 +532,14 @@ int http2_server_open(struct http2_server **ret, uv_loop_t *loop, const struct h
 	s->conf = *conf;
 	s->loop = loop;
 	s->dirty_end = &s->dirty;
+	stock_init(&s->stock, KEPT_MAX);
 	OR_DEFAULT(s->conf.requests_max, 256);
 	OR_DEFAULT(s->conf.headers_max, 16384);
 	OR_DEFAULT(s->conf.window, 1u << 20);
 	OR_DEFAULT(s->conf.out_max, 8u << 20);
 	OR_DEFAULT(s->conf.idle_ms, 75000);
 	OR_DEFAULT(s->conf.write_ms, 30000);
-	s->out = mem_alloc(OUT_LEN);
+	s->out = mem_alloc(HTTP2_OUT_LEN + HTTP2_FRAME_ROOM);
 	s->frame = mem_alloc(FRAME_MOST);
 	if (s->out == NULL || s->frame == NULL || nghttp2_parts(s) < 0) {
 		nghttp2_session_callbacks_del(s->callbacks);

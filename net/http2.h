@@ -101,7 +101,8 @@ const char *http2_content_type(const struct http2_request *r);
 /* The answer's head: :status and @fields (at most HTTP2_FIELDS_MAX, copied). @end: that is all. */
 int http2_head(struct http2_request *r, const char *status, const struct http2_field *fields, unsigned count,
 	       bool end);
-/* Queues the joined parts. E_LIMIT: over out_max; E_NOMEM; nothing is queued then. */
+/* Queues the joined parts; with a release a part is the writer's until it was handed on, and is released once whatever
+ * comes out. E_LIMIT: over out_max, nothing is queued; E_NOMEM: the request is reset. */
 int http2_write(struct http2_request *r, const struct stream_part *parts, unsigned count);
 /* Trailers behind what was written, and the end (1..HTTP2_FIELDS_MAX fields, copied). */
 int http2_finish(struct http2_request *r, const struct http2_field *fields, unsigned count);

@@ -3,8 +3,15 @@
 #ifndef NET_HTTP2_INTERNAL_H
 #define NET_HTTP2_INTERNAL_H
 
+#include "base/stock.h"
 #include "net/http2.h"
 #include <nghttp2/nghttp2.h>
+
+enum {
+	HTTP2_OUT_LEN = 65536,		    /* bytes of frames gathered for one write */
+	HTTP2_FRAME_ROOM = 16384 + 9 + 256, /* the most that one frame takes: so many more there is room for */
+	HTTP2_TRAILER_ROOM = 24,	    /* a status without a message */
+};
 
 struct http2_chunk; /* Its time is to be looked at: it waits for a request, or for its client to read. */
 void http2_watch(struct http2_conn *c);
@@ -30,6 +37,7 @@ struct http2_request {
 	size_t queued;
 	char *trailers; /* name NUL value NUL ... */
 	unsigned trailer_count;
+	char trailer_room[HTTP2_TRAILER_ROOM];
 	struct http2_head *head; /* NULL: told */
 };
 
@@ -66,7 +74,9 @@ struct http2_server {
 	nghttp2_option *options;
 	struct http2_conn *conns, *dirty, **dirty_end; /* in the order of marking */
 	struct http2_conn *watched;
-	char *out;
+	struct stock stock; /* requests, what they send, and nghttp2's own */
+	uint8_t *out;	    /* frames of the connection that is being flushed */
+	size_t out_len;
 	uint8_t *frame; /* where nghttp2 writes a frame, one for all sessions: see http2.c */
 	bool draining, closing, receiving; /* nghttp2 is on the stack */
 	uint64_t drain_by_ms;

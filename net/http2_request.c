@@ -4,32 +4,51 @@
 #include <assert.h>
 #include <string.h>
 
-enum { CHUNK_LEN = 2048, CONTROLS_MAX = 1000 /* a second */ };
+enum {
+	CHUNK_LEN = 512,      /* that small parts share */
+	BORROWED_LEAST = 512, /* shorter ones are copied all the same */
+	CONTROLS_MAX = 1000,  /* a second */
+};
 
-struct http2_chunk { /* of what is queued to be sent */
+struct http2_chunk { /* of what is queued to be sent: own bytes, or the writer's */
 	struct http2_chunk *next;
+	const uint8_t *from;
 	size_t at, len, cap;
+	void (*release)(void *arg); /* NULL: own */
+	void *release_arg;
 	uint8_t bytes[];
 };
 
 /* ---- requests */
 
+/* The first one, and what follows it is the first. */
+static void chunk_drop(struct http2_request *r)
+{
+	struct http2_chunk *k = r->first;
+	r->first = k->next;
+	if (r->first == NULL)
+		r->last = NULL;
+	if (k->release != NULL)
+		k->release(k->release_arg);
+	stock_free(&r->conn->server->stock, k);
+}
+
 static void chunks_free(struct http2_request *r)
 {
-	for (struct http2_chunk *k; (k = r->first) != NULL; mem_free(k))
-		r->first = k->next;
-	r->last = NULL;
+	while (r->first != NULL)
+		chunk_drop(r);
 	r->conn->queued -= r->queued;
 	r->queued = 0;
 }
 
 static struct http2_request *request_new(struct http2_conn *c, int32_t id)
 {
-	struct http2_request *r = mem_zalloc(1, sizeof(*r));
-	struct http2_head *head = mem_alloc(sizeof(*head));
+	struct stock *stock = &c->server->stock;
+	struct http2_request *r = stock_zalloc(stock, sizeof(*r));
+	struct http2_head *head = stock_alloc(stock, sizeof(*head));
 	if (r == NULL || head == NULL) {
-		mem_free(r);
-		mem_free(head);
+		stock_free(stock, r);
+		stock_free(stock, head);
 		return NULL;
 	}
 	head->method[0] = head->type[0] = head->path[0] = '\0';
@@ -61,9 +80,10 @@ void http2_request_end(struct http2_request *r)
 		c->since_ms = uv_now(s->loop);
 		http2_watch(c);
 	}
-	mem_free(r->head);
-	mem_free(r->trailers);
-	mem_free(r);
+	stock_free(&s->stock, r->head);
+	if (r->trailers != r->trailer_room)
+		mem_free(r->trailers);
+	stock_free(&s->stock, r);
 }
 
 /* ---- nghttp2's callbacks */
@@ -152,7 +172,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 		r->told = true;
 		s->counts.requests++;
 		s->conf.events.on_head(s->conf.arg, r);
-		mem_free(r->head);
+		stock_free(&s->stock, r->head);
 		r->head = NULL;
 	}
 	if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && !r->ended) {
@@ -205,6 +225,7 @@ static unsigned fields_put(nghttp2_nv *to, unsigned n, const char *name, const c
 	return n + 1;
 }
 
+/* Nothing of them is needed behind the end of the request, which keeps them. */
 static void submit_trailers(struct http2_request *r)
 {
 	nghttp2_nv nv[HTTP2_FIELDS_MAX];
@@ -212,43 +233,64 @@ static void submit_trailers(struct http2_request *r)
 	unsigned n = 0;
 	while (n < r->trailer_count) {
 		const char *value = at + strlen(at) + 1;
-		n = fields_put(nv, n, at, value, NGHTTP2_NV_FLAG_NONE);
+		n = fields_put(nv, n, at, value, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
 		at = value + strlen(value) + 1;
 	}
 	nghttp2_submit_trailer(r->conn->session, r->id, nv, n);
 }
 
+/* How much the next frame of data holds; on_send_data() then takes it at once: nghttp2 may not be left with half a
+ * frame, since the buffer with its beginning is that of all sessions. */
 static ssize_t on_source(nghttp2_session *session, int32_t id, uint8_t *to, size_t room, uint32_t *flags,
 			 nghttp2_data_source *source, void *arg)
 {
 	struct http2_request *r = source->ptr;
-	size_t n = 0;
+	const struct http2_server *s = r->conn->server;
+	size_t n = r->queued < room ? r->queued : room;
 	(void)session;
 	(void)id;
+	(void)to;
 	(void)arg;
-	for (struct http2_chunk *k; n < room && (k = r->first) != NULL;) {
-		size_t part = k->len - k->at < room - n ? k->len - k->at : room - n;
-		memcpy(to + n, k->bytes + k->at, part);
-		n += part;
-		k->at += part;
-		if (k->at < k->len)
-			break;
-		r->first = k->next;
-		if (r->first == NULL)
-			r->last = NULL;
-		mem_free(k);
-	}
-	r->queued -= n;
-	r->conn->queued -= n;
-	r->conn->sent += n;
-	if (r->first == NULL && r->finishing) {
+	if (s->out_len + HTTP2_FRAME_ROOM > HTTP2_OUT_LEN)
+		return NGHTTP2_ERR_PAUSE;
+	if (n == r->queued && r->finishing) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
 		submit_trailers(r);
 	} else if (n == 0) {
 		r->deferred = true;
 		return NGHTTP2_ERR_DEFERRED;
 	}
+	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
 	return (ssize_t)n;
+}
+
+static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t len,
+			nghttp2_data_source *source, void *arg)
+{
+	enum { HEAD_LEN = 9 };
+	struct http2_request *r = source->ptr;
+	struct http2_server *s = r->conn->server;
+	(void)session;
+	(void)frame; /* it has no padding: nobody asks for any */
+	(void)arg;
+	uint8_t *to = s->out + s->out_len;
+	memcpy(to, head, HEAD_LEN);
+	to += HEAD_LEN;
+	s->out_len += HEAD_LEN + len;
+	r->queued -= len;
+	r->conn->queued -= len;
+	r->conn->sent += len;
+	while (len > 0) {
+		struct http2_chunk *k = r->first;
+		size_t part = k->len - k->at < len ? k->len - k->at : len;
+		memcpy(to, k->from + k->at, part);
+		to += part;
+		len -= part;
+		k->at += part;
+		if (k->at == k->len)
+			chunk_drop(r);
+	}
+	return 0;
 }
 
 static void wake(struct http2_request *r)
@@ -276,43 +318,91 @@ int http2_head(struct http2_request *r, const char *status, const struct http2_f
 	return rc == 0 ? E_OK : rc == NGHTTP2_ERR_NOMEM ? E_NOMEM : E_CLOSED;
 }
 
-static struct http2_chunk *chunk_room(struct http2_request *r, size_t len)
+/* @need bytes of room at the end of what is queued; NULL: no memory. */
+static struct http2_chunk *chunk_room(struct http2_request *r, size_t need)
 {
 	struct http2_chunk *k = r->last;
-	if (k != NULL && k->cap - k->len >= len)
+	if (k != NULL && k->release == NULL && k->cap - k->len >= need)
 		return k;
-	size_t cap = len > CHUNK_LEN ? len : len < 256 ? 256 : CHUNK_LEN;
-	k = mem_alloc(sizeof(*k) + cap);
+	size_t cap = need > CHUNK_LEN ? need : CHUNK_LEN;
+	k = stock_alloc(&r->conn->server->stock, sizeof(*k) + cap);
 	if (k == NULL)
 		return NULL;
 	*k = (struct http2_chunk){ .cap = cap };
+	k->from = k->bytes;
 	*(r->last != NULL ? &r->last->next : &r->first) = k;
 	r->last = k;
 	return k;
+}
+
+static int part_copy(struct http2_request *r, const struct stream_part *part)
+{
+	struct http2_chunk *k = part->len == 0 ? NULL : chunk_room(r, part->len);
+	if (k != NULL) {
+		memcpy(k->bytes + k->len, part->at, part->len);
+		k->len += part->len;
+	}
+	return k == NULL && part->len > 0 ? E_NOMEM : E_OK;
+}
+
+static int part_borrow(struct http2_request *r, const struct stream_part *part)
+{
+	struct http2_chunk *k = stock_alloc(&r->conn->server->stock, sizeof(*k));
+	if (k == NULL)
+		return E_NOMEM;
+	*k = (struct http2_chunk){ .from = part->at,
+				   .len = part->len,
+				   .release = part->release,
+				   .release_arg = part->release_arg };
+	*(r->last != NULL ? &r->last->next : &r->first) = k;
+	r->last = k;
+	return E_OK;
+}
+
+/* Takes over the release, whatever comes out. */
+static int part_queue(struct http2_request *r, const struct stream_part *part)
+{
+	bool borrowed = part->release != NULL && part->len >= BORROWED_LEAST;
+	int rc = borrowed ? part_borrow(r, part) : part_copy(r, part);
+	if (part->release != NULL && (!borrowed || rc < 0))
+		part->release(part->release_arg);
+	return rc;
+}
+
+static int parts_queue(struct http2_request *r, const struct stream_part *parts, unsigned count, int rc)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (rc < 0 && parts[i].release != NULL)
+			parts[i].release(parts[i].release_arg);
+		if (rc < 0)
+			continue;
+		rc = part_queue(r, &parts[i]);
+		if (rc == E_OK) {
+			r->queued += parts[i].len;
+			r->conn->queued += parts[i].len;
+		}
+	}
+	return rc;
 }
 
 int http2_write(struct http2_request *r, const struct stream_part *parts, unsigned count)
 {
 	struct http2_conn *c = r->conn;
 	size_t len = 0;
+	int rc = E_OK;
 	for (unsigned i = 0; i < count; i++)
 		len += parts[i].len;
 	if (c->closing || r->finishing)
-		return E_CLOSED;
-	if (len > c->server->conf.out_max || c->queued > c->server->conf.out_max - len)
-		return E_LIMIT;
-	struct http2_chunk *k = chunk_room(r, len);
-	if (k == NULL)
-		return E_NOMEM;
-	for (unsigned i = 0; i < count; i++) {
-		if (parts[i].len > 0)
-			memcpy(k->bytes + k->len, parts[i].at, parts[i].len);
-		k->len += parts[i].len;
-	}
-	r->queued += len;
-	c->queued += len;
-	wake(r);
-	return E_OK;
+		rc = E_CLOSED;
+	else if (len > c->server->conf.out_max || c->queued > c->server->conf.out_max - len)
+		rc = E_LIMIT;
+	bool begun = rc == E_OK;
+	rc = parts_queue(r, parts, count, rc);
+	if (begun && rc < 0)
+		http2_reset(r); /* it is cut in the middle */
+	else if (rc == E_OK)
+		wake(r);
+	return rc;
 }
 
 int http2_finish(struct http2_request *r, const struct http2_field *fields, unsigned count)
@@ -323,7 +413,7 @@ int http2_finish(struct http2_request *r, const struct http2_field *fields, unsi
 		return E_CLOSED;
 	for (unsigned i = 0; i < count; i++)
 		len += strlen(fields[i].name) + strlen(fields[i].value) + 2;
-	char *at = r->trailers = mem_alloc(len);
+	char *at = r->trailers = len <= sizeof(r->trailer_room) ? r->trailer_room : mem_alloc(len);
 	if (at == NULL)
 		return E_NOMEM;
 	for (unsigned i = 0; i < count; i++) {
@@ -351,6 +441,7 @@ void http2_request_callbacks(nghttp2_session_callbacks *cb)
 	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
 	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
+	nghttp2_session_callbacks_set_send_data_callback(cb, on_send_data);
 	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
 }
 
