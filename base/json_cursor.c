@@ -1,5 +1,5 @@
 /* json_cursor.c - see json_cursor.h. A container's text is checked once when it is met; its members are
- * then read from the checked text. */
+ * then read from the checked text. Only json_begin_object() leaves the check to the walk. */
 #include "base/json_cursor.h"
 #include <stdlib.h>
 #include <string.h>
@@ -310,6 +310,29 @@ bool json_begin(struct cursor *c, struct arena *mem, struct json_value *ret)
 		return false;
 	}
 	*ret = v;
+	return true;
+}
+
+bool json_begin_object(struct cursor *c, struct json_value *ret)
+{
+	const uint8_t *end = c->end, *last;
+
+	skip_space(c);
+	while (end > c->at && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\n' || end[-1] == '\r'))
+		end--;
+	if (c->failed || end - c->at < 2 || *c->at != '{' || end[-1] != '}') {
+		c->failed = true;
+		return false;
+	}
+	for (last = end - 2; last > c->at && (*last == ' ' || *last == '\t' || *last == '\n' || *last == '\r');)
+		last--;
+	if (*last == ',') { /* the walk takes it for the end */
+		c->failed = true;
+		return false;
+	}
+	*ret = (struct json_value){ .type = JSON_OBJECT, .raw = c->at, .raw_len = (size_t)(end - c->at) };
+	ret->inner = cursor_of(c->at + 1, ret->raw_len - 2);
+	c->at = c->end;
 	return true;
 }
 

@@ -24,6 +24,10 @@ struct json_value {
 
 /* The value at the start of @c (whole document). @ret is untouched on failure. false: malformed. */
 bool json_begin(struct cursor *c, struct arena *mem, struct json_value *ret);
+/* The same for a row that must be an object and is walked to its end in any case: it is read once, not twice. What is
+ * malformed fails the walk where it stands, so nothing of the row may be used before inner->failed was looked at; and
+ * a member without a key is malformed: that is for the caller to see. */
+bool json_begin_object(struct cursor *c, struct json_value *ret);
 /* The next member of an object or array; JSON_END at the end. Look at inner->failed once after. */
 bool json_next(struct cursor *inner, struct arena *mem, struct json_value *ret);
 

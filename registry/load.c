@@ -167,6 +167,8 @@ static int read_instance_value(struct row *row, struct instance_row *to)
 	struct json_value v;
 
 	while (json_next(&row->value.inner, row->mem, &v), v.type != JSON_END) {
+		if (v.key == NULL)
+			return bad(row, "it is not JSON");
 		if (is_key(&v, "kind", JSON_NUMBER))
 			to->kind = v.integer;
 		else if (is_key(&v, "weight", JSON_NUMBER))
@@ -519,12 +521,20 @@ static bool is_ours(const char *key)
 	return false;
 }
 
-/* The key's segments and the value as an object. */
+static bool is_instance(const struct store_entry *e)
+{
+	return strncmp(e->key, ROWS_ROOT "i/", sizeof(ROWS_ROOT "i/") - 1) == 0;
+}
+
+/* The key's segments and the value as an object; the members of an instance, of which there may be a million, are
+ * checked as they are read. */
 static int row_open(struct row *row)
 {
 	struct cursor c = cursor_of(row->entry->value, row->entry->value_len);
 	int rc = split_key(row);
 
+	if (rc == E_OK && is_instance(row->entry))
+		return json_begin_object(&c, &row->value) ? E_OK : bad(row, "it is not a JSON object");
 	if (rc == E_OK && (!json_begin(&c, row->mem, &row->value) || row->value.type != JSON_OBJECT))
 		rc = bad(row, "it is not a JSON object");
 	return rc;
@@ -535,7 +545,7 @@ const void *row_prepare(const struct store_entry *e, struct arena *mem)
 	struct row row = { .mem = mem, .entry = e };
 	struct instance_row *it;
 
-	if (strncmp(e->key, ROWS_ROOT "i/", sizeof(ROWS_ROOT "i/") - 1) != 0 || row_open(&row) < 0)
+	if (!is_instance(e) || row_open(&row) < 0)
 		return NULL;
 	it = arena_alloc(mem, sizeof(*it));
 	return it != NULL && read_instance(&row, it) == E_OK ? it : NULL;

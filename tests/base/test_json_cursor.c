@@ -106,6 +106,52 @@ static void malformed_rows_fail(void **state)
 	assert_false(reads("1\0", 2));
 }
 
+static bool reads_in_one_pass(const void *text, size_t len)
+{
+	struct arena mem;
+	struct json_value v, m;
+	uint8_t *exact = malloc(len == 0 ? 1 : len);
+	memcpy(exact, text, len);
+	struct cursor c = cursor_of(exact, len);
+	arena_init(&mem, NULL, 0, 0);
+	bool ok = json_begin_object(&c, &v);
+	while (ok && json_next(&v.inner, &mem, &m))
+		ok = m.key != NULL;
+	ok = ok && !v.inner.failed;
+	arena_done(&mem);
+	free(exact);
+	return ok;
+}
+
+/* Whether the members are checked before the walk or by it: the same rows are read. */
+static void a_row_read_in_one_pass_is_checked_as_well(void **state)
+{
+	static const char *const bad[] = { "", " ", "{", "}", "{\"a\":1,}", "{\"a\":1 , }", "{\"a\"}", "{a:1}", "{,}", "{} {}",
+					   "{\"a\":1 \"b\":2}", "{1:2}", "{1}", "[]", "{\"a\":1}}", "{{}", "{\"a\":1}x", "{\"a\":{\"b\"}}" };
+	static const char bytes[] = "{}[]\",:\\ 0a";
+	char mutated[sizeof(row)];
+	struct rng rng;
+	unsigned read = 0;
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (reads_in_one_pass(bad[i], strlen(bad[i])))
+			fail_msg("was read: %s", bad[i]);
+	assert_true(reads_in_one_pass("{}", 2) && reads_in_one_pass(" { } ", 5));
+	for (size_t len = 0; len < strlen(row); len++)
+		assert_false(reads_in_one_pass(row, len));
+	unit_seed(&rng);
+	for (int round = 0; round < 50000; round++) {
+		memcpy(mutated, row, sizeof(row));
+		for (unsigned n = rng_below(&rng, 4); n > 0; n--)
+			mutated[rng_below(&rng, (uint32_t)strlen(row))] = bytes[rng_below(&rng, sizeof(bytes) - 1)];
+		bool whole = mutated[0] == '{' && reads(mutated, strlen(row));
+		if (reads_in_one_pass(mutated, strlen(row)) != whole)
+			fail_msg("read otherwise: %s", mutated);
+		read += whole;
+	}
+	assert_in_range(read, 1000, 49000);
+}
+
 static void depth_is_limited(void **state)
 {
 	char deep[200];
@@ -190,6 +236,7 @@ int main(void)
 		cmocka_unit_test(a_row_is_walked_member_by_member),
 		cmocka_unit_test(every_truncation_fails),
 		cmocka_unit_test(malformed_rows_fail),
+		cmocka_unit_test(a_row_read_in_one_pass_is_checked_as_well),
 		cmocka_unit_test(depth_is_limited),
 		cmocka_unit_test(what_our_writer_wrote_reads_back),
 		cmocka_unit_test(what_reads_here_reads_elsewhere),
