@@ -10,7 +10,7 @@ static const char *reason_of(const char *path)
 	static const struct {
 		const char *part, *reason;
 	} reasons[] = {
-		{ "/push/", "there is no UDP or gRPC push yet" },
+		{ "/push/", "pushes are counted in /metrics, by muster_grpc_pushes_total and muster_udp_pushes_total" },
 		{ "/raft", "there is no Raft protocol here, and a standalone server has no peers" },
 		{ "/cluster/state", "there is no Raft protocol here, and a standalone server has no peers" },
 		{ "/ns/distro/", "there is no Distro protocol here, and a standalone server has no peers" },
