@@ -151,7 +151,7 @@ def test_a_persistent_instance_outlives_its_client(server, clients, connect, sdk
     one.call("register", service="lasting", ip="10.6.0.1", port=1, ephemeral=False)
     one.call("register", service="lasting-not", ip="10.6.0.2", port=1)
     one.kill9()
-    eventually(lambda: server.hosts("lasting-not") == [], sdk.gone + 5)
+    eventually(lambda: server.hosts("lasting-not") == [], sdk.gone + 10)
     assert [h["ip"] for h in server.hosts("lasting")] == ["10.6.0.1"]
     clients(0).call("deregister", service="lasting", ip="10.6.0.1", port=1, ephemeral=False)
     assert server.hosts("lasting") == []
@@ -214,7 +214,7 @@ def test_a_killed_client_is_gone_after_the_grace(server, clients, connect, sdk):
     other.call("subscribe", service="killed")
     other.hears("killed", ["10.10.0.1:1", "10.10.0.2:1"])
     one.kill9()
-    other.hears("killed", ["10.10.0.2:1"], sdk.gone + 5)
+    other.hears("killed", ["10.10.0.2:1"], sdk.gone + 10)
     assert server.addresses(name("killed")) == ["10.10.0.2"]
 
 
@@ -227,7 +227,7 @@ def test_a_frozen_client_is_gone_within_15_s(server, clients, connect, sdk):
         resolves(server, "frozen", ["10.11.0.2"], 15)
     finally:
         one.process.send_signal(18)
-    resolves(server, "frozen", ["10.11.0.1", "10.11.0.2"], sdk.back + 10)  # it connects again and registers
+    resolves(server, "frozen", ["10.11.0.1", "10.11.0.2"], sdk.back + 60)  # it connects again and registers
 
 
 def test_a_cut_connection_is_taken_up_again_unseen(server, connect, sdk):
@@ -239,7 +239,7 @@ def test_a_cut_connection_is_taken_up_again_unseen(server, connect, sdk):
         other.hears("cut", ["10.12.0.1:1"])
         relay.cut()
         edit_weight(server, "cut", "10.12.0.1", 5)  # told to whoever has subscribed again
-        resolves_always(server, "cut", ["10.12.0.1"], lambda: weights_pushed(other, "cut") == [5.0], sdk.back + 10)
+        resolves_always(server, "cut", ["10.12.0.1"], lambda: weights_pushed(other, "cut") == [5.0], sdk.back + 60)
         assert all(other.pushes["cut"]), other.pushes["cut"]
     finally:
         relay.close()
@@ -259,10 +259,10 @@ def test_clients_that_are_asked_to_go_come_back_unseen(make_server, connect, sdk
     assert len(before) == 2 and server.post("/nacos/v3/admin/core/loader/reloadCurrent", count=0).status == 200
     edit_weight(server, "asked", "10.19.0.1", 5)
     resolves_always(server, "asked", ["10.19.0.1"], lambda: weights_pushed(other, "asked") == [5.0] and
-                    len(connected()) == 2 and not connected() & before, sdk.back + 30)
+                    len(connected()) == 2 and not connected() & before, sdk.back + 60)
     assert all(other.pushes["asked"]), json.dumps(other.pushes)
     one.call("register", service="asked", ip="10.19.0.1", port=1, metadata={"by": "the SDK"})
-    assert other.wait(lambda: other.pushes["asked"][-1][0][4] == {"by": "the SDK"}, sdk.back + 10), other.pushes
+    assert other.wait(lambda: other.pushes["asked"][-1][0][4] == {"by": "the SDK"}, sdk.back + 60), other.pushes
 
 
 def restarts(server, one, other, sdk, rounds):
@@ -274,7 +274,7 @@ def restarts(server, one, other, sdk, rounds):
     for i in range(rounds):
         server.restart()
         edit_weight(server, "restart", "10.13.0.1", i + 2)
-        resolves_always(server, "restart", ["10.13.0.1"], lambda: weights_pushed(other, "restart") == [i + 2.0], sdk.back + 20)
+        resolves_always(server, "restart", ["10.13.0.1"], lambda: weights_pushed(other, "restart") == [i + 2.0], sdk.back + 60)
     assert all(other.pushes["restart"]), json.dumps(other.pushes)
 
 
@@ -291,7 +291,7 @@ def test_a_restarted_server_is_found_again_and_nobody_sees_an_empty_list(make_se
     one.call("register", service="restart", ip="10.13.0.1", port=1, metadata={"by": "the SDK"})
     assert other.wait(lambda: other.pushes["restart"][-1][0][4] == {"by": "the SDK"}, 15), other.pushes
     one.kill9()  # it owns its instance again: nothing of the time before the restart keeps it
-    resolves(server, "restart", [], sdk.gone + 5)
+    resolves(server, "restart", [], sdk.gone + 10)
 
 
 def test_200_services_of_one_process(server, clients, connect, sdk):
