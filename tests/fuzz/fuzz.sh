@@ -20,7 +20,7 @@ dir=$(cd "$dir" && pwd)
 share() {
 	case $1 in
 	fuzz_dns_packet | fuzz_question) echo "$runs";;
-	fuzz_http1) echo "$((runs / 1000 + 1))";;
+	fuzz_http1 | fuzz_grpc) echo "$((runs / 1000 + 1))";;
 	*) echo "$((runs / 10 + 1))";;
 	esac
 }
