@@ -60,7 +60,8 @@ class Shop:
 
     def heard_of(self):
         """After a restart: who is back from the warm copy alone has a beat that lies ahead, so it has no age."""
-        return all(i["lastBeatAgeMs"] > 0 for i in self.instances())
+        instances = self.instances()
+        return len(instances) == len(ALL) and all(i["lastBeatAgeMs"] > 0 for i in instances)
 
     def edit(self, app, **what):
         """What an operator does."""
@@ -163,7 +164,6 @@ def muster_restarts(shop, stop, down_sec, what):
     time.sleep(down_sec)
     shop.server.start()
     eventually(lambda: shop.clients() == clients and shop.heard_of(), 60)
-    assert len(shop.instances()) == 3
     shop.no_failed_call(what)
     is_drained_and_back(shop, shop.apps[1])  # the consumer is pushed to again
 
