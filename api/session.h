@@ -13,7 +13,7 @@ struct api;
 struct io;
 struct message;
 
-enum { SESSION_ID_MAX = 96, SESSION_VERSION_MAX = 64, SESSION_PEER_MAX = 46, SUBSCRIPTIONS_MAX = 20000 };
+enum { SESSION_ID_MAX = 72, SESSION_VERSION_MAX = 64, SESSION_PEER_MAX = 46, SUBSCRIPTIONS_MAX = 20000 };
 
 struct entry_address {
 	const char *ip, *cluster; /* in the same block */

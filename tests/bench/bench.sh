@@ -11,6 +11,7 @@ for p in knotd nsd named; do PATH=$PATH:/usr/sbin command -v $p >/dev/null || ec
 export PATH=$PATH:/usr/sbin
 "$here/dns-bench.sh" "$musterd"
 "$here/registry-bench.sh" "$musterd"
+"$here/connections-bench.sh" "$musterd"
 "$here/scale-bench.sh" "$musterd" "$build"
 echo "== acknowledged is resolvable: 100,000 operations"
 w=$(mktemp -d) pid=
