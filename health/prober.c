@@ -25,6 +25,8 @@ struct prober {
 	bool stopped;		    /* control's */
 	struct inbox_message *news, *news_last; /* control's: of this turn */
 	unsigned news_count;
+	uint64_t added_service; /* control's: of the last news, if that was an instance to add; 0: it was not */
+	uint16_t added_cluster;
 	_Atomic unsigned verdicts; /* on their way */
 	struct command *first, *last; /* health thread's: the batch of this turn */
 };
@@ -59,6 +61,8 @@ static void post(struct prober *p, struct target_news *n)
 
 static void gather(struct prober *p, struct target_news *n)
 {
+	p->added_service = n != NULL && n->kind == NEWS_ADD ? n->service_id : 0;
+	p->added_cluster = n != NULL ? n->cluster : 0;
 	if (n == NULL) {
 		post(p, n);
 		return;
@@ -199,7 +203,8 @@ static void on_instance(void *arg, struct instance *old, struct instance *fresh)
 	if (was)
 		gather(p, news_about(NEWS_REMOVE, old));
 	if (is)
-		gather(p, news_add(fresh));
+		gather(p, news_add(fresh, p->added_service == service_info(fresh->service)->id &&
+					  p->added_cluster == fresh->cluster));
 }
 
 static void on_info(void *arg, const struct service_info *old, const struct service_info *fresh)

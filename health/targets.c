@@ -87,10 +87,24 @@ struct target_news *news_about(enum target_news_kind kind, const struct instance
 	return n;
 }
 
-struct target_news *news_add(const struct instance *i)
+static void news_tell_instance(struct target_news *n, const struct instance *i)
+{
+	n->port = i->port;
+	n->family = i->family;
+	n->healthy = (i->flags & INSTANCE_HEALTHY) != 0;
+	memcpy(n->addr, i->addr, sizeof(n->addr));
+}
+
+struct target_news *news_add(const struct instance *i, bool follows)
 {
 	const struct service_info *info = service_info(i->service);
 	const struct cluster *cluster = &info->clusters[i->cluster];
+	if (follows) {
+		struct target_news *brief = news_new(NEWS_ADD, info->id, i->cluster, instance_ip(i), 0);
+		if (brief != NULL)
+			news_tell_instance(brief, i);
+		return brief;
+	}
 	struct target_news *n = news_new(NEWS_ADD, info->id, i->cluster, instance_ip(i),
 					 (size_t)info->key.ns_len + info->key.group_len + info->key.name_len +
 					     strlen(cluster->name) + 4);
@@ -102,10 +116,7 @@ struct target_news *news_add(const struct instance *i)
 		return NULL;
 	}
 	char *at = (char *)(uintptr_t)n->ip + n->ip_len + 1;
-	n->port = i->port;
-	n->family = i->family;
-	n->healthy = (i->flags & INSTANCE_HEALTHY) != 0;
-	memcpy(n->addr, i->addr, sizeof(n->addr));
+	news_tell_instance(n, i);
 	n->key = info->key;
 	n->key.ns = put(&at, info->key.ns);
 	n->key.group = put(&at, info->key.group);
@@ -276,7 +287,7 @@ struct check_task *targets_add(struct targets *t, struct target_news *n, bool *r
 	if (task != NULL)
 		return task;
 	struct check_group *g = targets_group(t, n->service_id, n->cluster);
-	if (g == NULL)
+	if (g == NULL && n->cluster_name != NULL) /* NULL: there was no memory for what it follows */
 		g = group_new(t, n);
 	if (g == NULL)
 		return NULL;

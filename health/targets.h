@@ -29,14 +29,15 @@ struct target_news {
 	uint8_t addr[16];
 	uint16_t ip_len;
 	const char *ip;
-	struct service_key key;	  /* ADD */
-	const char *cluster_name; /* ADD */
+	struct service_key key;	  /* ADD that does not follow */
+	const char *cluster_name; /* the same; else NULL */
 	struct check_spec *spec;  /* ADD, CHECKER: goes with the news unless taken */
 	struct probe_question *question; /* ASK: the asker's */
 };
 
 /* On the control thread, from what is published now. NULL: no memory. */
-struct target_news *news_add(const struct instance *i);
+/* @follows: right behind the news that adds another instance of its cluster, which tells all that both share. */
+struct target_news *news_add(const struct instance *i, bool follows);
 struct target_news *news_about(enum target_news_kind kind, const struct instance *i); /* REMOVE, STATE */
 struct target_news *news_checker(const struct service_info *info, uint32_t cluster);
 struct target_news *news_state(uint64_t service_id, uint16_t cluster, const char *ip, uint16_t port, bool healthy);

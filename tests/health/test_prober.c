@@ -365,6 +365,29 @@ static void a_removed_instance_is_not_probed_any_more(void **state)
 	listener_free(l);
 }
 
+/* What is told of an instance leaves out what the one before it told of their cluster. */
+static void instances_of_a_cluster_that_had_emptied_and_of_two_in_turn_are_probed(void **state)
+{
+	struct fixture *f = *state;
+	struct service *mine = f->service, *other = fake_service(f->desk, "other", false);
+	struct listener *l[3] = { listener_new(false), listener_new(false), listener_new(false) };
+	fake_add(f->desk, mine, "127.0.0.1", listener_port(l[0]));
+	fake_remove(f->desk, mine, "127.0.0.1", listener_port(l[0]));
+	for (unsigned i = 0; i < 3; i++) {
+		fake_add_state(f->desk, mine, "127.0.0.1", listener_port(l[i]), false);
+		fake_add_state(f->desk, other, "127.0.0.1", listener_port(l[i]), false);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		f->service = mine;
+		assert_string_equal(await(f, "127.0.0.1", listener_port(l[i]), true), "");
+		f->service = other;
+		assert_string_equal(await(f, "127.0.0.1", listener_port(l[i]), true), "");
+	}
+	f->service = mine;
+	for (unsigned i = 0; i < 3; i++)
+		listener_free(l[i]);
+}
+
 static void host_names_and_other_kinds_keep_their_health(void **state)
 {
 	struct fixture *f = *state;
@@ -444,6 +467,7 @@ int main(void)
 		WITH(a_refused_verdict_is_sent_again),
 		WITH(a_verdict_is_sent_only_when_it_changes_something),
 		WITH(a_removed_instance_is_not_probed_any_more),
+		WITH(instances_of_a_cluster_that_had_emptied_and_of_two_in_turn_are_probed),
 		WITH(host_names_and_other_kinds_keep_their_health),
 		WITH(many_targets_with_few_probes_in_flight_all_get_their_verdict),
 		WITH(stopping_with_everything_under_way_leaves_nothing),
