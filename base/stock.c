@@ -1,20 +1,16 @@
-/* stock.c - see stock.h. Each block has its class before it. */
+/* stock.c - see stock.h. A class is what malloc itself distinguishes (16 bytes apart, 8 of each its own), so a block needs
+ * no header: its class is how many bytes of it can be used. */
 #include "base/stock.h"
 
 #include "base/mem.h"
-#include <stdalign.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <string.h>
 
-enum { NO_CLASS = STOCK_CLASSES };
+enum { STEP = 16, LEAST = 24, KEPT_SIZE_MAX = LEAST + STEP * (STOCK_CLASSES - 1) };
 
-struct stock_block {
-	union {
-		struct stock_block *next; /* kept */
-		size_t size;		  /* in use, of no class: the bytes behind */
-	};
-	uint32_t class;
-	alignas(16) char room[];
+struct stock_block { /* kept */
+	struct stock_block *next;
 };
 
 #if defined(__has_feature)
@@ -33,34 +29,22 @@ void stock_init(struct stock *s, size_t kept_max)
 #endif
 }
 
-static size_t room_of(uint32_t class)
+static size_t class_of(size_t size)
 {
-	return (class + (size_t)1) * STOCK_STEP;
+	return size <= LEAST ? 0 : (size - LEAST + STEP - 1) / STEP;
 }
 
 void *stock_alloc(struct stock *s, size_t size)
 {
-	uint32_t class = size == 0 ? 0 : (uint32_t)((size - 1) / STOCK_STEP);
-	struct stock_block *b;
-	if (size > STOCK_STEP * STOCK_CLASSES) {
-		b = size > SIZE_MAX - sizeof(*b) ? NULL : mem_alloc(sizeof(*b) + size);
-		if (b == NULL)
-			return NULL;
-		b->size = size;
-		b->class = NO_CLASS;
-		return b->room;
-	}
-	b = s->spare[class];
-	if (b != NULL) {
-		s->spare[class] = b->next;
-		s->kept -= room_of(class);
-		return b->room;
-	}
-	b = mem_alloc(sizeof(*b) + room_of(class));
+	if (size > KEPT_SIZE_MAX)
+		return mem_alloc(size);
+	size_t class = class_of(size);
+	struct stock_block *b = s->spare[class];
 	if (b == NULL)
-		return NULL;
-	b->class = class;
-	return b->room;
+		return mem_alloc(LEAST + class * STEP);
+	s->spare[class] = b->next;
+	s->kept -= LEAST + class * STEP;
+	return b;
 }
 
 void *stock_zalloc(struct stock *s, size_t size)
@@ -71,17 +55,11 @@ void *stock_zalloc(struct stock *s, size_t size)
 	return at;
 }
 
-static struct stock_block *block_of(void *at)
-{
-	return (struct stock_block *)((char *)at - offsetof(struct stock_block, room));
-}
-
 void *stock_realloc(struct stock *s, void *at, size_t size)
 {
 	if (at == NULL)
 		return stock_alloc(s, size);
-	struct stock_block *b = block_of(at);
-	size_t room = b->class == NO_CLASS ? b->size : room_of(b->class);
+	size_t room = malloc_usable_size(at);
 	if (size <= room)
 		return at;
 	void *larger = stock_alloc(s, size);
@@ -94,16 +72,20 @@ void *stock_realloc(struct stock *s, void *at, size_t size)
 
 void stock_free(struct stock *s, void *at)
 {
-	if (at == NULL)
-		return;
-	struct stock_block *b = block_of(at);
-	if (b->class == NO_CLASS || room_of(b->class) > s->kept_max - s->kept) {
-		mem_free(b);
+	size_t room = at == NULL ? 0 : malloc_usable_size(at);
+	if (room < LEAST || room > KEPT_SIZE_MAX) {
+		mem_free(at);
 		return;
 	}
-	b->next = s->spare[b->class];
-	s->spare[b->class] = b;
-	s->kept += room_of(b->class);
+	size_t class = (room - LEAST) / STEP, len = LEAST + class * STEP;
+	if (len > s->kept_max - s->kept) {
+		mem_free(at);
+		return;
+	}
+	struct stock_block *b = at;
+	b->next = s->spare[class];
+	s->spare[class] = b;
+	s->kept += len;
 }
 
 void stock_done(struct stock *s)

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-enum { STOCK_STEP = 32, STOCK_CLASSES = 128 }; /* blocks of up to 4 KiB are kept */
+enum { STOCK_CLASSES = 256 }; /* blocks of up to 4 KiB are kept */
 
 struct stock_block;
 struct stock {

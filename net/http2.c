@@ -18,7 +18,7 @@ enum {
 	SOCKET_FULL = 131072,	     /* bytes that wait in the stream: the socket is full */
 	SWEEP_MS = 1000,
 	MUCH = 16384,		     /* bytes that wait for a peer's window: their going is news */
-	KEPT_MAX = 4 << 20,	     /* bytes of spare blocks */
+	KEPT_MAX = 2 << 20,	     /* bytes of spare blocks */
 	CONTROL_MAX = 4096, /* frames that nghttp2 may hold for a peer that does not read */
 	FRAME_LEAST = 16384, FRAME_MOST = 17408, /* sizes of nghttp2's frame buffer, whose only allocation of that size it is */
 	TABLE_LEN = 512, /* bytes of the client's HPACK table: changing grpc-timeouts would fill up a larger one, for nothing */
