@@ -19,9 +19,12 @@ static void a_block_given_back_serves_the_next_of_its_size(void **state)
 {
 	struct stock s;
 	(void)state;
-	if (!keeps())
-		skip();
 	stock_init(&s, 4096);
+	if (!keeps()) { /* there it goes back to malloc, which watches it */
+		stock_free(&s, stock_alloc(&s, 100));
+		assert_int_equal(s.kept, 0);
+		return;
+	}
 	void *a = stock_alloc(&s, 100), *b = stock_alloc(&s, 1000);
 	stock_free(&s, a);
 	stock_free(&s, b);
