@@ -84,119 +84,40 @@ const char *param_name(enum param id)
 	return names[id];
 }
 
-static bool is(const char *a, const char *b, size_t len)
-{
-	return memcmp(a, b, len) == 0;
-}
+/* The names of each length: at most eight are compared. test_params holds it against the names. */
+enum { SAME_LENGTH_MAX = 8, NAME_LEN_MAX = 21 };
+static const struct {
+	uint8_t count, ids[SAME_LENGTH_MAX];
+} of_length[NAME_LEN_MAX + 1] = {
+	[2] = { 1, { P_IP } },
+	[3] = { 3, { P_APP, P_KEY, P_DOM } },
+	[4] = { 4, { P_PORT, P_BEAT, P_SHOW, P_EXPR } },
+	[5] = { 7, { P_VALID, P_ENTRY, P_VALUE, P_LEVEL, P_DEBUG, P_STATE, P_COUNT } },
+	[6] = { 3, { P_WEIGHT, P_ENABLE, P_PAGE_NO } },
+	[7] = { 7, { P_HEALTHY, P_ENABLED, P_CLUSTER, P_LOG_NAME, P_KEYWORD, P_ADDRESS, P_UDP_PORT } },
+	[8] = { 8, { P_METADATA, P_CLIENT_IP, P_CLUSTERS, P_SELECTOR, P_PAGE_SIZE, P_CLIENT_ID, P_LOG_LEVEL, P_USERNAME } },
+	[9] = { 6, { P_GROUP_NAME, P_EPHEMERAL, P_CHECK_PORT, P_NAMESPACE, P_HEART_BEAT, P_INSTANCES } },
+	[10] = { 2, { P_ONLY_STATUS, P_HAS_IP_COUNT } },
+	[11] = { 5, { P_SERVICE_NAME, P_NAMESPACE_ID, P_CLUSTER_NAME, P_HEALTHY_ONLY, P_ENABLED_ONLY } },
+	[12] = { 1, { P_CONNECTION_ID } },
+	[13] = { 4, { P_HEALTH_CHECKER, P_NAMESPACE_NAME, P_NAMESPACE_DESC, P_WITH_INSTANCES } },
+	[14] = { 1, { P_GROUP_NAME_PARAM } },
+	[15] = { 2, { P_CONSISTENCY_TYPE, P_REDIRECT_ADDRESS } },
+	[16] = { 2, { P_PROTECT_THRESHOLD, P_SERVICE_NAME_PARAM } },
+	[17] = { 2, { P_CUSTOM_NAMESPACE_ID, P_NAMESPACE_SHOW_NAME } },
+	[18] = { 1, { P_IGNORE_EMPTY } },
+	[21] = { 2, { P_USE_INSTANCE_PORT, P_CHECK_NAMESPACE } },
+};
 
-/* By length first: at most six candidates are compared. test_params holds it against the table. */
 enum param param_find(const char *name, size_t len)
 {
-#define TRY(text, id)                      \
-	if (is(name, text, sizeof(text) - 1)) \
-	return (id)
-	switch (len) {
-	case 2:
-		TRY("ip", P_IP);
-		break;
-	case 3:
-		TRY("app", P_APP);
-		TRY("key", P_KEY);
-		TRY("dom", P_DOM);
-		break;
-	case 4:
-		TRY("port", P_PORT);
-		TRY("beat", P_BEAT);
-		TRY("show", P_SHOW);
-		TRY("expr", P_EXPR);
-		break;
-	case 5:
-		TRY("valid", P_VALID);
-		TRY("entry", P_ENTRY);
-		TRY("value", P_VALUE);
-		TRY("level", P_LEVEL);
-		TRY("debug", P_DEBUG);
-		TRY("state", P_STATE);
-		TRY("count", P_COUNT);
-		break;
-	case 6:
-		TRY("weight", P_WEIGHT);
-		TRY("enable", P_ENABLE);
-		TRY("pageNo", P_PAGE_NO);
-		break;
-	case 7:
-		TRY("healthy", P_HEALTHY);
-		TRY("enabled", P_ENABLED);
-		TRY("cluster", P_CLUSTER);
-		TRY("logName", P_LOG_NAME);
-		TRY("keyword", P_KEYWORD);
-		TRY("address", P_ADDRESS);
-		TRY("udpPort", P_UDP_PORT);
-		break;
-	case 8:
-		TRY("metadata", P_METADATA);
-		TRY("clientIP", P_CLIENT_IP);
-		TRY("clusters", P_CLUSTERS);
-		TRY("selector", P_SELECTOR);
-		TRY("pageSize", P_PAGE_SIZE);
-		TRY("clientId", P_CLIENT_ID);
-		TRY("logLevel", P_LOG_LEVEL);
-		TRY("username", P_USERNAME);
-		break;
-	case 9:
-		TRY("groupName", P_GROUP_NAME);
-		TRY("ephemeral", P_EPHEMERAL);
-		TRY("checkPort", P_CHECK_PORT);
-		TRY("namespace", P_NAMESPACE);
-		TRY("heartBeat", P_HEART_BEAT);
-		TRY("instances", P_INSTANCES);
-		break;
-	case 10:
-		TRY("onlyStatus", P_ONLY_STATUS);
-		TRY("hasIpCount", P_HAS_IP_COUNT);
-		break;
-	case 11:
-		TRY("serviceName", P_SERVICE_NAME);
-		TRY("namespaceId", P_NAMESPACE_ID);
-		TRY("clusterName", P_CLUSTER_NAME);
-		TRY("healthyOnly", P_HEALTHY_ONLY);
-		TRY("enabledOnly", P_ENABLED_ONLY);
-		break;
-	case 12:
-		TRY("connectionId", P_CONNECTION_ID);
-		break;
-	case 13:
-		TRY("healthChecker", P_HEALTH_CHECKER);
-		TRY("namespaceName", P_NAMESPACE_NAME);
-		TRY("namespaceDesc", P_NAMESPACE_DESC);
-		TRY("withInstances", P_WITH_INSTANCES);
-		break;
-	case 14:
-		TRY("groupNameParam", P_GROUP_NAME_PARAM);
-		break;
-	case 15:
-		TRY("consistencyType", P_CONSISTENCY_TYPE);
-		TRY("redirectAddress", P_REDIRECT_ADDRESS);
-		break;
-	case 16:
-		TRY("protectThreshold", P_PROTECT_THRESHOLD);
-		TRY("serviceNameParam", P_SERVICE_NAME_PARAM);
-		break;
-	case 17:
-		TRY("customNamespaceId", P_CUSTOM_NAMESPACE_ID);
-		TRY("namespaceShowName", P_NAMESPACE_SHOW_NAME);
-		break;
-	case 18:
-		TRY("ignoreEmptyService", P_IGNORE_EMPTY);
-		break;
-	case 21:
-		TRY("useInstancePort4Check", P_USE_INSTANCE_PORT);
-		TRY("checkNamespaceIdExist", P_CHECK_NAMESPACE);
-		break;
-	default:
-		break;
+	if (len > NAME_LEN_MAX)
+		return P_UNKNOWN;
+	for (unsigned i = 0; i < of_length[len].count; i++) {
+		enum param id = of_length[len].ids[i];
+		if (memcmp(name, names[id], len) == 0)
+			return id;
 	}
-#undef TRY
 	return P_UNKNOWN;
 }
 
