@@ -11,6 +11,7 @@ enum { THREADS_MAX = 256, ADDRESSES_MAX = 64 };
 struct dns_server {
 	struct dns_server_conf conf; /* without the listens */
 	struct dns_counters counters;
+	struct identity_slot identity;
 	struct worker **workers;
 	unsigned worker_count; /* started */
 	struct sockaddr_storage addrs[ADDRESSES_MAX]; /* bound */
@@ -39,6 +40,7 @@ static void conf_fill(struct dns_server_conf *c)
 	c->tcp_message_ms = c->tcp_message_ms <= 0 ? 2000 : c->tcp_message_ms;
 	c->tcp_max = c->tcp_max == 0 ? 4096 : c->tcp_max;
 	c->tcp_per_prefix = c->tcp_per_prefix == 0 ? 64 : c->tcp_per_prefix;
+	c->nsid = c->version = NULL; /* the slot has them */
 	c->listens = NULL;
 	c->listen_count = 0;
 }
@@ -96,9 +98,12 @@ int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf
 	s->conf = *conf;
 	conf_fill(&s->conf);
 	s->workers = mem_zalloc(s->conf.threads, sizeof *s->workers);
+	struct identity *self = identity_new(conf->nsid, conf->version);
+	atomic_init(&s->identity.now, self);
+	s->conf.identity = &s->identity;
 	struct socket_pair *pairs = mem_zalloc(conf->listen_count * s->conf.threads, sizeof *pairs);
 	int rc = E_NOMEM;
-	if (s->workers == NULL || pairs == NULL)
+	if (s->workers == NULL || pairs == NULL || self == NULL)
 		error_set(err, E_NOMEM, "no memory for the DNS server");
 	else
 		rc = bind_all(s, conf, pairs, err);
@@ -250,6 +255,23 @@ void dns_server_stop(struct dns_server *s)
 		worker_stop(s->workers[i]);
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_free(s->workers[i]);
+	identity_free(atomic_load(&s->identity.now));
 	mem_free(s->workers);
 	mem_free(s);
+}
+
+static void on_identity_unread(void *arg, struct rcu_head *head)
+{
+	(void)arg;
+	identity_free((struct identity *)(void *)((char *)head - offsetof(struct identity, reap)));
+}
+
+int dns_server_identify(struct dns_server *s, const char *nsid, const char *version, struct rcu_reaper *reaper)
+{
+	struct identity *fresh = identity_new(nsid, version), *old = atomic_load(&s->identity.now);
+	if (fresh == NULL)
+		return E_NOMEM;
+	rcu_publish(&s->identity.now, fresh);
+	rcu_reaper_add(reaper, &old->reap, on_identity_unread);
+	return E_OK;
 }

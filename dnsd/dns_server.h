@@ -5,6 +5,7 @@
 #define DNSD_DNS_SERVER_H
 
 #include "base/error.h"
+#include "dnsd/identity.h"
 #include "zones/zone_set.h"
 #include <sys/socket.h>
 #include <uv.h>
@@ -23,6 +24,8 @@ struct dns_server_conf {
 	unsigned tcp_max;      /* connections per worker, 4096 */
 	unsigned tcp_per_prefix; /* per /32 (IPv4) or /64 and worker, 64 */
 	const struct zone_set *zones;
+	const char *nsid, *version; /* at most IDENTITY_MAX bytes, copied; NULL or "": not told */
+	const struct identity_slot *identity; /* the server's own: what its workers look at */
 };
 
 struct dns_server;
@@ -39,6 +42,8 @@ int dns_server_prepare(struct dns_change **ret, struct dns_server *s, const stru
 		       struct error *err);
 void dns_server_commit(struct dns_server *s, struct dns_change *change); /* taken */
 void dns_server_abandon(struct dns_change *change);		       /* taken; NULL is fine */
+/* What it says of itself from now on (a reload); what it said before goes to @reaper. E_NOMEM: nothing changed. */
+int dns_server_identify(struct dns_server *s, const char *nsid, const char *version, struct rcu_reaper *reaper);
 void dns_server_stop(struct dns_server *s); /* waits for the threads (well under a second) and frees */
 
 #endif

@@ -5,7 +5,7 @@
 #include "base/cursor.h"
 #include <endian.h>
 
-enum { RR_FIXED = 10 /* type, class, TTL, rdlength */, EDE_PROHIBITED = 18 };
+enum { RR_FIXED = 10 /* type, class, TTL, rdlength */ };
 
 /* What the records behind the question said. */
 struct extras {
@@ -144,6 +144,8 @@ static void options_read(struct edns *e, struct extras *x, struct cursor o)
 			x->option_bad |= !ecs_valid(value);
 		} else if (code == OPTION_KEEPALIVE) {
 			e->keepalive = true;
+		} else if (code == OPTION_NSID) {
+			e->nsid = true;
 		}
 	}
 }
@@ -204,10 +206,12 @@ static enum question_fate reply_with(struct question *q, uint16_t rcode, int ede
 	return QUESTION_REPLY;
 }
 
-/* Rows 8 to 10: a well-formed QUERY with one question. */
+/* Rows 7 to 10: a well-formed QUERY with one question. */
 static enum question_fate query_judge(struct question *q, const struct extras *x)
 {
 	const struct dns_query *d = &q->query;
+	if (d->qclass == QCLASS_CH)
+		return QUESTION_CHAOS;
 	if (d->qclass != QCLASS_IN && d->qclass != QCLASS_ANY)
 		return reply_with(q, RCODE_REFUSED, EDE_NOT_SUPPORTED, FAULT_CLASS);
 	switch (d->qtype) {
@@ -219,14 +223,14 @@ static enum question_fate query_judge(struct question *q, const struct extras *x
 	case RR_TSIG:
 	case RR_MAILB:
 	case RR_MAILA:
-		return reply_with(q, RCODE_FORMERR, EDE_NONE, FAULT_TYPE);
+		return reply_with(q, RCODE_FORMERR, EDE_OTHER, FAULT_TYPE);
 	case RR_AXFR:
 		if (!d->stream)
-			return reply_with(q, RCODE_FORMERR, EDE_NONE, FAULT_TRANSFER);
+			return reply_with(q, RCODE_FORMERR, EDE_OTHER, FAULT_TRANSFER);
 		return reply_with(q, RCODE_REFUSED, EDE_PROHIBITED, FAULT_TRANSFER); /* transfers are allowed to nobody */
 	case RR_IXFR:
 		if (!x->soa_authority)
-			return reply_with(q, RCODE_FORMERR, EDE_NONE, FAULT_TRANSFER);
+			return reply_with(q, RCODE_FORMERR, EDE_OTHER, FAULT_TRANSFER);
 		return reply_with(q, RCODE_REFUSED, EDE_PROHIBITED, FAULT_TRANSFER);
 	default:
 		return QUESTION_ASK;
@@ -246,17 +250,17 @@ static enum question_fate message_judge(struct question *q, const struct extras 
 	bool sections = opcode == OPCODE_QUERY && (count[1] != 0 || count[2] > (ixfr ? 1 : 0));
 	bool cookie_only = opcode == OPCODE_QUERY && count[0] == 0 && q->edns.cookie;
 	if (x->malformed || sections || (count[0] != 1 && !cookie_only))
-		return reply_with(q, RCODE_FORMERR, EDE_NONE, FAULT_MALFORMED);
+		return reply_with(q, RCODE_FORMERR, EDE_OTHER, FAULT_MALFORMED);
 	if (q->edns.present && x->version > 0)
 		return reply_with(q, RCODE_BADVERS, EDE_NONE, FAULT_VERSION);
 	if (x->option_bad)
-		return reply_with(q, RCODE_FORMERR, EDE_NONE, FAULT_OPTION);
+		return reply_with(q, RCODE_FORMERR, EDE_OTHER, FAULT_OPTION);
 	if (cookie_only)
 		return reply_with(q, RCODE_NOERROR, EDE_NONE, FAULT_NONE);
 	if (x->tsig) /* no key is known (RFC 8945, 5.2.1) */
 		return reply_with(q, RCODE_NOTAUTH, EDE_NONE, FAULT_TSIG);
 	if (opcode == OPCODE_UPDATE)
-		return reply_with(q, RCODE_REFUSED, EDE_NONE, FAULT_UPDATE);
+		return reply_with(q, RCODE_REFUSED, EDE_PROHIBITED, FAULT_UPDATE);
 	if (opcode == OPCODE_NOTIFY)
 		return reply_with(q, RCODE_NOTAUTH, EDE_NONE, FAULT_NOTIFY);
 	return query_judge(q, x);

@@ -11,7 +11,7 @@ enum {
 	OPCODE_QUERY = 0, OPCODE_NOTIFY = 4, OPCODE_UPDATE = 5, OPCODE_DSO = 6,
 	HEADER_QR = 0x8000, HEADER_OPCODE = 0x7800, HEADER_AA = 0x0400, HEADER_TC = 0x0200, HEADER_RD = 0x0100,
 	EDNS_DO = 0x8000,
-	OPTION_ECS = 8, OPTION_COOKIE = 10, OPTION_KEEPALIVE = 11, OPTION_EDE = 15,
+	OPTION_NSID = 3, OPTION_ECS = 8, OPTION_COOKIE = 10, OPTION_KEEPALIVE = 11, OPTION_EDE = 15,
 };
 
 enum question_fault { /* why QUESTION_REPLY: for the counters */
@@ -34,6 +34,7 @@ enum question_fate {
 	QUESTION_DROP,	/* no answer at all: too short, or an answer itself */
 	QUESTION_REPLY, /* answered without zones: @rcode, perhaps @ede, no records */
 	QUESTION_ASK,	/* @query is whole: the zones answer */
+	QUESTION_CHAOS, /* @query is whole: of class CHAOS, about the server itself */
 };
 
 struct edns {
@@ -41,6 +42,7 @@ struct edns {
 	bool dnssec_ok;
 	bool keepalive; /* tcp-keepalive was asked for */
 	bool cookie;
+	bool nsid; /* the server's name was asked for */
 	uint16_t udp_size; /* as the client wrote it */
 };
 

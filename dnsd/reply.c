@@ -30,14 +30,29 @@ static inline bool keepalive_due(const struct question *q)
 	return q->edns.keepalive && q->query.stream; /* ignored on UDP (RFC 7828, 3.2.1) */
 }
 
+static size_t nsid_room(const struct question *q, const struct identity *id)
+{
+	return q->edns.nsid && id != NULL && id->nsid_len > 0 ? OPTION_HEAD + (size_t)id->nsid_len : 0;
+}
+
+/* What is kept free behind the sections for the OPT. */
+static size_t opt_room(const struct question *q, const struct reply_limits *limits)
+{
+	if (!q->edns.present)
+		return 0;
+	size_t nsid = q->edns.nsid ? nsid_room(q, identity_read(limits->identity)) : 0;
+	return OPT_LEN + nsid + (keepalive_due(q) ? KEEPALIVE_LEN : 0);
+}
+
 void reply_begin(struct dns_answer *ret, const struct question *q, uint8_t *to, size_t cap,
 		 const struct reply_limits *limits)
 {
 	size_t limit = size_limit(q, limits);
 	if (limit > cap)
 		limit = cap;
-	size_t opt = q->edns.present ? OPT_LEN + (keepalive_due(q) ? KEEPALIVE_LEN : 0) : 0;
+	size_t opt = opt_room(q, limits);
 	ret->w = writer_of(to, limit - opt);
+	ret->opt_room = (uint16_t)opt;
 	uint8_t *question = to + DNS_HEADER_LEN;
 	ret->w.at = question + q->question_len;
 	if (q->question_len > 0 && q->query.qname != question)
@@ -47,35 +62,78 @@ void reply_begin(struct dns_answer *ret, const struct question *q, uint8_t *to, 
 	ret->aa = ret->tc = false;
 	ret->pick = PICK_NONE;
 	ret->ede = EDE_NONE;
+	ret->ede_text = NULL;
 }
 
-/* Room was kept by reply_begin; only the EDE has to look whether it still fits. */
+static const char *ede_text(const struct dns_answer *a)
+{
+	if (a->ede_text != NULL)
+		return a->ede_text;
+	switch (a->ede) {
+	case EDE_STALE:
+		return "the last that was known";
+	case EDE_NOT_READY:
+		return "the registry is being loaded";
+	case EDE_PROHIBITED:
+		return "not allowed by the settings";
+	case EDE_NOT_AUTHORITATIVE:
+		return "no zone of this server";
+	case EDE_NOT_SUPPORTED:
+		return "only class IN is served";
+	case EDE_NO_REACHABLE_AUTHORITY:
+		return "no instance of the service is healthy";
+	case EDE_INVALID_QUERY_TYPE:
+		return "no type that can be asked for";
+	default:
+		return "";
+	}
+}
+
+/* One option at @p if it fits before @end; @prefix >= 0 stands first, as two octets. */
+static uint8_t *option_put(uint8_t *p, const uint8_t *end, unsigned code, int prefix, const char *text, size_t len)
+{
+	size_t head = OPTION_HEAD + (prefix >= 0 ? 2u : 0u);
+	if (head + len > (size_t)(end - p))
+		return p;
+	put16(p, code);
+	put16(p + 2, (unsigned)(head - OPTION_HEAD + len));
+	if (prefix >= 0)
+		put16(p + 4, (unsigned)prefix);
+	memcpy(p + head, text, len);
+	return p + head + len;
+}
+
+/* With a sentence if there is room for it, else the code alone, else nothing. */
+static uint8_t *ede_put(uint8_t *p, const uint8_t *end, const struct dns_answer *a)
+{
+	const char *text = ede_text(a);
+	size_t len = strlen(text); /* a sentence of ours */
+	if (EDE_LEN + len > (size_t)(end - p))
+		len = 0;
+	return option_put(p, end, OPTION_EDE, a->ede, text, len);
+}
+
+/* Room for the answers to what was asked for was kept by reply_begin; the EDE has to look whether it still fits. */
 static void opt_put(struct dns_answer *a, const struct question *q, uint16_t rcode, const struct reply_limits *limits)
 {
-	bool keepalive = keepalive_due(q);
-	size_t kept = OPT_LEN + (keepalive ? KEEPALIVE_LEN : 0);
-	uint8_t *p = a->w.at;
-	bool ede = a->ede != EDE_NONE && a->w.end - p >= EDE_LEN;
-	p[0] = 0;
-	put16(p + 1, RR_OPT);
-	put16(p + 3, limits->udp_size);
-	p[5] = (uint8_t)(rcode >> 4);
-	p[6] = 0; /* version */
-	put16(p + 7, q->edns.dnssec_ok ? EDNS_DO : 0);
-	put16(p + 9, (unsigned)(kept - OPT_LEN) + (ede ? EDE_LEN : 0));
-	p += OPT_LEN;
-	if (keepalive) {
-		put16(p, OPTION_KEEPALIVE);
-		put16(p + 2, 2);
-		put16(p + 4, limits->keepalive_ds);
-		p += KEEPALIVE_LEN;
+	uint8_t *opt = a->w.at, *p = opt + OPT_LEN;
+	const uint8_t *end = a->w.end + a->opt_room;
+	opt[0] = 0;
+	put16(opt + 1, RR_OPT);
+	put16(opt + 3, limits->udp_size);
+	opt[5] = (uint8_t)(rcode >> 4);
+	opt[6] = 0; /* version */
+	put16(opt + 7, q->edns.dnssec_ok ? EDNS_DO : 0);
+	if (keepalive_due(q))
+		p = option_put(p, end, OPTION_KEEPALIVE, limits->keepalive_ds, "", 0);
+	if (q->edns.nsid) {
+		const struct identity *id = identity_read(limits->identity);
+		if (nsid_room(q, id) > 0)
+			p = option_put(p, end, OPTION_NSID, -1, id->nsid, id->nsid_len);
 	}
-	if (ede) {
-		put16(p, OPTION_EDE);
-		put16(p + 2, 2);
-		put16(p + 4, (unsigned)a->ede);
-		p += EDE_LEN;
-	}
+	if (a->ede != EDE_NONE)
+		p = ede_put(p, end, a);
+	put16(opt + 9, (unsigned)(p - opt - OPT_LEN));
 	a->w.at = p;
 }
 

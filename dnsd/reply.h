@@ -4,11 +4,12 @@
 #ifndef DNSD_REPLY_H
 #define DNSD_REPLY_H
 
-#include "dnsd/question.h"
+#include "dnsd/identity.h"
 
 struct reply_limits {
 	uint16_t udp_size;     /* ours, 512..4096; also what our OPT says */
 	uint16_t keepalive_ds; /* tcp-keepalive timeout in 100 ms */
+	const struct identity_slot *identity; /* NULL: the server does not name itself */
 };
 
 /* Starts the answer to @q at @to, of @cap bytes (at least 512): the question stands, @ret->w is where sections go

@@ -10,6 +10,7 @@ void responder_init(struct responder *r, const struct zone_set *zones, const str
 	r->limits.udp_size = udp_size < 512 ? 512 : udp_size > 4096 ? 4096 : udp_size;
 	int64_t ds = keepalive_ms / 100;
 	r->limits.keepalive_ds = (uint16_t)(ds < 0 ? 0 : ds > UINT16_MAX ? UINT16_MAX : ds);
+	r->limits.identity = NULL;
 	rng_seed_system(&r->rng);
 	tally_init(&r->tally, cells);
 }
@@ -53,6 +54,23 @@ void respond_prepare(struct responder *r, struct exchange *x)
 		zone_set_prepare(r->zones, &x->question.query);
 }
 
+/* What goes with EDE 0: more than its code says. */
+static const char *fault_text(const struct question *q)
+{
+	switch ((enum question_fault)q->fault) {
+	case FAULT_MALFORMED:
+		return "the message is malformed";
+	case FAULT_OPTION:
+		return "an EDNS option is malformed";
+	case FAULT_TYPE:
+		return "no type that can be asked for";
+	case FAULT_TRANSFER:
+		return "AXFR needs TCP, IXFR the SOA of the client's version";
+	default:
+		return NULL;
+	}
+}
+
 size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_t cap)
 {
 	struct question *q = &x->question;
@@ -71,9 +89,15 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 		r->tally.picks[a.pick]++;
 		if (zone < 0)
 			tally_fault(&r->tally, FAULT_ZONE);
+	} else if (x->fate == QUESTION_CHAOS) {
+		identity_answer(&a, &q->query, identity_read(r->limits.identity));
+		rcode = a.rcode;
+		if (rcode == RCODE_REFUSED)
+			tally_fault(&r->tally, FAULT_CLASS);
 	} else {
 		tally_fault(&r->tally, (enum question_fault)q->fault);
 		a.ede = q->ede;
+		a.ede_text = q->ede == EDE_OTHER ? fault_text(q) : NULL;
 	}
 	size_t len = reply_end(&a, q, rcode, &r->limits);
 	tally_query(&r->tally, transport, zone, q->query.qtype, rcode);

@@ -225,6 +225,7 @@ int worker_start(struct worker **ret, unsigned number, const struct dns_server_c
 	w->number = number;
 	w->stop.data = w;
 	responder_init(&w->responder, conf->zones, counters, conf->udp_size, conf->tcp_idle_ms);
+	w->responder.limits.identity = conf->identity;
 	uv_async_init(&w->loop, &w->stop, on_stop);
 	loop_watch_open(&w->watch, &w->loop, "dns");
 	int rc = worker_fill(w, conf, sockets, count, err);

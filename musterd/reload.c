@@ -153,6 +153,9 @@ static void set_limits(const struct reload_parts *parts, const struct settings *
 	memset(&conf, 0, sizeof(conf));
 	wiring_registry(&conf, s);
 	registry_set_limits(desk_registry(parts->desk), &conf);
+	char nsid[IDENTITY_MAX + 1];
+	if (dns_server_identify(parts->dns, wiring_nsid(s, nsid), wiring_version(s), desk_reaper(parts->desk)) < 0)
+		log_error("settings", "no memory for dns.nsid and dns.version: they stay");
 	zone_set_ttls(parts->zones, s->dns.ttl, s->dns.ttl_host, s->dns.ttl_negative);
 	beats_set_floor(parts->beats, s->registry.floor_percent);
 	log_set_level(s->log.level);

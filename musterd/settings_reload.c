@@ -8,6 +8,8 @@ static const char *const reloadable[][2] = {
 	{ "dns", "ttl" },
 	{ "dns", "ttl_host" },
 	{ "dns", "ttl_negative" },
+	{ "dns", "nsid" },
+	{ "dns", "version" },
 	{ "http", "listen" },
 	{ "http", "operator_listen" },
 	{ "http", "allow" },

@@ -65,6 +65,11 @@ const struct setting settings_table[] = {
 	  "TCP connections of one DNS thread." },
 	{ "dns", "tcp_per_prefix", SETTING_COUNT, AT(dns.tcp_per_prefix), "64", 1, 1000000, NULL,
 	  "TCP connections of one DNS thread from one IPv4 address or IPv6 /64." },
+	{ "dns", "nsid", SETTING_TEXT, AT(dns.nsid), "", 0, IDENTITY_MAX, NULL,
+	  "Name of this server among others, told to who asks for it (EDNS option NSID; TXT of id.server and hostname.bind in "
+	  "class CHAOS); empty: the host name; off: it is not told." },
+	{ "dns", "version", SETTING_TEXT, AT(dns.version), "hide", 0, IDENTITY_MAX, NULL,
+	  "Text that TXT of version.bind and version.server in class CHAOS answers; hide: it is refused." },
 	{ "dns", "mname", SETTING_TEXT, AT(dns.mname), "", 0, 0, NULL,
 	  "Primary server named in the SOA; empty: ns1 in the zone." },
 	{ "dns", "rname", SETTING_TEXT, AT(dns.rname), "", 0, 0, NULL,

@@ -166,8 +166,9 @@ static int parse_text(const char **to, const struct setting *row, const char *te
 {
 	if (*text == '\0' && row->least > 0)
 		return error_set(err, E_MISSING, "must not be empty");
-	if (strlen(text) > 1024)
-		return error_set(err, E_RANGE, "is longer than 1024 bytes");
+	size_t most = row->most > 0 ? (size_t)row->most : 1024;
+	if (strlen(text) > most)
+		return error_set(err, E_RANGE, "is longer than %zu bytes", most);
 	const char *copy = *text == '\0' ? NULL : arena_strdup(mem, text);
 	if (*text != '\0' && copy == NULL)
 		return error_set(err, E_NOMEM, "no memory");

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 _Static_assert(sizeof(struct dns_listen) == sizeof(struct sockaddr_storage),
 	       "an address list serves DNS and HTTP");
@@ -48,6 +49,21 @@ static void wire_zones(struct zone_set_conf *to, const struct settings *s, const
 	to->loopback_addresses = s->dns.loopback_addresses;
 	to->metadata_keys = (const char *const *)s->dns.metadata_keys.at;
 	to->metadata_key_count = s->dns.metadata_keys.count;
+}
+
+const char *wiring_nsid(const struct settings *s, char room[IDENTITY_MAX + 1])
+{
+	if (s->dns.nsid != NULL)
+		return strcmp(s->dns.nsid, "off") == 0 ? NULL : s->dns.nsid;
+	if (gethostname(room, IDENTITY_MAX) < 0)
+		return NULL;
+	room[IDENTITY_MAX] = '\0';
+	return room;
+}
+
+const char *wiring_version(const struct settings *s)
+{
+	return s->dns.version == NULL || strcmp(s->dns.version, "hide") == 0 ? NULL : s->dns.version;
 }
 
 static void wire_dns(struct dns_server_conf *to, const struct settings *s)
@@ -149,6 +165,8 @@ int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 	wire_desk(&ret->conf.desk, s, ret->warm_path);
 	wire_zones(&ret->conf.zones, s, ret->zones);
 	wire_dns(&ret->conf.dns, s);
+	ret->conf.dns.nsid = wiring_nsid(s, ret->nsid);
+	ret->conf.dns.version = wiring_version(s);
 	wiring_api(&ret->conf.api, s);
 	ret->conf.api.backup = ret->backups.dir == NULL ? NULL : backups_write;
 	ret->conf.api.backup_arg = &ret->backups;

@@ -11,6 +11,7 @@ struct wiring {
 	struct zone_conf *zones; /* heap; the rest is borrowed from the settings */
 	struct backups backups; /* dir: heap */
 	char *warm_path, *changes_path; /* NULL: off */
+	char nsid[IDENTITY_MAX + 1];	/* the host's name */
 };
 
 /* @settings are borrowed until wiring_done(). E_NOMEM. */
@@ -18,6 +19,9 @@ int wiring_make(struct wiring *ret, const struct settings *settings, struct erro
 /* The parts of it that a reload sets again. */
 void wiring_api(struct api_conf *to, const struct settings *s);
 void wiring_registry(struct registry_conf *to, const struct settings *s);
+/* What DNS says of the server itself; NULL: nothing. @room: for the host's name. */
+const char *wiring_nsid(const struct settings *s, char room[IDENTITY_MAX + 1]);
+const char *wiring_version(const struct settings *s);
 void wiring_done(struct wiring *w);
 
 #endif

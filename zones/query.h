@@ -22,7 +22,7 @@ enum rcode {
 	RCODE_NOERROR = 0, RCODE_FORMERR = 1, RCODE_SERVFAIL = 2, RCODE_NXDOMAIN = 3, RCODE_NOTIMP = 4,
 	RCODE_REFUSED = 5, RCODE_NOTAUTH = 9, RCODE_BADVERS = 16,
 };
-enum { EDE_NONE = -1, EDE_OTHER = 0, EDE_NOT_READY = 14, EDE_NOT_AUTHORITATIVE = 20, EDE_NOT_SUPPORTED = 21,
+enum { EDE_NONE = -1, EDE_OTHER = 0, EDE_STALE = 3, EDE_NOT_READY = 14, EDE_PROHIBITED = 18, EDE_NOT_AUTHORITATIVE = 20, EDE_NOT_SUPPORTED = 21,
        EDE_NO_REACHABLE_AUTHORITY = 22, EDE_INVALID_QUERY_TYPE = 30 };
 
 struct zone;
@@ -59,10 +59,12 @@ struct dns_answer {
 	struct writer w;  /* start = the message; header and question are written, @w.at stands behind them;
 			   * @w.end leaves out what dnsd reserved for the OPT record */
 	uint16_t ancount, nscount, arcount; /* arcount without OPT */
+	uint16_t opt_room; /* octets behind @w.end that dnsd reserved */
 	uint8_t rcode;	  /* enum rcode below 16 */
 	bool aa, tc;
 	uint8_t pick;	  /* enum dns_pick: how addresses were chosen */
 	int ede;	  /* EDE_NONE or an info code, for dnsd to put into the OPT */
+	const char *ede_text; /* a static sentence with it; NULL: the usual one of that code */
 };
 
 #endif

@@ -501,17 +501,21 @@ static void an_extended_error_is_told_to_who_speaks_edns(void **state)
 		const char *name;
 		unsigned type;
 		int ede;
-	} cases[] = { { "wait.test", RR_A, EDE_NOT_READY },
-		      { "a.example", RR_A, EDE_NOT_AUTHORITATIVE },
-		      { "a.test", RR_NXNAME, EDE_INVALID_QUERY_TYPE } };
+		const char *text;
+	} cases[] = { { "wait.test", RR_A, EDE_NOT_READY, "the registry is being loaded" },
+		      { "a.example", RR_A, EDE_NOT_AUTHORITATIVE, "no zone of this server" },
+		      { "a.test", RR_NXNAME, EDE_INVALID_QUERY_TYPE, "no type that can be asked for" },
+		      { "a.test", RR_AXFR, EDE_OTHER, "AXFR needs TCP, IXFR the SOA of the client's version" } };
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		wire_query_edns(&in, cases[i].name, cases[i].type, 1232, NULL, 0);
 		ask(false);
 		const uint8_t *o = opt_of();
-		assert_int_equal(wire_get16(o + 9), 6);
+		size_t len = strlen(cases[i].text);
+		assert_int_equal(wire_get16(o + 9), 6 + len);
 		assert_int_equal(wire_get16(o + 11), OPTION_EDE);
-		assert_int_equal(wire_get16(o + 13), 2);
+		assert_int_equal(wire_get16(o + 13), 2 + len);
 		assert_int_equal(wire_get16(o + 15), cases[i].ede);
+		assert_memory_equal(o + 17, cases[i].text, len);
 	}
 }
 
