@@ -89,11 +89,11 @@ if [[ $parts == *" load "* ]]; then
 	checks_off
 	queries 10000
 	"$fleet" "$http" register -s 10000 -i 4
-	most=$(for _ in 1 2 3; do taskset -c 1 "$blast" 127.0.0.1 "$dns" "$w/queries" 1 128 4 | value qps; done | sort -n | tail -1)
+	most=$(for _ in 1 2 3; do taskset -c 1 "$blast" -w 128 -s 4 127.0.0.1 "$dns" "$w/queries" 1 | value qps; done | sort -n | tail -1)
 	rate=${RATE:-$((${most%.*} / 2))}
 	paced() { # prints "p99 lost": the best of three windows, other work can only make one worse
 		for _ in 1 2 3; do
-			line=$(taskset -c 1 "$blast" 127.0.0.1 "$dns" "$w/queries" 2 128 4 0 0 "$1")
+			line=$(taskset -c 1 "$blast" -w 128 -s 4 -r "$1" 127.0.0.1 "$dns" "$w/queries" 2)
 			echo "   $line" >&2
 			echo "$(value p99_us <<<"$line") $(value lost <<<"$line")"
 		done | sort -n | head -1

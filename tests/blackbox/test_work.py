@@ -16,8 +16,8 @@ def cost(server, lines, seconds=1.0):
     with tempfile.NamedTemporaryFile("w", suffix=".q") as questions:
         questions.write("\n".join(lines) + "\n")
         questions.flush()
-        line = subprocess.run([os.path.join(TOOLS, "dnsblast"), "127.0.0.1", str(server.dns[1]), questions.name, str(seconds), "128", "4", "1",
-                               str(server.process.pid)], stdout=subprocess.PIPE, text=True, check=True).stdout
+        line = subprocess.run([os.path.join(TOOLS, "dnsblast"), "-e", "-w", "128", "-s", "4", "-p", str(server.process.pid),
+                               "127.0.0.1", str(server.dns[1]), questions.name, str(seconds)], stdout=subprocess.PIPE, text=True, check=True).stdout
     return {k: float(v) for k, v in re.findall(r"(\w+)=([\d.]+)", line)}
 
 
