@@ -78,7 +78,7 @@ struct settings {
 		enum protect_mode protect;
 		enum all_unhealthy all_unhealthy;
 		int64_t subset_rotate_ms;
-		bool raw_alias, loopback_addresses;
+		bool raw_alias, loopback_addresses, minimal_responses;
 		struct word_list metadata_keys;
 		int64_t tcp_idle_ms;
 		unsigned tcp_max, tcp_per_prefix;

@@ -57,6 +57,8 @@ const struct setting settings_table[] = {
 	  "Registry names in lower case resolve as they are, besides their coded form." },
 	{ "dns", "loopback_addresses", SETTING_SWITCH, AT(dns.loopback_addresses), "on", 0, 0, NULL,
 	  "Instances registered with a loopback address are answered." },
+	{ "dns", "minimal_responses", SETTING_SWITCH, AT(dns.minimal_responses), "off", 0, 0, NULL,
+	  "SRV answers come without the addresses of their targets: smaller and quicker, for clients that ask again." },
 	{ "dns", "metadata_keys", SETTING_WORDS, AT(dns.metadata_keys), "name, cluster, version", 0, 64, NULL,
 	  "Metadata shown in TXT answers." },
 	{ "dns", "tcp_idle", SETTING_DURATION, AT(dns.tcp_idle_ms), "10s", 100, HOUR, NULL,

@@ -47,6 +47,7 @@ static void wire_zones(struct zone_set_conf *to, const struct settings *s, const
 	to->subset_rotate_ms = s->dns.subset_rotate_ms;
 	to->raw_alias = s->dns.raw_alias;
 	to->loopback_addresses = s->dns.loopback_addresses;
+	to->minimal_responses = s->dns.minimal_responses;
 	to->metadata_keys = (const char *const *)s->dns.metadata_keys.at;
 	to->metadata_key_count = s->dns.metadata_keys.count;
 }

@@ -248,7 +248,7 @@ static void put_srv_additional(struct reply *r, const struct srv_list *l, const 
 {
 	uint64_t seen[HOSTS_ONCE / 64];
 	const struct blob *b = l->blob;
-	if (b->n4 + b->n6 > HOSTS_ONCE)
+	if (b->n4 + b->n6 > HOSTS_ONCE || r->zs->conf.minimal_responses)
 		return;
 	memset(seen, 0, (b->n4 + b->n6 + 63) / 64 * 8);
 	for (uint32_t i = 0; i < l->count; i++) {

@@ -32,6 +32,7 @@ struct zone_set_conf {
 	uint32_t cap;		      /* addresses, 16 */
 	int64_t subset_rotate_ms;     /* 30000; 0: never */
 	bool raw_alias, loopback_addresses;
+	bool minimal_responses; /* no additional records */
 	const char *const *metadata_keys; /* TXT allow-list */
 	size_t metadata_key_count;
 	/* Addresses the server itself listens on, for ns1.<zone> (port-less text); may be empty: then

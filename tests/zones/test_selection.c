@@ -324,6 +324,28 @@ static void no_loopback(struct zone_set_conf *conf, struct zone_conf *zones)
 	conf->loopback_addresses = false;
 }
 
+static void minimal(struct zone_set_conf *conf, struct zone_conf *zones)
+{
+	(void)zones;
+	conf->minimal_responses = true;
+}
+
+static void targets_come_with_their_addresses_unless_responses_are_minimal(void **state)
+{
+	(void)state;
+	for (int quiet = 0; quiet < 2; quiet++) {
+		struct zones_fixture *f = fixture_new(quiet ? minimal : NULL);
+		struct fake_service *s = fixture_service(f, "public", "DEFAULT_GROUP", "web");
+		fake_add(s, &(struct fake_instance){ .ip = "10.0.0.1", .port = 80 });
+		fake_add(s, &(struct fake_instance){ .ip = "10.0.0.2", .port = 80 });
+		fixture_publish(f, s);
+		const struct dns_answer *a = &ask(&f->ask, "web.svc.test", RR_SRV)->answer;
+		assert_int_equal(a->ancount, 2);
+		assert_int_equal(a->arcount, quiet ? 0 : 2);
+		fixture_free(f);
+	}
+}
+
 static unsigned answered(struct zones_fixture *f, const char *name, unsigned type)
 {
 	return ask(&f->ask, name, type)->answer.ancount;
@@ -417,6 +439,7 @@ int main(void)
 		cmocka_unit_test(a_subset_is_stable_and_weighted),
 		cmocka_unit_test(the_logarithm_is_monotonic_and_near),
 		cmocka_unit_test(eligibility_follows_the_table),
+		cmocka_unit_test(targets_come_with_their_addresses_unless_responses_are_minimal),
 		cmocka_unit_test(unusable_addresses_are_left_out_and_counted),
 		cmocka_unit_test(weights_of_one_address_add_up),
 		cmocka_unit_test(srv_weights_are_scaled_by_a_power_of_two),
