@@ -1,37 +1,25 @@
 /* respond.c - the stages of an answer. */
 #include "dnsd/respond.h"
-#include <netinet/in.h>
-#include <string.h>
+
+static uint16_t size_within(uint16_t size, uint16_t preset)
+{
+	size = size == 0 ? preset : size;
+	return size < 512 ? 512 : size > 4096 ? 4096 : size;
+}
 
 void responder_init(struct responder *r, const struct zone_set *zones, const struct dns_counters *cells,
-		    uint16_t udp_size, int64_t keepalive_ms)
+		    const struct responder_conf *conf)
 {
 	r->zones = zones;
-	r->limits.udp_size = udp_size < 512 ? 512 : udp_size > 4096 ? 4096 : udp_size;
-	int64_t ds = keepalive_ms / 100;
-	r->limits.keepalive_ds = (uint16_t)(ds < 0 ? 0 : ds > UINT16_MAX ? UINT16_MAX : ds);
-	r->limits.identity = NULL;
+	int64_t ds = conf->keepalive_ms / 100;
+	struct reply_limits *far = &r->limits[false], *near = &r->limits[true];
+	far->identity = conf->identity;
+	far->udp_size = size_within(conf->udp_size, 1232);
+	far->keepalive_ds = (uint16_t)(ds < 0 ? 0 : ds > UINT16_MAX ? UINT16_MAX : ds);
+	*near = *far;
+	near->udp_size = size_within(conf->udp_size_lan, far->udp_size);
 	rng_seed_system(&r->rng);
 	tally_init(&r->tally, cells);
-}
-
-static uint64_t mix(uint64_t x) /* the finaliser of splitmix64 */
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return x ^ x >> 31;
-}
-
-uint64_t client_bucket(const struct sockaddr *peer)
-{
-	uint64_t prefix = 0;
-	if (peer->sa_family == AF_INET) {
-		prefix = ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr) >> 8 | 4ULL << 56;
-	} else if (peer->sa_family == AF_INET6) {
-		memcpy(&prefix, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 7);
-		prefix |= 6ULL << 56;
-	}
-	return mix(prefix);
 }
 
 void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream)
@@ -79,8 +67,9 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 		r->tally.dropped[DROP_MALFORMED]++;
 		return 0;
 	}
+	const struct reply_limits *limits = &r->limits[x->client.near];
 	struct dns_answer a;
-	reply_begin(&a, q, to, cap, &r->limits);
+	reply_begin(&a, q, to, cap, limits);
 	uint16_t rcode = q->rcode;
 	int zone = -1;
 	if (x->fate == QUESTION_ASK) {
@@ -90,7 +79,7 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 		if (zone < 0)
 			tally_fault(&r->tally, FAULT_ZONE);
 	} else if (x->fate == QUESTION_CHAOS) {
-		identity_answer(&a, &q->query, identity_read(r->limits.identity));
+		identity_answer(&a, &q->query, identity_read(limits->identity));
 		rcode = a.rcode;
 		if (rcode == RCODE_REFUSED)
 			tally_fault(&r->tally, FAULT_CLASS);
@@ -99,7 +88,7 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 		a.ede = q->ede;
 		a.ede_text = q->ede == EDE_OTHER ? fault_text(q) : NULL;
 	}
-	size_t len = reply_end(&a, q, rcode, &r->limits);
+	size_t len = reply_end(&a, q, rcode, limits);
 	tally_query(&r->tally, transport, zone, q->query.qtype, rcode);
 	r->tally.truncated[transport] += a.tc;
 	r->tally.records[transport] += a.ancount;

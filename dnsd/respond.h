@@ -5,27 +5,32 @@
 #define DNSD_RESPOND_H
 
 #include "base/random.h"
+#include "dnsd/client.h"
 #include "dnsd/counters.h"
 #include "dnsd/reply.h"
-#include <sys/socket.h>
+
+struct responder_conf {
+	uint16_t udp_size, udp_size_lan; /* 512..4096; 0: 1232, as @udp_size */
+	int64_t keepalive_ms;
+	const struct identity_slot *identity; /* NULL: the server does not name itself */
+};
 
 struct responder {
 	const struct zone_set *zones;
-	struct reply_limits limits;
+	struct reply_limits limits[2]; /* of clients from far, and near */
 	struct rng rng;
 	struct tally tally;
 };
 
 /* One message on its way. */
 struct exchange {
+	struct client client; /* set by the caller before the first stage, as are query.client and query.now_ms */
 	struct question question;
 	enum question_fate fate;
 };
 
 void responder_init(struct responder *r, const struct zone_set *zones, const struct dns_counters *cells,
-		    uint16_t udp_size, int64_t keepalive_ms);
-/* The prefix of @peer (/24, /56), mixed: the same in every process, so that a restart moves nobody's subset. */
-uint64_t client_bucket(const struct sockaddr *peer);
+		    const struct responder_conf *conf);
 
 /* Stage 1: reads @len bytes at @msg, borrowed until the last stage. */
 void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream);

@@ -37,7 +37,8 @@ struct conn {
 	struct conn_list *list;	  /* idle or partial of the front; NULL: closing */
 	int64_t since_ms;	  /* idle: of its last question or progress; partial: of the message's first octet */
 	struct conn *prefix_next;
-	uint64_t prefix, client;
+	uint64_t prefix;
+	struct client client;
 	uint8_t *in; /* kept: the start of a message, or messages that wait behind a write */
 	uint32_t in_len, in_cap;
 	uint8_t *out; /* being written */
@@ -174,7 +175,8 @@ static size_t answer_some(struct conn *c, const uint8_t *at, size_t len, bool *b
 	struct tcp_front *f = c->front;
 	struct dns_query *q = &f->exchange.question.query;
 	size_t used = 0;
-	q->client = c->client;
+	f->exchange.client = c->client;
+	q->client = c->client.bucket;
 	q->now_ms = clock_wall_ms();
 	rcu_begin();
 	while (len - used >= FRAME_HEAD && OUT_MAX - f->out_len >= FRAME_MAX) {
@@ -396,7 +398,7 @@ static void accept_one(struct tcp_front *f, struct listening *l)
 		return;
 	}
 	c->prefix = prefix_of(&peer);
-	c->client = client_bucket((const struct sockaddr *)&peer);
+	client_init(&c->client, (const struct sockaddr *)&peer);
 	make_room(f, c->prefix);
 	struct conn **bucket = bucket_of(f, c->prefix);
 	c->prefix_next = *bucket;

@@ -138,7 +138,8 @@ static void read_all(struct udp_socket *s, int n)
 			b->in[i].msg_len = 0; /* write_all: counted already */
 			continue;
 		}
-		x->question.query.client = client_bucket(&b->peers[i].any);
+		client_init(&x->client, &b->peers[i].any);
+		x->question.query.client = x->client.bucket;
 		x->question.query.now_ms = now_ms;
 		respond_read(s->responder, x, b->slots[i].bytes, b->in[i].msg_len, false);
 	}

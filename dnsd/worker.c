@@ -224,8 +224,9 @@ int worker_start(struct worker **ret, unsigned number, const struct dns_server_c
 	}
 	w->number = number;
 	w->stop.data = w;
-	responder_init(&w->responder, conf->zones, counters, conf->udp_size, conf->tcp_idle_ms);
-	w->responder.limits.identity = conf->identity;
+	const struct responder_conf answers = { .udp_size = conf->udp_size, .udp_size_lan = conf->udp_size_lan,
+						.keepalive_ms = conf->tcp_idle_ms, .identity = conf->identity };
+	responder_init(&w->responder, conf->zones, counters, &answers);
 	uv_async_init(&w->loop, &w->stop, on_stop);
 	loop_watch_open(&w->watch, &w->loop, "dns");
 	int rc = worker_fill(w, conf, sockets, count, err);

@@ -72,7 +72,7 @@ struct settings {
 	struct {
 		struct address_list listen;
 		unsigned threads; /* 0: one per core */
-		unsigned udp_size, cap;
+		unsigned udp_size, udp_size_lan, cap;
 		uint32_t ttl, ttl_host, ttl_negative; /* seconds */
 		enum select_mode mode;
 		enum protect_mode protect;

@@ -37,6 +37,8 @@ const struct setting settings_table[] = {
 	  "Threads that answer DNS; 0: one per core." },
 	{ "dns", "udp_size", SETTING_COUNT, AT(dns.udp_size), "1232", 512, 4096, NULL,
 	  "Largest answer over UDP, in octets." },
+	{ "dns", "udp_size_lan", SETTING_COUNT, AT(dns.udp_size_lan), "4096", 512, 4096, NULL,
+	  "The same for clients with a loopback, private or link-local address." },
 	{ "dns", "ttl", SETTING_SECONDS, AT(dns.ttl), "5s", 0, 86400, NULL, "TTL of service data." },
 	{ "dns", "ttl_host", SETTING_SECONDS, AT(dns.ttl_host), "60s", 0, 86400, NULL,
 	  "TTL of the host names that SRV points at." },

@@ -73,6 +73,7 @@ static void wire_dns(struct dns_server_conf *to, const struct settings *s)
 	to->listen_count = s->dns.listen.count;
 	to->threads = s->dns.threads;
 	to->udp_size = (uint16_t)s->dns.udp_size;
+	to->udp_size_lan = (uint16_t)s->dns.udp_size_lan;
 	to->tcp_idle_ms = s->dns.tcp_idle_ms;
 	to->tcp_message_ms = TCP_MESSAGE_MS;
 	to->tcp_max = s->dns.tcp_max;

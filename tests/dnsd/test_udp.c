@@ -237,7 +237,7 @@ static void ten_thousand_datagrams_ask_for_no_memory(void **state)
 	struct error err = { 0 };
 	uv_loop_init(&loop);
 	dns_counters_declare(&cells, NULL);
-	responder_init(&responder, NULL, &cells, 1232, 10000);
+	responder_init(&responder, NULL, &cells, &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000 });
 	assert_int_equal(sockets_bind(&pair, 1, &at, &err), E_OK);
 	struct udp_batch *batch = udp_batch_new();
 	assert_int_equal(udp_socket_open(&socket, &loop, pair.udp, &at, batch, &responder, &err), E_OK);

@@ -77,7 +77,7 @@ static struct target *target_new(void)
 		w.on_turn(w.arg, 6);
 	zone_set_ready(t->zones);
 	dns_counters_declare(&t->counters, t->zones);
-	responder_init(&t->responder, t->zones, &t->counters, 1232, 10000);
+	responder_init(&t->responder, t->zones, &t->counters, &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000 });
 	rng_seed(&t->responder.rng, 1); /* repeatable */
 	return t;
 }
