@@ -9,13 +9,14 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "dnsd/dns_server.h"
 #include "zones/zone_set.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SETTINGS_KEYS_MAX = 96, SETTINGS_ZONES_MAX = 256, ZONE_KEYS_MAX = 8 };
+enum { SETTINGS_KEYS_MAX = 96, SETTINGS_ZONES_MAX = 256, ZONE_KEYS_MAX = 24 };
 
 enum settings_task {
 	SETTINGS_SERVE,
@@ -42,11 +43,6 @@ struct address_list {
 
 struct cidr_list {
 	struct cidr *at;
-	size_t count;
-};
-
-struct word_list {
-	const char **at;
 	size_t count;
 };
 

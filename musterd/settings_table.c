@@ -15,7 +15,7 @@ static const char *const protects[] = { "nacos", "always", "off", NULL };
 static const char *const unhealthies[] = { "empty", "open", "servfail", NULL };
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const formats[] = { "text", "json", NULL };
-static const char *const layouts[] = { "full", "bound", NULL };
+static const char *const layouts[] = { "full", "bound", "bound-group", "bound-ns", "static", NULL };
 
 const struct setting settings_table[] = {
 	{ "server", "user", SETTING_TEXT, AT(server.user), "", 0, 0, NULL,
@@ -192,11 +192,20 @@ _Static_assert(sizeof(settings_table) / sizeof(settings_table[0]) <= SETTINGS_KE
 
 const struct setting zone_table[] = {
 	{ "zone", "layout", SETTING_CHOICE, ZONE_AT(layout), "full", 0, 0, layouts,
-	  "Which names the zone has: every service (full), or those of one namespace and group (bound)." },
+	  "Which names the zone has: those of every service (full, SERVICE.svc and SERVICE.GROUP.NAMESPACE.ns), of one "
+	  "namespace and group (bound, SERVICE), of one group in every namespace (bound-group, SERVICE.NAMESPACE), of one "
+	  "namespace (bound-ns, SERVICE.GROUP), or none of the registry (static)." },
 	{ "zone", "namespace", SETTING_TEXT, ZONE_AT(ns), "", 0, 0, NULL,
-	  "The namespace of a bound zone; empty: public." },
+	  "The namespace of a bound or bound-ns zone; empty: public." },
 	{ "zone", "group", SETTING_TEXT, ZONE_AT(group), "", 0, 0, NULL,
-	  "The group of a bound zone; empty: DEFAULT_GROUP." },
+	  "The group of a bound or bound-group zone; empty: DEFAULT_GROUP." },
+	{ "zone", "export_namespaces", SETTING_WORDS, ZONE_AT(export_namespaces), "", 0, 256, NULL,
+	  "Only services of these namespaces are in the zone; empty: of all." },
+	{ "zone", "export_groups", SETTING_WORDS, ZONE_AT(export_groups), "", 0, 256, NULL,
+	  "Only services of these groups are in the zone; empty: of all." },
+	{ "zone", "export_metadata", SETTING_WORDS, ZONE_AT(export_metadata), "", 0, 16, NULL,
+	  "Only services with all of these metadata of their own are in the zone: key=value, or key for any value; empty: "
+	  "all services." },
 	{ "zone", "mname", SETTING_TEXT, ZONE_AT(mname), "", 0, 0, NULL, "As dns.mname, for this zone." },
 	{ "zone", "rname", SETTING_TEXT, ZONE_AT(rname), "", 0, 0, NULL, "As dns.rname, for this zone." },
 };

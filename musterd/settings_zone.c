@@ -112,22 +112,62 @@ static bool made_of(const char *text, const char *set, size_t most)
 	return len <= most;
 }
 
+static bool is_namespace(const char *text)
+{
+	return made_of(text, "_-", 64);
+}
+
+static bool is_group(const char *text)
+{
+	return made_of(text, "_-:.", 128);
+}
+
 static const char *check_namespace(const struct settings_zone *z)
 {
-	if (z->conf.ns != NULL && z->conf.layout != LAYOUT_BOUND)
-		return "namespace is for layout = bound";
-	return z->conf.ns == NULL || made_of(z->conf.ns, "_-", 64)
-		   ? NULL
-		   : "namespace is letters, digits, _ and -, at most 64";
+	if (z->conf.ns != NULL && z->conf.layout != LAYOUT_BOUND && z->conf.layout != LAYOUT_BOUND_NS)
+		return "namespace is for layout = bound and bound-ns";
+	return z->conf.ns == NULL || is_namespace(z->conf.ns) ? NULL
+							       : "namespace is letters, digits, _ and -, at most 64";
 }
 
 static const char *check_group(const struct settings_zone *z)
 {
-	if (z->conf.group != NULL && z->conf.layout != LAYOUT_BOUND)
-		return "group is for layout = bound";
-	return z->conf.group == NULL || made_of(z->conf.group, "_-:.", 128)
+	if (z->conf.group != NULL && z->conf.layout != LAYOUT_BOUND && z->conf.layout != LAYOUT_BOUND_GROUP)
+		return "group is for layout = bound and bound-group";
+	return z->conf.group == NULL || is_group(z->conf.group)
 		   ? NULL
 		   : "group is letters, digits, - _ : and ., at most 128";
+}
+
+static const char *check_export(const struct settings_zone *z, const struct word_list *words,
+				bool (*ok)(const char *text), const char *wrong)
+{
+	for (size_t i = 0; i < words->count; i++)
+		if (!ok(words->at[i]))
+			return wrong;
+	return words->count > 0 && z->conf.layout == LAYOUT_STATIC ? "a static zone exports nothing of the registry" : NULL;
+}
+
+static const char *check_export_namespaces(const struct settings_zone *z)
+{
+	return check_export(z, &z->conf.export_namespaces, is_namespace,
+			    "export_namespaces: a namespace is letters, digits, _ and -, at most 64");
+}
+
+static const char *check_export_groups(const struct settings_zone *z)
+{
+	return check_export(z, &z->conf.export_groups, is_group,
+			    "export_groups: a group is letters, digits, - _ : and ., at most 128");
+}
+
+static bool is_pair(const char *text)
+{
+	return text[0] != '=';
+}
+
+static const char *check_export_metadata(const struct settings_zone *z)
+{
+	return check_export(z, &z->conf.export_metadata, is_pair, "export_metadata: write key=value, or key");
 }
 
 static const char *check_mname(const struct settings_zone *z)
@@ -146,6 +186,9 @@ static const struct {
 } checks[] = {
 	{ "namespace", check_namespace },
 	{ "group", check_group },
+	{ "export_namespaces", check_export_namespaces },
+	{ "export_groups", check_export_groups },
+	{ "export_metadata", check_export_metadata },
 	{ "mname", check_mname },
 	{ "rname", check_rname },
 };

@@ -77,7 +77,8 @@ struct blob {
 	uint32_t label_bytes; /* as in blob_group, of all entries */
 	uint32_t at_v6, at_srv, at_cold, size; /* offsets from the start; v4 stands right behind */
 	_Atomic(struct subset_cache *) subset[2];
-	uint32_t spare[2];
+	uint32_t shown; /* bits of the export filters that let it through; of services only */
+	uint32_t spare;
 	struct blob_v4 v4[];
 };
 

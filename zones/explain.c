@@ -104,12 +104,33 @@ static void say(const struct naming *n, const char *service, const char *between
 static void say_in_zone(const struct naming *n, const struct zone *z, const char *service, const char *group, const char *ns)
 {
 	char between[2 * LABEL_MAX + 8];
-	if (n->site->group->number == z->scope)
-		say(n, service, z->layout == LAYOUT_FULL ? "svc." : "", z->text);
-	if (z->layout != LAYOUT_FULL)
+	const struct folder *g = n->site->group;
+	if (z->export == NULL || (z->hides != 0 && (n->site->blob->shown & z->hides) == 0))
 		return;
-	snprintf(between, sizeof(between), "%s.%s.ns.", group, ns);
-	say(n, service, between, z->text);
+	switch (z->layout) {
+	case LAYOUT_FULL:
+		if (g->number == z->scope)
+			say(n, service, "svc.", z->text);
+		snprintf(between, sizeof(between), "%s.%s.ns.", group, ns);
+		say(n, service, between, z->text);
+		break;
+	case LAYOUT_BOUND:
+		if (g->number == z->scope)
+			say(n, service, "", z->text);
+		break;
+	case LAYOUT_BOUND_GROUP:
+		snprintf(between, sizeof(between), "%s.", ns);
+		if (strcmp(z->export->group, g->name) == 0)
+			say(n, service, between, z->text);
+		break;
+	case LAYOUT_BOUND_NS:
+		snprintf(between, sizeof(between), "%s.", group);
+		if (g->parent->number == z->scope)
+			say(n, service, between, z->text);
+		break;
+	case LAYOUT_STATIC:
+		break;
+	}
 }
 
 /* As a zone file writes it: a dot is part of the label. */

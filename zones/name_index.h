@@ -174,4 +174,11 @@ static inline const struct node *name_lookup(const struct name_index *x, uint32_
 	return name_find(x, name_hash(x, parent, &k), parent, &k);
 }
 
+/* The parent number of what stands below the name; 0: there is no such name, or nothing can stand there. */
+static inline uint32_t name_child(const struct name_index *x, uint32_t parent, const uint8_t *label)
+{
+	const struct node *n = name_lookup(x, parent, label);
+	return n == NULL ? 0 : atomic_load_explicit(&((struct node *)n)->child, memory_order_relaxed);
+}
+
 #endif

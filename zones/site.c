@@ -1,5 +1,4 @@
-/* site.c - services and the folders (namespaces, groups) above them: their names in the index, their blobs, the
- * addresses they make visible. Control thread. Whatever memory is refused, what is published stays as it was and the
+/* site.c - services: their names in the index, their blobs, the addresses they make visible. Control thread. Whatever memory is refused, what is published stays as it was and the
  * change is tried again at the next tick. */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -12,272 +11,6 @@ void zones_touch(struct zone_set *zs)
 {
 	for (size_t i = 0; i < zs->zone_count; i++)
 		zs->zones[i].dirty = true;
-}
-
-/* ---- names of one object */
-
-/* Same on every node: orders aliases of one creation number. */
-static uint64_t tie_of(const char *s, size_t len)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)s[i]) * 0x100000001b3u;
-	return h;
-}
-
-static void wire_of(uint8_t ret[64], const struct label *l)
-{
-	memset(ret, 0, 64);
-	ret[0] = l->len;
-	memcpy(ret + 1, l->text, l->len);
-}
-
-static void names_release(struct zone_set *zs, struct names *n)
-{
-	name_release(&zs->index, &n->brief);
-	name_release(&zs->index, &n->raw);
-	name_release(&zs->index, &n->canonical);
-}
-
-static int claim_label(struct zone_set *zs, struct claim *c, uint32_t parent, const struct label *l)
-{
-	uint8_t wire[64];
-	wire_of(wire, l);
-	return name_claim(&zs->index, c, parent, wire);
-}
-
-/* All or nothing. What the names show is set afterwards. */
-static int names_claim(struct zone_set *zs, struct names *n, uint32_t parent, enum label_kind kind, const char *s,
-		       uint64_t created, uint32_t child)
-{
-	size_t len = strlen(s);
-	struct label label;
-	uint8_t canonical[64], raw[64];
-	struct claim claim = { .child = child, .created = created, .tie = tie_of(s, len) };
-	label_encode(&label, kind, s, len);
-	wire_of(canonical, &label);
-	*n = (struct names){ claim, claim, claim };
-	n->canonical.canonical = n->brief.canonical = true;
-	int rc = name_claim(&zs->index, &n->canonical, parent, canonical);
-	if (rc < 0 || !zs->conf.raw_alias || !raw_label(raw, s, len) || memcmp(raw, canonical, 64) == 0)
-		return rc;
-	rc = name_claim(&zs->index, &n->raw, parent, raw);
-	if (rc < 0)
-		names_release(zs, n);
-	return rc;
-}
-
-/* The slug-less form, for an object some of whose names are too long. */
-static int names_claim_brief(struct zone_set *zs, struct names *n, uint32_t parent, enum label_kind kind,
-			     const char *s)
-{
-	struct label label;
-	if (n->brief.node != 0)
-		return E_OK;
-	label_encode_short(&label, kind, s, strlen(s));
-	int rc = claim_label(zs, &n->brief, parent, &label);
-	return rc == E_EXISTS ? E_OK : rc;
-}
-
-static void names_show(struct zone_set *zs, struct names *n, struct blob *blob)
-{
-	name_show(&zs->index, &n->canonical, blob);
-	name_show(&zs->index, &n->raw, blob);
-	name_show(&zs->index, &n->brief, blob);
-}
-
-/* ---- folders */
-
-struct folder_key {
-	const struct folder *parent;
-	const char *name;
-};
-
-static uint64_t folder_hash(const struct folder *parent, const char *name)
-{
-	return hash_more(hash_bytes(&parent, sizeof(parent)), name, strlen(name));
-}
-
-bool folder_equal(const void *value, const void *key)
-{
-	const struct folder *f = value;
-	const struct folder_key *k = key;
-	return f->parent == k->parent && strcmp(f->name, k->name) == 0;
-}
-
-static struct map *folder_map(struct zone_set *zs, const struct folder *parent)
-{
-	return parent == NULL ? &zs->namespaces : &zs->groups;
-}
-
-static uint32_t folder_number(struct zone_set *zs, const struct folder *parent, const char *name)
-{
-	for (size_t i = 0; parent != NULL && i < zs->scope_count; i++)
-		if (strcmp(zs->scopes[i].ns, parent->name) == 0 && strcmp(zs->scopes[i].group, name) == 0)
-			return PARENT_SCOPES + (uint32_t)i;
-	return zs->next_number++;
-}
-
-static void folder_free(struct zone_set *zs, struct folder *f)
-{
-	if (f->blob != NULL)
-		blob_retire(f->blob, zs->reaper);
-	mem_free(f);
-}
-
-static struct folder *folder_make(struct zone_set *zs, struct folder *parent, const char *name, uint64_t created)
-{
-	enum label_kind kind = parent == NULL ? LABEL_NAMESPACE : LABEL_GROUP;
-	struct folder *f = mem_zalloc(1, sizeof(*f) + strlen(name) + 1);
-	struct label label;
-	if (f == NULL)
-		return NULL;
-	strcpy(f->name, name);
-	f->parent = parent;
-	f->number = folder_number(zs, parent, name);
-	bool hashed = label_encode(&label, kind, name, strlen(name)) == LABEL_HASHED;
-	if (hashed && (f->blob = blob_compile_name(zs->builder, name)) == NULL)
-		goto no_memory;
-	if (names_claim(zs, &f->names, parent == NULL ? PARENT_ROOT : parent->number, kind, name, created,
-			f->number) < 0)
-		goto no_memory;
-	if (map_add(folder_map(zs, parent), folder_hash(parent, name), f) < 0) {
-		names_release(zs, &f->names);
-		goto no_memory;
-	}
-	names_show(zs, &f->names, f->blob);
-	if (parent != NULL)
-		parent->children++;
-	return f;
-no_memory:
-	folder_free(zs, f);
-	return NULL;
-}
-
-/* Takes away a folder that nothing is left in, and its parent if that was the last. */
-static void folder_prune(struct zone_set *zs, struct folder *f)
-{
-	while (f != NULL && f->children == 0) {
-		struct folder *parent = f->parent;
-		struct folder_key key = { parent, f->name };
-		map_remove(folder_map(zs, parent), folder_hash(parent, f->name), &key);
-		names_release(zs, &f->names);
-		folder_free(zs, f);
-		if (parent != NULL)
-			parent->children--;
-		f = parent;
-	}
-}
-
-static struct folder *folder_get(struct zone_set *zs, struct folder *parent, const char *name, uint64_t created)
-{
-	struct folder_key key = { parent, name };
-	struct folder *f = map_find(folder_map(zs, parent), folder_hash(parent, name), &key);
-	return f != NULL ? f : folder_make(zs, parent, name, created);
-}
-
-/* ---- addresses */
-
-struct host_change {
-	uint32_t added4, added6, dropped;
-};
-
-static bool same_v4(const struct blob *a, const struct blob *b)
-{
-	uint32_t differ = 0, x, y;
-	for (uint32_t i = 0; i < a->n4; i++) {
-		memcpy(&x, a->v4[i].addr, 4);
-		memcpy(&y, b->v4[i].addr, 4);
-		differ |= x ^ y;
-	}
-	return differ == 0;
-}
-
-static bool same_v6(const struct blob *a, const struct blob *b)
-{
-	const struct blob_v6 *x = blob_v6(a), *y = blob_v6(b);
-	for (uint32_t i = 0; i < a->n6; i++)
-		if (memcmp(x[i].addr, y[i].addr, 16) != 0)
-			return false;
-	return true;
-}
-
-/* The same addresses in the same roles: most changes leave them alone. */
-static bool hosts_same(const struct blob *a, const struct blob *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	const struct blob_cold *x = blob_cold(a), *y = blob_cold(b);
-	if (a->n4 != b->n4 || a->n6 != b->n6 || x->idle4 != y->idle4 || x->idle6 != y->idle6)
-		return false;
-	return same_v4(a, b) && same_v6(a, b) &&
-	       memcmp(blob_at(a, x->at_idle4), blob_at(b, y->at_idle4), 4 * (size_t)x->idle4) == 0 &&
-	       memcmp(blob_at(a, x->at_idle6), blob_at(b, y->at_idle6), 16 * (size_t)x->idle6) == 0;
-}
-
-/* Calls for each address that is in only one of two blobs (either may be NULL). */
-static void hosts_differ(const struct blob *old, const struct blob *fresh,
-			 void (*each)(void *arg, bool added, int family, const uint8_t *addr), void *arg)
-{
-	struct address_walk a = { 0 }, b = { 0 };
-	bool in_a = old != NULL && address_next(old, &a), in_b = fresh != NULL && address_next(fresh, &b);
-	while (in_a || in_b) {
-		int order = !in_a ? 1 : !in_b ? -1 : a.family - b.family;
-		if (order == 0)
-			order = memcmp(a.addr, b.addr, a.family == 4 ? 4 : 16);
-		if (order > 0)
-			each(arg, true, b.family, b.addr);
-		else if (order < 0)
-			each(arg, false, a.family, a.addr);
-		if (order <= 0)
-			in_a = address_next(old, &a);
-		if (order >= 0)
-			in_b = address_next(fresh, &b);
-	}
-}
-
-static void count_added(void *arg, bool added, int family, const uint8_t *addr)
-{
-	struct host_change *c = arg;
-	(void)addr;
-	c->added4 += added && family == 4;
-	c->added6 += added && family == 6;
-	c->dropped += !added;
-}
-
-struct host_tables {
-	struct host_table *all, *bound; /* either may be NULL */
-};
-
-static void add_one(void *arg, bool added, int family, const uint8_t *addr)
-{
-	struct host_tables *t = arg;
-	if (added && t->all != NULL)
-		host_table_add(t->all, family, addr);
-	if (added && t->bound != NULL)
-		host_table_add(t->bound, family, addr);
-}
-
-static void drop_one(void *arg, bool added, int family, const uint8_t *addr)
-{
-	struct host_tables *t = arg;
-	if (!added && t->all != NULL)
-		host_table_drop(t->all, family, addr);
-	if (!added && t->bound != NULL)
-		host_table_drop(t->bound, family, addr);
-}
-
-/* What will change, and room for it. E_NOMEM. */
-static int hosts_reserve(const struct host_tables *t, const struct blob *old, const struct blob *fresh,
-			 struct host_change *change)
-{
-	*change = (struct host_change){ 0 };
-	if (hosts_same(old, fresh))
-		return E_OK;
-	hosts_differ(old, fresh, count_added, change);
-	if (t->all != NULL && host_table_reserve(t->all, change->added4, change->added6) < 0)
-		return E_NOMEM;
-	return t->bound == NULL ? E_OK : host_table_reserve(t->bound, change->added4, change->added6);
 }
 
 /* ---- sites */
@@ -295,14 +28,6 @@ static uint64_t id_hash(uint64_t id)
 static struct site *site_find(struct zone_set *zs, uint64_t id)
 {
 	return map_find(&zs->sites, id_hash(id), &id);
-}
-
-static struct host_table *scope_hosts(struct zone_set *zs, const struct service_key *key)
-{
-	for (size_t i = 0; i < zs->scope_count; i++)
-		if (strcmp(zs->scopes[i].ns, key->ns) == 0 && strcmp(zs->scopes[i].group, key->group) == 0)
-			return zs->scopes[i].hosts;
-	return NULL;
 }
 
 /* Short forms where service, group, namespace, ns and the zone leave no room for selectors (dns.md 1.4). */
@@ -345,7 +70,6 @@ static struct site *site_make(struct zone_set *zs, const struct service_info *in
 		return NULL;
 	}
 	s->id = info->id;
-	s->bound_hosts = scope_hosts(zs, key);
 	if (map_add(&zs->sites, id_hash(s->id), s) < 0) {
 		folder_prune(zs, s->group);
 		slab_put(zs->slab, s, sizeof(*s));
@@ -387,44 +111,74 @@ static void stats_swap(struct zone_set *zs, const struct blob *old, const struct
 	atomic_store_explicit(&zs->stat_blobs, blobs, memory_order_relaxed);
 }
 
-/* New addresses stand before anybody is pointed to them, old ones until nobody is. */
-static void site_publish(struct zone_set *zs, struct site *s, struct blob *fresh, const struct host_change *change)
+static struct appearance site_appearance(const struct site *s)
 {
-	struct host_tables tables = { zs->hosts, s->bound_hosts };
-	struct blob *old = s->blob;
-	if (change->added4 + change->added6 > 0)
-		hosts_differ(old, fresh, add_one, &tables);
-	names_show(zs, &s->names, fresh);
-	if (change->dropped > 0)
-		hosts_differ(old, fresh, drop_one, &tables);
-	stats_swap(zs, old, fresh);
-	s->blob = fresh;
-	if (old != NULL)
-		blob_retire(old, zs->reaper);
+	return (struct appearance){ s->shown, s->blob };
+}
+
+/* New addresses stand before anybody is pointed to them, old ones until nobody is. */
+static void site_publish(struct zone_set *zs, struct site *s, const struct appearance *fresh, struct blob *blob,
+			 const struct exports_change *change)
+{
+	struct appearance old = site_appearance(s);
+	if (change->added)
+		exports_add(zs, &old, fresh);
+	names_show(zs, &s->names, blob);
+	if (change->dropped)
+		exports_drop(zs, &old, fresh);
+	if (old.shown != NULL && old.shown != fresh->shown)
+		exports_leave(zs, old.shown, s->group);
+	stats_swap(zs, s->blob, blob);
+	s->shown = fresh->shown;
+	s->blob = blob;
+	if (old.blob != NULL)
+		blob_retire((struct blob *)(uintptr_t)old.blob, zs->reaper);
 	zones_touch(zs);
+}
+
+static const struct shown *site_shown(struct zone_set *zs, const struct site *s)
+{
+	if (s->shown != NULL && (!exports_read_metadata(zs) || (s->compiled != NULL && s->compiled->info == s->view->info)))
+		return s->shown;
+	return exports_showing(zs, s->view->info);
+}
+
+/* Room and names for @fresh, and its folders. E_NOMEM: nothing was done. */
+static int site_prepare(struct zone_set *zs, struct site *s, const struct appearance *fresh,
+			struct exports_change *change)
+{
+	struct appearance old = site_appearance(s);
+	int rc = exports_reserve(zs, &old, fresh, change);
+	if (rc == E_OK)
+		rc = site_claim(zs, s, s->view->info);
+	if (rc == E_OK && fresh->shown != old.shown)
+		rc = exports_enter(zs, fresh->shown, s->group);
+	return rc;
 }
 
 /* Compiles s->view. E_NOMEM: everything published is as it was. */
 static int site_compile(struct zone_set *zs, struct site *s)
 {
-	struct host_tables tables = { zs->hosts, s->bound_hosts };
-	struct blob *fresh = blob_compile(zs->builder, s->view, s->compiled == NULL ? NULL : s->blob, s->compiled);
-	if (fresh == NULL)
+	struct exports_change change;
+	struct appearance fresh = { .shown = site_shown(zs, s) };
+	struct blob *blob = fresh.shown == NULL ? NULL
+						: blob_compile(zs->builder, s->view, s->compiled == NULL ? NULL : s->blob,
+							       s->compiled);
+	if (blob == NULL)
 		return E_NOMEM;
-	if (s->blob != NULL && blob_same(s->blob, fresh)) {
-		blob_release(fresh);
+	blob->shown = fresh.shown->bits;
+	if (s->blob != NULL && s->shown == fresh.shown && blob_same(s->blob, blob)) {
+		blob_release(blob);
 		s->compiled = s->view;
 		return E_OK;
 	}
-	struct host_change change;
-	int rc = hosts_reserve(&tables, s->blob, fresh, &change);
-	if (rc == E_OK)
-		rc = site_claim(zs, s, s->view->info);
+	fresh.blob = blob;
+	int rc = site_prepare(zs, s, &fresh, &change);
 	if (rc < 0) {
-		blob_release(fresh);
+		blob_release(blob);
 		return rc;
 	}
-	site_publish(zs, s, fresh, &change);
+	site_publish(zs, s, &fresh, blob, &change);
 	s->compiled = s->view;
 	return E_OK;
 }
@@ -461,11 +215,12 @@ static void lost_forget(struct zone_set *zs, uint64_t id)
 
 static void site_remove(struct zone_set *zs, struct site *s)
 {
-	struct host_tables tables = { zs->hosts, s->bound_hosts };
+	struct appearance old = site_appearance(s), nothing = { NULL, NULL };
 	site_unfail(zs, s);
 	names_release(zs, &s->names);
 	if (s->blob != NULL) {
-		hosts_differ(s->blob, NULL, drop_one, &tables);
+		exports_drop(zs, &old, &nothing);
+		exports_leave(zs, s->shown, s->group);
 		stats_swap(zs, s->blob, NULL);
 		blob_retire(s->blob, zs->reaper);
 		zones_touch(zs);

@@ -6,6 +6,7 @@
 /* Labels of a question, counted from the apex leftwards: 0 is the one next to the zone's name. */
 struct path {
 	const struct dns_query *q;
+	const struct zone *zone;
 	unsigned count;
 };
 
@@ -109,6 +110,13 @@ static void walk_selector(const struct path *p, unsigned at, struct blob *b, str
 		walk_ports(p, at, b, t);
 }
 
+/* What a service answers; NULL: there is none, or the zone's filter hides it. */
+static inline struct blob *shown_blob(const struct zone *z, const struct node *n)
+{
+	struct blob *b = n == NULL ? NULL : rcu_read(&((struct node *)n)->blob);
+	return b == NULL || (z->hides != 0 && (b->shown & z->hides) == 0) ? NULL : b;
+}
+
 /* _<service>._proto.<scope>: RFC 2782 by the service's name. @at: the protocol's label. */
 static void walk_scope_ports(const struct zone_set *zs, const struct path *p, unsigned at, uint32_t parent,
 			     struct target *t)
@@ -125,7 +133,7 @@ static void walk_scope_ports(const struct zone_set *zs, const struct path *p, un
 	service[0] = (uint8_t)(label[0] - 1);
 	memcpy(service + 1, label + 2, service[0]);
 	const struct node *n = name_lookup(&zs->index, parent, service);
-	struct blob *b = n == NULL ? NULL : rcu_read(&((struct node *)n)->blob);
+	struct blob *b = shown_blob(p->zone, n);
 	bool udp = is_udp(path_label(p, at));
 	if (b == NULL || (udp && (b->flags & BLOB_UDP) == 0))
 		return;
@@ -148,7 +156,7 @@ static void walk_scope(const struct zone_set *zs, const struct path *p, unsigned
 	const struct node *n = scratch[AT_STAGE] == STAGE_FOUND && p->q->name + scratch[AT_LABEL] == label
 				   ? (const struct node *)(uintptr_t)scratch[AT_NODE]
 				   : name_lookup(&zs->index, parent, label);
-	struct blob *b = n == NULL ? NULL : rcu_read(&((struct node *)n)->blob);
+	struct blob *b = shown_blob(p->zone, n);
 	if (b == NULL)
 		return;
 	if (p->count == at + 1)
@@ -157,29 +165,60 @@ static void walk_scope(const struct zone_set *zs, const struct path *p, unsigned
 		walk_selector(p, at + 1, b, t);
 }
 
+/* Labels @from..@to name folders below @parent; *@ret: what stands below the last one that the name has. False: one of
+ * them does not exist, or nothing in it is shown. The target is then as it was, otherwise NODATA. */
+static bool walk_folders(const struct zone_set *zs, const struct path *p, unsigned from, unsigned to, uint32_t parent,
+			 uint32_t *ret, struct target *t)
+{
+	struct blob *blob = NULL;
+	for (; from < to && from < p->count; from++) {
+		const struct node *n = name_lookup(&zs->index, parent, path_label(p, from));
+		parent = n == NULL ? 0 : atomic_load_explicit(&((struct node *)n)->child, memory_order_relaxed);
+		if (parent == 0 || !export_has_folder(p->zone->export, parent))
+			return false;
+		blob = rcu_read(&((struct node *)n)->blob);
+	}
+	target_set(t, TARGET_EMPTY, blob);
+	*ret = parent;
+	return true;
+}
+
+/* Was the service's label found by the first stages, below folders that they found too? */
+static bool went_before(const struct path *p)
+{
+	return p->q->scratch[AT_STAGE] == STAGE_FOUND;
+}
+
 /* <group>.<ns>.ns.Z, with what stands left of it. */
 static void walk_namespaces(const struct zone_set *zs, const struct path *p, struct target *t)
 {
 	uint32_t parent = PARENT_ROOT;
-	const uint64_t *scratch = p->q->scratch;
-	if (scratch[AT_STAGE] == STAGE_FOUND) { /* the first stages went this way */
-		walk_scope(zs, p, 3, (uint32_t)scratch[AT_PARENT], t);
+	if (went_before(p) && p->zone->hides == 0)
+		parent = (uint32_t)p->q->scratch[AT_PARENT];
+	else if (!walk_folders(zs, p, 1, 3, PARENT_ROOT, &parent, t))
 		return;
-	}
-	target_set(t, TARGET_EMPTY, NULL);
-	for (unsigned at = 1; at < 3 && at < p->count; at++) {
-		const struct node *n = name_lookup(&zs->index, parent, path_label(p, at));
-		if (n == NULL) {
-			target_set(t, TARGET_ABSENT, NULL);
-			return;
-		}
-		parent = atomic_load_explicit(&((struct node *)n)->child, memory_order_relaxed);
-		t->blob = rcu_read(&((struct node *)n)->blob);
-	}
 	if (p->count > 3) {
 		target_set(t, TARGET_ABSENT, NULL);
 		walk_scope(zs, p, 3, parent, t);
 	}
+}
+
+/* <group>.Z of layout bound-ns, <ns>.Z of bound-group, with what stands left of it. */
+static void walk_bound(const struct zone_set *zs, const struct path *p, struct target *t)
+{
+	uint32_t parent;
+	struct target inner = *t;
+	if (!walk_folders(zs, p, 0, 1, p->zone->scope, &parent, &inner))
+		return;
+	if (p->zone->layout == LAYOUT_BOUND_GROUP) {
+		parent = name_child(&zs->index, parent, p->zone->group);
+		if (parent == 0 || !export_has_folder(p->zone->export, parent))
+			return;
+	}
+	if (p->count == 1)
+		*t = inner;
+	else
+		walk_scope(zs, p, 1, parent, t);
 }
 
 /* [<addr>.]i.Z */
@@ -191,18 +230,19 @@ static void walk_hosts(const struct zone *z, const struct path *p, struct target
 		return;
 	const uint8_t *label = path_label(p, 1);
 	t->family = address_parse(t->addr, label + 1, label[0]);
-	if (t->family != 0 && host_table_has(z->hosts, t->family, t->addr))
+	if (t->family != 0 && host_table_has(&z->export->hosts, t->family, t->addr))
 		t->kind = TARGET_HOST;
 }
 
+/* Names that are there whatever the registry holds. */
 static bool walk_fixed(const struct zone *z, const struct path *p, struct target *t)
 {
 	const uint8_t *label = path_label(p, 0);
-	if (LABEL_IS(label, "i")) {
+	if (z->export != NULL && LABEL_IS(label, "i")) {
 		walk_hosts(z, p, t);
 		return true;
 	}
-	if (LABEL_IS(label, "dns-version")) {
+	if (z->export != NULL && LABEL_IS(label, "dns-version")) {
 		t->kind = p->count == 1 ? TARGET_VERSION : TARGET_ABSENT;
 		return true;
 	}
@@ -228,27 +268,37 @@ static bool above_zone(const struct zone_set *zs, const struct dns_query *q)
 	return false;
 }
 
+static void walk_full(const struct zone_set *zs, const struct path *p, struct target *t)
+{
+	const uint8_t *last = path_label(p, 0);
+	if (LABEL_IS(last, "svc")) {
+		if (p->count == 1)
+			t->kind = TARGET_EMPTY;
+		else
+			walk_scope(zs, p, 1, p->zone->scope, t);
+	} else if (LABEL_IS(last, "ns")) {
+		walk_namespaces(zs, p, t);
+	} else {
+		walk_fixed(p->zone, p, t);
+	}
+}
+
 void walk(const struct zone_set *zs, const struct dns_query *q, struct target *t)
 {
 	const struct zone *z = q->zone;
-	struct path p = { q, (unsigned)(q->labels - z->labels) };
+	struct path p = { q, z, (unsigned)(q->labels - z->labels) };
 	t->kind = TARGET_ABSENT;
 	t->blob = NULL;
-	if (p.count == 0) {
+	if (p.count == 0)
 		t->kind = TARGET_APEX;
-		return;
-	}
-	const uint8_t *last = path_label(&p, 0);
-	if (z->layout == LAYOUT_FULL && LABEL_IS(last, "svc")) {
-		if (p.count == 1)
-			t->kind = TARGET_EMPTY;
-		else
-			walk_scope(zs, &p, 1, z->scope, t);
-	} else if (z->layout == LAYOUT_FULL && LABEL_IS(last, "ns")) {
-		walk_namespaces(zs, &p, t);
-	} else if (!walk_fixed(z, &p, t) && z->layout == LAYOUT_BOUND) {
+	else if (z->layout == LAYOUT_FULL)
+		walk_full(zs, &p, t);
+	else if (walk_fixed(z, &p, t) || z->layout == LAYOUT_STATIC)
+		;
+	else if (z->layout == LAYOUT_BOUND)
 		walk_scope(zs, &p, 0, z->scope, t);
-	}
+	else
+		walk_bound(zs, &p, t);
 	if (t->kind == TARGET_ABSENT && z->below && above_zone(zs, q))
 		t->kind = TARGET_EMPTY;
 }

@@ -6,7 +6,8 @@
 
 #include "base/map.h"
 #include "zones/blob.h"
-#include "zones/host_table.h"
+#include "zones/export.h"
+#include "zones/label.h"
 #include "zones/name_index.h"
 #include "zones/zone_set.h"
 
@@ -17,10 +18,9 @@ enum {
 	LOST_MAX = 256,
 };
 
-/* A group that is reached directly: the default one, and those that zones are bound to. */
+/* A namespace or group that is reached directly: the default group, and what zones are bound to. */
 struct scope {
-	char *ns, *group;
-	struct host_table *hosts; /* of zones bound to it; NULL: none is */
+	const char *ns, *group; /* group NULL: the namespace */
 };
 
 struct zone { /* immutable but for the serial */
@@ -28,8 +28,11 @@ struct zone { /* immutable but for the serial */
 	uint8_t len, labels;
 	bool below;		  /* another zone of ours lies below this one */
 	enum zone_layout layout;
-	uint32_t scope;		  /* parent number of services directly below svc (full) or the apex (bound) */
-	struct host_table *hosts; /* whose addresses exist as <addr>.i.Z */
+	uint32_t hides;		  /* not 0: of services only those with this bit in blob.shown are here */
+	/* Parent number of what stands directly below svc (full) or the apex: services, groups (bound-ns), namespaces. */
+	uint32_t scope;
+	uint8_t group[LABEL_MAX + 9]; /* bound-group: the group's label, wire, padded for word reads */
+	const struct export *export; /* what is shown here; NULL: nothing of the registry */
 	uint8_t mname[DNS_NAME_MAX], rname[DNS_NAME_MAX]; /* wire; without the zone's part when inside it */
 	uint8_t mname_len, rname_len;
 	bool mname_inside, rname_inside;
@@ -70,7 +73,7 @@ struct site { /* a service */
 	const struct service_view *compiled; /* what @blob says; == view but after a refused allocation */
 	struct blob *blob;
 	struct names names;
-	struct host_table *bound_hosts; /* of its scope, NULL: none */
+	const struct shown *shown; /* by whom, since @blob is published */
 	struct site *next_failed;
 	uint64_t id;
 	bool failed; /* waits for another try */
@@ -81,12 +84,17 @@ struct zone_set {
 	struct zone *zones;	   /* most labels first */
 	size_t zone_count;
 	struct name_index index;
-	struct host_table *hosts; /* of full zones; NULL: there is none */
 	_Atomic(struct ns_addresses *) ns;
 	_Atomic bool ready;
 	/* control's */
 	struct scope *scopes;
 	size_t scope_count;
+	struct export *exports;
+	size_t export_count;
+	struct shown **shown;
+	size_t shown_count;
+	unsigned filters; /* exports with a bit */
+	struct arena strings; /* of the settings */
 	struct rcu_reaper *reaper;
 	struct slab *slab; /* of sites and blobs */
 	struct blob_builder *builder;
@@ -109,7 +117,17 @@ int wire_parse(uint8_t *ret, size_t cap, const char *text); /* folded; length wi
 bool serial_after(uint32_t a, uint32_t b); /* RFC 1982: a > b */
 uint32_t serial_next(uint32_t last, int64_t wall_ms);
 
-/* site.c: services and folders come, change and go. */
+/* folder.c: names of one object. All or nothing; what they show is set afterwards. */
+int names_claim(struct zone_set *zs, struct names *n, uint32_t parent, enum label_kind kind, const char *s,
+		uint64_t created, uint32_t child);
+int names_claim_brief(struct zone_set *zs, struct names *n, uint32_t parent, enum label_kind kind, const char *s);
+void names_show(struct zone_set *zs, struct names *n, struct blob *blob);
+void names_release(struct zone_set *zs, struct names *n);
+/* Namespaces (@parent NULL) and groups. */
+struct folder *folder_get(struct zone_set *zs, struct folder *parent, const char *name, uint64_t created);
+void folder_prune(struct zone_set *zs, struct folder *f); /* goes, and what is above it, if nothing is in it */
+
+/* site.c: services come, change and go. */
 void site_on_view(struct zone_set *zs, const struct service_view *fresh, uint64_t gone_id);
 void sites_retry(struct zone_set *zs);
 void sites_free(struct zone_set *zs);

@@ -38,56 +38,50 @@ static int zones_check(struct zone_set *zs, struct error *err)
 	return E_OK;
 }
 
-static struct host_table *hosts_new(struct rcu_reaper *reaper)
-{
-	struct host_table *t = mem_zalloc(1, sizeof(*t));
-	if (t != NULL && host_table_init(t, reaper) < 0) {
-		mem_free(t);
-		return NULL;
-	}
-	return t;
-}
-
-static void hosts_free(struct host_table *t)
-{
-	if (t != NULL)
-		host_table_done(t);
-	mem_free(t);
-}
-
-/* The scope of a group, made if it is new. NULL: no memory. */
+/* The scope of a namespace or group, made if it is new. NULL: no memory. */
 static struct scope *scope_get(struct zone_set *zs, const char *ns, const char *group)
 {
-	for (size_t i = 0; i < zs->scope_count; i++)
-		if (strcmp(zs->scopes[i].ns, ns) == 0 && strcmp(zs->scopes[i].group, group) == 0)
-			return &zs->scopes[i];
-	struct scope *s = &zs->scopes[zs->scope_count]; /* there is room for one per zone and one more */
-	s->ns = mem_strdup(ns);
-	s->group = mem_strdup(group);
-	if (s->ns == NULL || s->group == NULL) {
-		mem_free(s->ns);
-		mem_free(s->group);
-		return NULL;
+	for (size_t i = 0; i < zs->scope_count; i++) {
+		struct scope *s = &zs->scopes[i];
+		if (strcmp(s->ns, ns) == 0 && (s->group == NULL) == (group == NULL) &&
+		    (group == NULL || strcmp(s->group, group) == 0))
+			return s;
 	}
+	struct scope *s = &zs->scopes[zs->scope_count]; /* there is room for one per zone and one more */
+	s->ns = arena_strdup(&zs->strings, ns);
+	s->group = group == NULL ? NULL : arena_strdup(&zs->strings, group);
+	if (s->ns == NULL || (s->group == NULL) != (group == NULL))
+		return NULL;
 	zs->scope_count++;
 	return s;
 }
 
-static int zone_place(struct zone_set *zs, struct zone *z, const struct zone_conf *conf)
+/* Where the names of @z stand in the index. */
+static int zone_place(struct zone_set *zs, struct zone *z, const struct zone_conf *conf, struct error *err)
 {
+	const char *ns = conf->ns != NULL && *conf->ns != '\0' ? conf->ns : "public";
+	const char *group = conf->group != NULL && *conf->group != '\0' ? conf->group : "DEFAULT_GROUP";
 	struct scope *s = &zs->scopes[0];
-	struct host_table **hosts = &zs->hosts;
-	if (conf->layout == LAYOUT_BOUND) {
-		s = scope_get(zs, conf->ns != NULL && *conf->ns != '\0' ? conf->ns : "public",
-			      conf->group != NULL && *conf->group != '\0' ? conf->group : "DEFAULT_GROUP");
-		if (s == NULL)
-			return E_NOMEM;
-		hosts = &s->hosts;
-	}
-	if (*hosts == NULL && (*hosts = hosts_new(zs->reaper)) == NULL)
-		return E_NOMEM;
-	z->hosts = *hosts;
+	struct export *x;
+	if (z->layout == LAYOUT_STATIC)
+		return E_OK;
+	if (z->layout == LAYOUT_BOUND || z->layout == LAYOUT_BOUND_NS)
+		s = scope_get(zs, ns, z->layout == LAYOUT_BOUND ? group : NULL);
+	if (s == NULL)
+		return error_set(err, E_NOMEM, "no memory");
+	int rc = export_get(zs, conf, &x, err);
+	if (rc < 0)
+		return rc;
+	z->export = x;
+	z->hides = x->bit;
 	z->scope = PARENT_SCOPES + (uint32_t)(s - zs->scopes);
+	if (z->layout == LAYOUT_BOUND_GROUP) {
+		struct label label;
+		label_encode(&label, LABEL_GROUP, group, strlen(group));
+		z->group[0] = label.len;
+		memcpy(z->group + 1, label.text, label.len);
+		z->scope = PARENT_ROOT;
+	}
 	return E_OK;
 }
 
@@ -95,7 +89,11 @@ static int zones_make(struct zone_set *zs, const struct zone_set_conf *conf, str
 {
 	zs->zones = mem_zalloc(conf->zone_count + 1, sizeof(*zs->zones));
 	zs->scopes = mem_zalloc(conf->zone_count + 1, sizeof(*zs->scopes));
-	if (zs->zones == NULL || zs->scopes == NULL || scope_get(zs, "public", "DEFAULT_GROUP") == NULL)
+	zs->exports = mem_zalloc(conf->zone_count + 1, sizeof(*zs->exports));
+	if (conf->zone_count > EXPORTS_MAX)
+		return error_set(err, E_LIMIT, "%zu zones are more than %d", conf->zone_count, EXPORTS_MAX);
+	if (zs->zones == NULL || zs->scopes == NULL || zs->exports == NULL ||
+	    scope_get(zs, "public", "DEFAULT_GROUP") == NULL)
 		return error_set(err, E_NOMEM, "zones: no memory");
 	for (size_t i = 0; i < conf->zone_count; i++) {
 		struct zone *z = &zs->zones[i];
@@ -103,8 +101,9 @@ static int zones_make(struct zone_set *zs, const struct zone_set_conf *conf, str
 		int rc = zone_init(z, &conf->zones[i], err);
 		if (rc < 0)
 			return rc;
-		if (zone_place(zs, z, &conf->zones[i]) < 0)
-			return error_set(err, E_NOMEM, "zone %s: no memory", z->text);
+		rc = zone_place(zs, z, &conf->zones[i], err);
+		if (rc < 0)
+			return error_wrap(err, rc, "zone %s", z->text);
 		z->set = zs;
 		z->number = (int)i;
 		z->dirty = true;
@@ -137,6 +136,7 @@ int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct
 	if (zs == NULL)
 		return error_set(err, E_NOMEM, "zones: no memory");
 	zs->reaper = reaper;
+	arena_init(&zs->strings, NULL, 0, 0);
 	map_init(&zs->sites, site_equal);
 	map_init(&zs->namespaces, folder_equal);
 	map_init(&zs->groups, folder_equal);
@@ -175,18 +175,14 @@ void zone_set_free(struct zone_set *zs)
 	name_index_done(&zs->index);
 	for (size_t i = 0; i < zs->zone_count; i++)
 		zone_done(&zs->zones[i]);
-	for (size_t i = 0; i < zs->scope_count; i++) {
-		hosts_free(zs->scopes[i].hosts);
-		mem_free(zs->scopes[i].ns);
-		mem_free(zs->scopes[i].group);
-	}
-	hosts_free(zs->hosts);
+	exports_done(zs);
 	for (size_t i = 0; zs->keys != NULL && zs->keys[i] != NULL; i++)
 		mem_free(zs->keys[i]);
 	mem_free(zs->keys);
 	mem_free(atomic_load(&zs->ns));
 	mem_free(zs->scopes);
 	mem_free(zs->zones);
+	arena_done(&zs->strings);
 	mem_free(zs);
 }
 
@@ -274,11 +270,7 @@ void zone_set_serial_restore(struct zone_set *zs, const char *zone, uint32_t las
 
 static void stats_keep(struct zone_set *zs)
 {
-	uint64_t hosts = zs->hosts == NULL ? 0 : zs->hosts->live[0] + zs->hosts->live[1];
-	for (size_t i = 0; i < zs->scope_count; i++)
-		if (zs->scopes[i].hosts != NULL)
-			hosts += zs->scopes[i].hosts->live[0] + zs->scopes[i].hosts->live[1];
-	atomic_store_explicit(&zs->stat_hosts, hosts, memory_order_relaxed);
+	atomic_store_explicit(&zs->stat_hosts, exports_hosts(zs), memory_order_relaxed);
 	atomic_store_explicit(&zs->stat_nodes, zs->index.nodes, memory_order_relaxed);
 	atomic_store_explicit(&zs->stat_conflicts, zs->index.conflicts, memory_order_relaxed);
 }
@@ -381,16 +373,13 @@ static const struct zone *zone_find(const struct zone_set *zs, const struct dns_
 	return lower;
 }
 
-/* The number of a group's services as children; 0: no such group. These nodes are few and near. */
-static uint32_t group_number(const struct zone_set *zs, const struct dns_query *q, unsigned count)
+/* The number of what stands below labels @from..@to (of @count, from the apex leftwards, 0 the first) under @parent; 0:
+ * nothing does. These nodes are few and near. */
+static uint32_t folder_below(const struct zone_set *zs, const struct dns_query *q, unsigned count, unsigned from,
+			     unsigned to, uint32_t parent)
 {
-	uint32_t parent = PARENT_ROOT;
-	for (unsigned at = 2; at < 4; at++) {
-		const struct node *n = name_lookup(&zs->index, parent, q->name + q->label_at[count - at]);
-		if (n == NULL)
-			return 0;
-		parent = atomic_load_explicit(&((struct node *)n)->child, memory_order_relaxed);
-	}
+	for (; from < to && parent != 0; from++)
+		parent = name_child(&zs->index, parent, q->name + q->label_at[count - 1 - from]);
 	return parent;
 }
 
@@ -398,18 +387,26 @@ static uint32_t group_number(const struct zone_set *zs, const struct dns_query *
 static inline unsigned service_label(const struct zone_set *zs, const struct dns_query *q, uint32_t *parent)
 {
 	const struct zone *z = q->zone;
-	unsigned count = (unsigned)(q->labels - z->labels);
+	unsigned count = (unsigned)(q->labels - z->labels), above = 3;
 	*parent = z->scope;
 	if (z->layout == LAYOUT_BOUND)
 		return count;
 	if (count < 2)
 		return 0;
 	const uint8_t *last = q->name + q->label_at[count - 1];
-	if (memcmp(last, "\003svc", 4) == 0)
-		return count - 1;
-	if (count < 4 || memcmp(last, "\002ns", 3) != 0 || (*parent = group_number(zs, q, count)) == 0)
-		return 0;
-	return count - 3;
+	if (z->layout == LAYOUT_FULL) {
+		if (memcmp(last, "\003svc", 4) == 0)
+			return count - 1;
+		if (count < 4 || memcmp(last, "\002ns", 3) != 0)
+			return 0;
+		*parent = folder_below(zs, q, count, 1, 3, PARENT_ROOT);
+	} else {
+		above = 1;
+		*parent = folder_below(zs, q, count, 0, 1, z->scope);
+		if (z->layout == LAYOUT_BOUND_GROUP && *parent != 0)
+			*parent = name_child(&zs->index, *parent, z->group);
+	}
+	return *parent == 0 ? 0 : count - above;
 }
 
 void zone_set_prefetch(const struct zone_set *zs, struct dns_query *q)

@@ -7,10 +7,13 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/rcu.h"
+#include "base/words.h"
 #include "registry/registry.h"
 #include "zones/query.h"
 
-enum zone_layout { LAYOUT_FULL, LAYOUT_BOUND };
+/* Which names a zone has (dns.md 1.9): of everything; of one group; of one group in every namespace; of one namespace;
+ * none of the registry. */
+enum zone_layout { LAYOUT_FULL, LAYOUT_BOUND, LAYOUT_BOUND_GROUP, LAYOUT_BOUND_NS, LAYOUT_STATIC };
 enum select_mode { SELECT_AUTO, SELECT_ALL, SELECT_ONE, SELECT_SHUFFLE, SELECT_SUBSET };
 enum protect_mode { PROTECT_NACOS, PROTECT_ALWAYS, PROTECT_OFF };
 enum all_unhealthy { UNHEALTHY_EMPTY, UNHEALTHY_OPEN, UNHEALTHY_SERVFAIL };
@@ -18,7 +21,10 @@ enum all_unhealthy { UNHEALTHY_EMPTY, UNHEALTHY_OPEN, UNHEALTHY_SERVFAIL };
 struct zone_conf {
 	const char *name; /* presentation form, with or without the last dot */
 	enum zone_layout layout;
-	const char *ns, *group; /* LAYOUT_BOUND; NULL: public, DEFAULT_GROUP */
+	const char *ns, *group; /* that the layout binds; NULL: public, DEFAULT_GROUP */
+	/* Only services of one of these namespaces, one of these groups, and with all of these metadata ("key=value", or
+	 * "key" for any value) are here; empty: any. */
+	struct word_list export_namespaces, export_groups, export_metadata;
 	const char *mname, *rname; /* NULL: ns1.<zone>, hostmaster.<zone> */
 };
 
@@ -44,7 +50,7 @@ struct zone_set_conf {
 
 struct zone_set;
 
-/* Control thread. Errors: E_RANGE (a zone over 77 wire octets, a bad name), E_EXISTS (twice), E_NOMEM. */
+/* Control thread. Errors: E_RANGE (a zone over 77 wire octets, a bad name), E_EXISTS (twice), E_LIMIT, E_NOMEM. */
 int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct rcu_reaper *reaper,
 		 struct error *err);
 void zone_set_free(struct zone_set *zs); /* no reader is left, and the reaper is closed (it hands names back) */

@@ -2,6 +2,7 @@
  * alias; serials; refused allocations; no allocation on the way of a query. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "tests/zones/names_model.h"
 #include "tests/zones/zones_fixture.h"
 #include "zones/label.h"
 #include "zones/zone.h"
@@ -12,163 +13,25 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-enum { NAMES_MAX = 20000, SERVICES = 40, STEPS = 400, SEED = 77 };
-
-struct names_model {
-	char *names[NAMES_MAX];
-	unsigned count;
-};
-
-static int compare_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The name and every name above it, up to the zone. */
-static void model_add(struct names_model *m, const char *name)
-{
-	while (name != NULL && *name != '\0') {
-		assert_true(m->count < NAMES_MAX);
-		m->names[m->count++] = strdup(name);
-		name = strchr(name, '.');
-		name = name == NULL ? NULL : name + 1;
-	}
-}
-
-static void model_clear(struct names_model *m)
-{
-	for (unsigned i = 0; i < m->count; i++)
-		free(m->names[i]);
-	m->count = 0;
-}
-
-static void model_sort(struct names_model *m)
-{
-	unsigned kept = 0;
-	qsort(m->names, m->count, sizeof(m->names[0]), compare_text);
-	for (unsigned i = 0; i < m->count; i++)
-		if (kept > 0 && strcmp(m->names[kept - 1], m->names[i]) == 0)
-			free(m->names[i]);
-		else
-			m->names[kept++] = m->names[i];
-	m->count = kept;
-}
-
-static bool model_has(const struct names_model *m, const char *name)
-{
-	return bsearch(&name, m->names, m->count, sizeof(m->names[0]), compare_text) != NULL;
-}
-
-static void dashed(char *to, const struct instance *i)
-{
-	if (i->family == 4)
-		sprintf(to, "%u-%u-%u-%u", i->addr[0], i->addr[1], i->addr[2], i->addr[3]);
-	else
-		for (int g = 0; g < 8; g++)
-			to += sprintf(to, g == 0 ? "%x" : "-%x", i->addr[2 * g] << 8 | i->addr[2 * g + 1]);
-}
-
-static void model_add_under(struct names_model *m, const char *service, const char *under)
-{
-	char name[600];
-	snprintf(name, sizeof(name), "%s.%s", under, service);
-	model_add(m, name);
-}
-
-/* Everything that exists because of one service, below @service (its own name in one form). */
-static void model_add_service(struct names_model *m, const struct fake_service *s, const char *service)
-{
-	char text[200], host[64];
-	model_add(m, service);
-	for (uint32_t k = 0; k < s->count; k++) {
-		const struct instance *i = s->instances[k];
-		struct label cluster;
-		const char *raw = s->clusters[i->cluster];
-		label_encode(&cluster, LABEL_CLUSTER, raw, strlen(raw));
-		struct packed metadata = instance_metadata(i);
-		const char *protocol = packed_find(&metadata, "protocol");
-		snprintf(text, sizeof(text), "_tcp.%s.c", cluster.text);
-		model_add_under(m, service, text);
-		model_add_under(m, service, "_tcp");
-		if (i->family != 0) {
-			dashed(host, i);
-			snprintf(text, sizeof(text), "%s.i", host);
-			model_add_under(m, service, text);
-			snprintf(text, sizeof(text), "%s.i.test", host);
-			model_add(m, text);
-		}
-		if (i->port != 0) {
-			model_add_under(m, service, "_default._tcp");
-			snprintf(text, sizeof(text), "_default._tcp.%s.c", cluster.text);
-			model_add_under(m, service, text);
-			if (protocol != NULL) {
-				snprintf(text, sizeof(text), "_%s._tcp", protocol);
-				model_add_under(m, service, text);
-				snprintf(text, sizeof(text), "_%s._tcp.%s.c", protocol, cluster.text);
-				model_add_under(m, service, text);
-			}
-		}
-	}
-}
-
-static void model_build(struct names_model *m, struct fake_service **all, const bool *published)
-{
-	static const char *const always[] = { "svc.test", "ns.test", "i.test", "dns-version.test", "ns1.test",
-					      "_tcp.svc.test", "_udp.svc.test" };
-	model_clear(m);
-	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
-		model_add(m, always[i]);
-	for (unsigned i = 0; i < SERVICES; i++) {
-		const struct fake_service *s = all[i];
-		struct label ns, group, service;
-		char name[300], scope[200];
-		if (!published[i])
-			continue;
-		label_encode(&ns, LABEL_NAMESPACE, s->ns, strlen(s->ns));
-		label_encode(&group, LABEL_GROUP, s->group, strlen(s->group));
-		label_encode(&service, LABEL_SERVICE, s->name, strlen(s->name));
-		snprintf(scope, sizeof(scope), "%s.%s.ns.test", group.text, ns.text);
-		bool main_scope = strcmp(scope, "default.public.ns.test") == 0;
-		for (int form = 0; form < 1 + main_scope; form++) {
-			const char *at = form == 0 ? scope : "svc.test";
-			snprintf(name, sizeof(name), "_tcp.%s", at);
-			model_add(m, name);
-			snprintf(name, sizeof(name), "_udp.%s", at);
-			model_add(m, name);
-			snprintf(name, sizeof(name), "_%s._tcp.%s", service.text, at);
-			model_add(m, name);
-			snprintf(name, sizeof(name), "%s.%s", service.text, at);
-			model_add_service(m, s, name);
-		}
-	}
-	model_sort(m);
-}
-
-/* For every name that exists, and for siblings that do not. */
-static void model_check(struct zones_fixture *f, const struct names_model *m, struct rng *r)
-{
-	static const char *const siblings[] = { "x", "_x", "c", "i", "_tcp", "_udp", "svc", "ns", "default", "public",
-						"10-0-0-99", "_default", "_grpc", "b", "g0", "alpha" };
-	for (unsigned i = 0; i < m->count; i++) {
-		char sibling[420];
-		struct asked *x = ask(&f->ask, m->names[i], RR_A);
-		if (!x->readable || x->answer.rcode != RCODE_NOERROR)
-			fail_msg("%s exists, but has RCODE %u (seed %d)", m->names[i], x->answer.rcode, SEED);
-		const char *rest = rng_below(r, 2) == 0 ? m->names[i] : strchr(m->names[i], '.');
-		if (rest == NULL)
-			continue;
-		rest += *rest == '.';
-		snprintf(sibling, sizeof(sibling), "%s.%s", siblings[rng_below(r, 16)], rest);
-		x = ask(&f->ask, sibling, RR_A);
-		if (x->answer.rcode != (model_has(m, sibling) ? RCODE_NOERROR : RCODE_NXDOMAIN))
-			fail_msg("%s has RCODE %u (seed %d)", sibling, x->answer.rcode, SEED);
-	}
-}
+enum { SERVICES = 40, STEPS = 400, SEED = 77 };
 
 static void no_alias(struct zone_set_conf *conf, struct zone_conf *zones)
 {
 	(void)zones;
 	conf->raw_alias = false; /* aliases have a test of their own */
+}
+
+static void five_zones(struct zone_set_conf *conf, struct zone_conf *zones)
+{
+	static const char *groups[] = { "DEFAULT_GROUP", "PAY_GROUP" }, *namespaces[] = { "prod", "Dev_1" }, *metadata[] = { "tier=web" };
+	no_alias(conf, zones);
+	zones[1] = (struct zone_conf){ .name = "prod", .layout = LAYOUT_BOUND, .ns = "prod", .group = "g0" };
+	zones[2] = (struct zone_conf){ .name = "svc.cluster.internal", .layout = LAYOUT_BOUND_GROUP,
+				       .export_metadata = { metadata, 1 } };
+	zones[3] = (struct zone_conf){ .name = "dev", .layout = LAYOUT_BOUND_NS, .ns = "Dev_1" };
+	zones[4] = (struct zone_conf){ .name = "lower.test", .layout = LAYOUT_FULL, .export_namespaces = { namespaces, 2 },
+				       .export_groups = { groups, 2 } };
+	conf->zone_count = 5;
 }
 
 static void change_service(struct fake_service *s, struct rng *r)
@@ -177,6 +40,10 @@ static void change_service(struct fake_service *s, struct rng *r)
 	static const char *const protocols[] = { "grpc", "http", NULL };
 	static const char *const hosts[] = { "10.0.0.", "2001:db8::", "host-" };
 	char ip[40];
+	if (rng_below(r, 4) == 0) {
+		s->metadata[0] = (struct pair){ "tier", rng_below(r, 2) == 0 ? "web" : "db", 0, 0 };
+		s->info_changed = true;
+	}
 	if (s->count > 0 && rng_below(r, 3) == 0) {
 		fake_remove(s, rng_below(r, s->count));
 		return;
@@ -192,22 +59,21 @@ static void change_service(struct fake_service *s, struct rng *r)
 		fake_add(s, &i);
 }
 
-static void names_exist_exactly_as_the_model_says(void **state)
+static void check_names_against_a_model(void (*zones)(struct zone_set_conf *conf, struct zone_conf *zones), unsigned steps)
 {
 	static const char *const namespaces[] = { "public", "prod", "Dev_1" };
 	static const char *const groups[] = { "DEFAULT_GROUP", "g0", "default", "PAY_GROUP" };
 	static const char *const names[] = { "alpha", "Beta", "c", "i", "svc", "_tcp", "a.b", "ns", "x_y", "default" };
-	struct zones_fixture *f = fixture_new(no_alias);
+	struct zones_fixture *f = fixture_new(zones);
 	struct fake_service *all[SERVICES];
 	bool published[SERVICES] = { false };
 	struct names_model *m = calloc(1, sizeof(*m));
 	struct rng r;
-	(void)state;
 	rng_seed(&r, SEED);
 	f->ask.skip_ldns = true;
 	for (unsigned i = 0; i < SERVICES; i++)
 		all[i] = fixture_service(f, namespaces[i % 3], groups[i / 3 % 4], names[i % 10]);
-	for (unsigned step = 0; step < STEPS; step++) {
+	for (unsigned step = 0; step < steps; step++) {
 		unsigned i = rng_below(&r, SERVICES);
 		if (published[i] && rng_below(&r, 5) == 0) {
 			fake_unpublish(all[i], &f->watcher);
@@ -222,8 +88,8 @@ static void names_exist_exactly_as_the_model_says(void **state)
 			fixture_publish(f, all[i]);
 		}
 		if (step % 10 == 0) {
-			model_build(m, all, published);
-			model_check(f, m, &r);
+			model_build(m, &f->conf, all, published, SERVICES);
+			model_check(m, &f->ask, &r);
 		}
 	}
 	model_clear(m);
@@ -240,6 +106,18 @@ static void names_exist_exactly_as_the_model_says(void **state)
 	assert_int_equal(stats.bytes, 0);
 	assert_int_equal(stats.dropped_addresses, 0);
 	fixture_free(f);
+}
+
+static void names_exist_exactly_as_the_model_says(void **state)
+{
+	(void)state;
+	check_names_against_a_model(no_alias, STEPS);
+}
+
+static void every_layout_and_filter_has_its_names_and_no_others(void **state)
+{
+	(void)state;
+	check_names_against_a_model(five_zones, STEPS / 2);
 }
 
 static struct fake_service *one_address(struct zones_fixture *f, const char *name, const char *ip)
@@ -510,6 +388,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_exist_exactly_as_the_model_says),
+		cmocka_unit_test(every_layout_and_filter_has_its_names_and_no_others),
 		cmocka_unit_test(the_oldest_owns_an_alias_and_a_canonical_label_beats_it),
 		cmocka_unit_test(hashed_and_overlong_names_resolve),
 		cmocka_unit_test(a_serial_grows_with_changes_at_most_once_a_second),

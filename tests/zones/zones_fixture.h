@@ -12,7 +12,7 @@ struct zones_fixture {
 	uv_loop_t loop;
 	struct rcu_reaper *reaper;
 	struct zone_set_conf conf;
-	struct zone_conf zone_confs[4];
+	struct zone_conf zone_confs[8];
 	struct zone_set *zones;
 	struct registry_watcher watcher;
 	struct asker ask;
