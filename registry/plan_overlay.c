@@ -14,13 +14,15 @@ static const struct instance *said_by_publisher(const struct plan_step *step)
 /* Gives the instance of @step (if there is one) the record that its new content makes. */
 static int remake(struct registry *r, struct plan *p, struct plan_step *step, struct error *err)
 {
+	const uint8_t kept = INSTANCE_HEALTHY | INSTANCE_RESTORED; /* a base that was loaded with its overlay has them not */
 	struct pair pairs[PAIRS_MAX];
 	struct record_draft d;
 
 	if (step->old == NULL)
 		return E_OK;
 	record_draft_of(&d, said_by_publisher(step), pairs);
-	d.flags = (uint8_t)((d.flags & ~INSTANCE_HEALTHY) | (step->old->flags & INSTANCE_HEALTHY));
+	d.flags = (uint8_t)((d.flags & ~kept) | (step->old->flags & kept));
+	d.registered_ms = step->old->registered_ms;
 	d.reason = instance_reason(step->old);
 	d.reason_len = step->old->reason_len;
 	d.last_beat_ms = atomic_load_explicit(&step->old->last_beat_ms, memory_order_relaxed);

@@ -8,6 +8,7 @@ import time
 import urllib.request
 
 from conftest import MUSTERD, SLOW, Server, eventually
+from grpc_client import Client
 
 
 def test_persistent_instances_overlays_namespaces_and_settings_survive_kill_9(make_server):
@@ -87,6 +88,27 @@ def test_ephemeral_instances_answer_at_once_after_kill_9_and_expire_only_after_a
         time.sleep(0.1)
     eventually(lambda: not server.hosts("warm"), 10)
     assert time.monotonic() - begun < 8 * SLOW
+
+
+def test_what_was_restored_stays_its_clients_own_when_an_operator_edits_it(make_server):
+    server = make_server().start()
+    assert Client(server).set_up().register("edited", ip="10.8.0.1")[1]["success"]
+
+    def edit(weight):
+        assert server.put("/nacos/v1/ns/instance", serviceName="edited", ip="10.8.0.1", port=80, weight=weight, enabled="true").text == "ok"
+
+    def publisher():
+        return server.get("/muster/v1/explain", serviceName="edited").json()["instances"][0]["publisher"]
+
+    edit(2)
+    registered = publisher()["registeredMs"]
+    server.restart()
+    edit(3)
+    assert publisher()["kind"] == "restored" and publisher()["registeredMs"] == registered
+    assert publisher()["expiresInMs"] > 15000  # connections have more time to come back than heartbeats
+    said = Client(server).set_up().ask("InstanceRequest", {"namespace": "public", "serviceName": "edited", "groupName": "DEFAULT_GROUP",
+                                                           "type": "deregisterInstance", "instance": {"ip": "10.8.0.1", "port": 80}})
+    assert said[1]["success"] and server.hosts("edited") == []
 
 
 def test_a_heartbeat_keeps_an_instance_and_silence_removes_it_in_time(server):
