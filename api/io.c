@@ -296,7 +296,8 @@ static void begin_stop(struct io *io)
 	io->draining = true;
 	config_waits_end(io);
 	io->servers = 2;
-	sessions_reset(io); /* SDKs look for another server at once */
+	/* No ConnectResetRequest: nobody else is there to go to, and one on top of the closed connection has nacos-sdk-go connect
+	 * twice; when its second connection breaks too, its redo and its reconnecting wait for each other for good. */
 	http2_server_flush(grpc_server_http2(io->grpc)); /* ahead of the GOAWAY, behind which some read no more */
 	http2_server_drain(grpc_server_http2(io->grpc), DRAIN_MS, on_drained, io);
 	http_server_drain(io->server, DRAIN_MS, on_drained, io);

@@ -349,13 +349,6 @@ void session_reset(struct session *s, const struct session_target *to)
 	io_timer_start(s->io, &s->timer, RESET_MS, on_stayed);
 }
 
-void sessions_reset(struct io *io)
-{
-	for (struct session *s = io->sessions; s != NULL; s = s->next)
-		if (s->set_up)
-			session_reset(s, &(struct session_target){ "", "" });
-}
-
 unsigned api_session_count(const struct api *a)
 {
 	unsigned count = 0;

@@ -72,7 +72,6 @@ struct session_target {
 /* Asks the client to connect elsewhere. One that does not understand it (Python) has its connection closed a little later:
  * it connects again, and takes over what it publishes as after any closed connection. */
 void session_reset(struct session *s, const struct session_target *to);
-void sessions_reset(struct io *io); /* all of them: we are about to stop */
 /* Connections of all I/O threads. Any thread. */
 unsigned api_session_count(const struct api *a);
 /* A message of it was answered. It may be freed by this call. */
