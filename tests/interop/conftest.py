@@ -2,17 +2,21 @@
 request a line ({"id": 1, "do": "register", "service": ..., ...}) and writes answers ({"id": 1, "ok": true, "value": ...})
 and what it is pushed ({"push": service, "hosts": [[ip, port, weight, healthy, metadata], ...]}).
 
-SDKs are installed by name and version into MUSTER_INTEROP (default ~/.cache/muster-interop). What cannot be had here
-is a skip with its reason; with CI=true it is a failure. MUSTER_SDKS picks some: "python3 go2 java2".
+SDKs are installed by name and version into MUSTER_INTEROP (default ~/.cache/muster-interop). A toolchain or a registry
+that is not there is a skip with its reason; with CI=true it is a failure. MUSTER_SDKS picks some: "python3 go2 java1".
 """
+import fcntl
 import importlib.util
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -24,7 +28,8 @@ globals().update({name: value for name, value in vars(_module).items() if not na
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 CACHE = os.environ.get("MUSTER_INTEROP", os.path.expanduser("~/.cache/muster-interop"))
-INSTALL_SEC = 300
+INSTALL_SEC = 900  # from nothing, on a machine that does three other things
+PROBE_SEC = 8
 
 
 class Missing(Exception):
@@ -33,7 +38,7 @@ class Missing(Exception):
 
 def command(words, **more):
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=INSTALL_SEC, **more)
+        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=INSTALL_SEC, **more)
     except (OSError, subprocess.TimeoutExpired) as e:
         raise Missing(f"{words[0]}: {e}")
     if done.returncode != 0:
@@ -41,68 +46,119 @@ def command(words, **more):
     return done.stdout
 
 
-def made(name, sources, make):
-    """CACHE/name, made once for this state of @sources."""
+# Where a tool gets its packages: what its user has set, or its own default. Some tell only in files of theirs: those are not asked.
+REGISTRIES = {
+    "pip": lambda: os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple/") + "pip/",
+    "go": lambda: command(["go", "env", "GOPROXY"]).split(",")[0].split("|")[0].strip(),
+    "mvn": lambda: not os.path.exists(os.path.expanduser("~/.m2/settings.xml")) and "https://repo.maven.apache.org/maven2/",
+    "npm": lambda: command(["npm", "config", "get", "registry"]).splitlines()[-1],
+    "cargo": lambda: not os.path.exists(os.path.expanduser("~/.cargo/config.toml")) and "https://index.crates.io/config.json",
+}
+
+
+def reach(tool):
+    """Missing at once where an installation would wait minutes for a registry that nobody can reach from here."""
+    if tool != "pip" and not shutil.which(tool):
+        raise Missing(f"{tool} is not installed")
+    url = REGISTRIES[tool]()
+    if not url or not url.startswith("http"):
+        return
+    for last in (False, True):
+        try:
+            urllib.request.urlopen(url, timeout=PROBE_SEC).close()
+            return
+        except urllib.error.HTTPError:
+            return  # it answers
+        except OSError as e:
+            if last:
+                raise Missing(f"the registry of {tool}, {url}, cannot be reached: {e}")
+
+
+def made(name, tool, sources, make):
+    """CACHE/name, made once for this state of @sources, with @tool; others may want it at the same time."""
     path, state = os.path.join(CACHE, name), "".join(open(os.path.join(HERE, s)).read() for s in sources)
     stamp = os.path.join(path, ".made")
-    if not os.path.exists(stamp) or open(stamp).read() != state:
-        shutil.rmtree(path, ignore_errors=True)
-        os.makedirs(path)
-        make(path)
-        open(stamp, "w").write(state)
+    os.makedirs(CACHE, exist_ok=True)
+    with open(f"{path}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(stamp) or open(stamp).read() != state:
+            reach(tool)
+            shutil.rmtree(path, ignore_errors=True)
+            os.makedirs(path)
+            make(path)
+            open(stamp, "w").write(state)
     return path
+
+
+def put(sources, path):
+    os.makedirs(path, exist_ok=True)
+    for source in sources:
+        shutil.copy(os.path.join(HERE, source), path)
 
 
 def python_sdk(version):
     def make(path):
         command(["/usr/bin/python3", "-m", "venv", path])
         command([f"{path}/bin/pip", "-q", "install", f"nacos-sdk-python=={version}"])
-    path = made(f"python-{version}", [], make)
+    path = made(f"python-{version}", "pip", [], make)
     return [f"{path}/bin/python", os.path.join(HERE, "driver.py")]
 
 
-def go_sdk(version, folder="go"):
+def go_sdk(version):
+    generation = "" if version[0] == "1" else f"/v{version[0]}"
+    sources = ["go/main.go", f"go/v{version[0]}.go"]
+
     def make(path):
-        for name in ("go.mod", "main.go"):
-            text = open(os.path.join(HERE, folder, name)).read()
-            open(os.path.join(path, name), "w").write(text.replace("v2.3.5", "v" + version))
+        put(sources, path)
+        main = os.path.join(path, "main.go")
+        text = open(main).read().replace("nacos-sdk-go/v2/", f"nacos-sdk-go{generation}/")
+        open(main, "w").write(text)
+        with open(os.path.join(path, "go.mod"), "w") as module:
+            module.write(f"module driver\n\ngo 1.21\n\nrequire github.com/nacos-group/nacos-sdk-go{generation} v{version}\n")
         command(["go", "mod", "tidy"], cwd=path)
         command(["go", "build", "-o", "driver", "."], cwd=path)
-    name = folder.replace("/", "-")
-    return [os.path.join(made(f"{name}-{version}", [f"{folder}/go.mod", f"{folder}/main.go"], make), "driver")]
+    return [os.path.join(made(f"go-{version}", "go", sources, make), "driver")]
 
 
-def java_sdk(version, folder="java", main="Driver", more=()):
-    """@more: sources that only this generation can compile."""
+def classpath(name, project, sources, *options):
+    """The class path of what @sources and @project, a pom.xml, make."""
     def make(path):
-        shutil.copytree(os.path.join(HERE, folder), path, dirs_exist_ok=True)
-        for source in more:
-            shutil.copy(os.path.join(HERE, source), os.path.join(path, "src/main/java"))
-        command(["mvn", "-q", "-B", f"-Dnacos.version={version}", "compile", "dependency:build-classpath",
-                 "-Dmdep.outputFile=classpath"], cwd=path)
-    name = folder.replace("/", "-")
-    path = made(f"{name}-{version}", [f"{folder}/pom.xml", f"{folder}/src/main/java/{main}.java", *more], make)
-    classpath = open(os.path.join(path, "classpath")).read()
-    return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{path}/target/classes:{classpath}", main]
+        put([project], path)
+        for folder, some in sources.items():
+            put(some, os.path.join(path, "src/main", folder))
+        # One at a time: they share a repository, and two that load the same file spoil it.
+        with open(os.path.join(CACHE, "mvn.lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            command(["mvn", "-q", "-B", *options, "compile", "dependency:build-classpath", "-Dmdep.outputFile=classpath"], cwd=path)
+    path = made(name, "mvn", [project] + [s for some in sources.values() for s in some], make)
+    return f"{path}/target/classes:" + open(os.path.join(path, "classpath")).read()
+
+
+def java_sdk(version, main="Driver", folder="java", more=("java/Configuration.java",)):
+    """@more: further sources, some of which only this generation can compile."""
+    where = classpath(f"{folder}-{version}", f"{folder}/pom.xml", {"java": [f"{folder}/{main}.java", "shared/Lines.java", *more]},
+                      f"-Dnacos.version={version}")
+    return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", where, main]
 
 
 def node_sdk(version):
     def make(path):
         command(["npm", "init", "-y"], cwd=path)
         command(["npm", "install", "--no-audit", "--no-fund", f"nacos@{version}"], cwd=path)
-        shutil.copy(os.path.join(HERE, "node", "driver.js"), path)
-    return ["node", os.path.join(made(f"node-{version}", ["node/driver.js"], make), "driver.js")]
+        put(["node/driver.js"], path)
+    return ["node", os.path.join(made(f"node-{version}", "npm", ["node/driver.js"], make), "driver.js")]
 
 
 def rust_sdk(version):
     sources = ["rust/Cargo.toml", "rust/Cargo.lock", "rust/src/main.rs"]
 
     def make(path):
-        shutil.copytree(os.path.join(HERE, "rust"), path, dirs_exist_ok=True)
+        put(sources[:2], path)
+        put(sources[2:], os.path.join(path, "src"))
         target = os.path.join(CACHE, "rust-target")  # beside: what it needs is not built anew for each change of it
         command(["cargo", "build", "--locked", "-q", "--target-dir", target], cwd=path)
         shutil.copy(os.path.join(target, "debug", "driver"), os.path.join(path, "driver"))
-    return [os.path.join(made(f"rust-{version}", sources, make), "driver")]
+    return [os.path.join(made(f"rust-{version}", "cargo", sources, make), "driver")]
 
 
 class Sdk:
@@ -121,18 +177,58 @@ SDKS = {
     "python2": Sdk(lambda: python_sdk("2.0.11"), gone=12, back=50),
     "go2": Sdk(lambda: go_sdk("2.3.5")),
     "java2": Sdk(lambda: java_sdk("2.5.1")),
-    "java3": Sdk(lambda: java_sdk("3.1.1", more=["java3/Fuzzy.java"]), fuzzy=True),
+    "java3": Sdk(lambda: java_sdk("3.2.1-2026.03.30", more=["java/Configuration.java", "java/Fuzzy.java"]), fuzzy=True),
     # A health check sees the cut up to 10 s later, it waits 2 s and more to connect, its redo comes in rounds of 3 s.
     "rust": Sdk(lambda: rust_sdk("0.8.3"), gone=14, back=30),
 }
-# Of 1.x: HTTP, and pushes over UDP (test_sdk_1x.py); MUSTER_SDKS_1X picks some.
+# Of 1.x: HTTP, and pushes over UDP (test_sdk_1x.py).
 SDKS_1X = {
     "java1": lambda: java_sdk("1.4.8"),
-    "go1": lambda: go_sdk("1.1.6", "go1"),
+    "go1": lambda: go_sdk("1.1.6"),
     "node": lambda: node_sdk("2.6.3"),
 }
-WANTED_1X = os.environ.get("MUSTER_SDKS_1X", "java1 go1 node").split()
-WANTED = os.environ.get("MUSTER_SDKS", "python3 python2 go2 java2 java3 rust").split()
+PICKED = os.environ.get("MUSTER_SDKS", "").split()
+WANTED = [key for key in SDKS if not PICKED or key in PICKED]
+WANTED_1X = [key for key in SDKS_1X if not PICKED or key in PICKED]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests of SDKs that nobody wants, or of what an SDK has not, are none."""
+    _module.pytest_collection_modifyitems(config, items)
+    left = []
+    for item in items:
+        given = getattr(item, "callspec", None) and {v for k, v in item.callspec.params.items() if k in ("sdk", "sdk_1x", "key")}
+        if given and not given <= set(WANTED + WANTED_1X) or item.get_closest_marker("fuzzy_watch") and not SDKS[given.pop()].fuzzy:
+            left.append(item)
+    items[:] = [i for i in items if i not in left]
+    config.hook.pytest_deselected(items=left)
+
+
+def pytest_configure(config):
+    _module.pytest_configure(config)
+    config.addinivalue_line("markers", "fuzzy_watch: for SDKs that have it")
+
+
+def listen_at_two():
+    """Sockets at a port and, as SDKs want it, at the port 1000 above."""
+    for _ in range(100):
+        port = free_port()
+        first = socket.create_server(("127.0.0.1", port))
+        try:
+            return first, socket.create_server(("127.0.0.1", port + 1000))
+        except OSError:
+            first.close()
+    raise AssertionError("no two ports that are 1000 apart are free")
+
+
+def fixed(server):
+    """@server, started where it comes back after each restart: below the ports that the kernel gives to clients, so that
+    nobody has its port meanwhile."""
+    first, second = listen_at_two()
+    server.flags["http.listen"] = f"127.0.0.1:{first.getsockname()[1]}"
+    first.close(), second.close()
+    server.stop()
+    return server.start()
 
 
 class Driver:
@@ -223,7 +319,7 @@ def words_of(name, make):
         pytest.skip(f"{name}: {e}")
 
 
-@pytest.fixture(scope="session", params=WANTED)
+@pytest.fixture(scope="session", params=list(SDKS))
 def sdk(request):
     """One SDK; sdk.words start its driver."""
     one = SDKS[request.param]
@@ -231,7 +327,7 @@ def sdk(request):
     return one
 
 
-@pytest.fixture(scope="session", params=WANTED_1X)
+@pytest.fixture(scope="session", params=list(SDKS_1X))
 def sdk_1x(request):
     return words_of(request.param, SDKS_1X[request.param])
 

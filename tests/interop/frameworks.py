@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 
-from conftest import HERE, command, free_port, made
+from conftest import HERE, classpath, free_port
 
 START_SEC = 120
 JAVA = ["java", "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
@@ -24,16 +24,6 @@ def recipe(heading):
     lines = [line.strip() for line in section.splitlines() if re.match(r"    [a-z.-]+ ?= ?", line)]
     assert lines, section
     return "\n".join(lines) + "\n"
-
-
-def maven(name, *sources):
-    """The class path of the project HERE/@name, compiled."""
-    def make(path):
-        shutil.copytree(os.path.join(HERE, name), path, dirs_exist_ok=True)
-        shutil.copytree(os.path.join(HERE, "calls"), os.path.join(path, "src/main/java/calls"))
-        command(["mvn", "-q", "-B", "compile", "dependency:build-classpath", "-Dmdep.outputFile=classpath"], cwd=path)
-    path = made(name, ["calls/Calls.java", f"{name}/pom.xml"] + [f"{name}/src/main/{s}" for s in sources], make)
-    return f"{path}/target/classes:" + open(os.path.join(path, "classpath")).read()
 
 
 Failed = collections.namedtuple("Failed", "begun text")
@@ -101,7 +91,9 @@ class Spring:
 
     def __init__(self):
         self.settings = recipe("Spring Cloud Alibaba")
-        self.classpath = maven("spring", "java/provider/Provider.java", "java/consumer/Consumer.java")
+        self.classpath = classpath("spring", "spring/pom.xml", {
+            "java/calls": ["calls/Calls.java"], "java/provider": ["spring/src/main/java/provider/Provider.java"],
+            "java/consumer": ["spring/src/main/java/consumer/Consumer.java"]})
 
     def app(self, server, name, main, application, *more):
         return App(name, ["-cp", self.classpath, main, "--spring.config.location=file:SETTINGS", "--server.port=0",
@@ -124,8 +116,9 @@ class Dubbo:
 
     def __init__(self, service, **modes):
         self.settings = recipe("Dubbo 3")
-        self.classpath = maven("dubbo", "java/shop/Provider.java", "java/shop/Consumer.java", "java/shop/Orders.java",
-                               "resources/logback.xml")
+        self.classpath = classpath("dubbo", "dubbo/pom.xml", {
+            "java/calls": ["calls/Calls.java"], "resources": ["dubbo/src/main/resources/logback.xml"],
+            "java/shop": [f"dubbo/src/main/java/shop/{name}.java" for name in ("Provider", "Consumer", "Orders")]})
         self.service = service
         self.modes = [f"-Ddubbo.application.{name.replace('__', '.').replace('_', '-')}={value}" for name, value in modes.items()]
 

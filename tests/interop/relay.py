@@ -3,7 +3,7 @@ import socket
 import struct
 import threading
 
-from conftest import free_port
+from conftest import listen_at_two
 
 
 def close_hard(one):
@@ -22,20 +22,10 @@ class Relay:
     def __init__(self, server):
         self.pairs, self.lock = [], threading.Lock()
         grpc = server.split(server.ports["grpc"][0])
-        self.listeners, self.http_address = self.listen()
+        self.listeners = listen_at_two()
+        self.http_address = self.listeners[0].getsockname()
         for listener, to in zip(self.listeners, (server.http_address, grpc)):
             threading.Thread(target=self.accept, args=(listener, to), daemon=True).start()
-
-    @staticmethod
-    def listen():
-        for _ in range(100):
-            port = free_port()
-            first = socket.create_server(("127.0.0.1", port))
-            try:
-                return [first, socket.create_server(("127.0.0.1", port + 1000))], ("127.0.0.1", port)
-            except OSError:
-                first.close()
-        raise AssertionError("no two ports that are 1000 apart are free")
 
     def accept(self, listener, to):
         while True:

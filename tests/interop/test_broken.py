@@ -4,8 +4,8 @@ import os
 import time
 
 import pytest
-from conftest import BUILD, eventually
-from test_sdk import edit_weight, fixed, name, weights_pushed
+from conftest import BUILD, eventually, fixed
+from test_sdk import edit_weight, name, weights_pushed
 from test_sdk_1x import Pushed, subscribe
 
 BROKEN = os.path.join(BUILD, "tests/support/musterd-broken")
@@ -21,7 +21,7 @@ def broken(make_server):
         server.program = BROKEN
         if behaviour:
             server.env["BROKEN"] = behaviour
-        return server.start()
+        return fixed(server)
 
     return make
 
@@ -46,7 +46,7 @@ def test_a_server_that_does_not_push_or_counts_backwards_is_noticed(broken, conn
 
 
 def test_a_server_that_forgets_who_registers_again_is_noticed(broken, connect, sdk):
-    server = fixed(broken())
+    server = broken()
     one = connect(server)
     one.call("register", service="owned", ip="10.31.0.1", port=1)
     one.call("subscribe", service="owned")

@@ -13,8 +13,8 @@ import urllib.request
 
 import pytest
 
-from conftest import Missing, Server, eventually
-from frameworks import ASKING, FRAMEWORKS, address
+from conftest import Missing, Server, eventually, fixed
+from frameworks import ASKING, FRAMEWORKS
 
 WANTED = os.environ.get("MUSTER_FRAMEWORKS", " ".join(FRAMEWORKS)).split()
 GRACE = 5  # health.reconnect_grace
@@ -32,8 +32,7 @@ class Shop:
         self.framework, self.apps, self.gone, self.looked_at = framework, [], [], 0
         self.server = Server()
         try:
-            self.server.start()
-            self.server.flags["http.listen"] = address(self.server)  # as it is after a restart
+            fixed(self.server)
             one, two = self.provider("one"), self.provider("two")
             one.ready(), two.ready()
             self.consumer = self.keep(framework.consumer(self.server)).ready()

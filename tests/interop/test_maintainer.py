@@ -20,7 +20,7 @@ class Maintainer(Driver):
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def words(request):
-    return words_of(f"nacos-maintainer-client {request.param}", lambda: java_sdk(request.param, "maintainer", "Maintainer"))
+    return words_of(f"nacos-maintainer-client {request.param}", lambda: java_sdk(request.param, "Maintainer", "maintainer", ()))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from conftest import eventually
+from conftest import eventually, fixed
 from relay import Relay
 
 GROUP = "DEFAULT_GROUP"
@@ -193,9 +193,8 @@ def test_namespaces_and_groups_are_kept_apart(server, clients):
     assert server.addresses("apart.g2.public.ns.muster.internal") == ["10.9.0.3"]
 
 
-def test_services_are_watched_by_a_pattern_of_names(server, clients, sdk):
-    if not sdk.fuzzy:
-        pytest.skip("this SDK has no fuzzy watch")
+@pytest.mark.fuzzy_watch
+def test_services_are_watched_by_a_pattern_of_names(server, clients):
     one, other = clients(0), clients(1)
     for i in range(12):
         one.call("register", service=f"fuzzy-{i:02}", ip="10.17.0.1", port=1)
@@ -278,14 +277,8 @@ def restarts(server, one, other, sdk, rounds):
     assert all(other.pushes["restart"]), json.dumps(other.pushes)
 
 
-def fixed(server):
-    """It comes back at the addresses where SDKs look for it."""
-    server.flags["http.listen"] = f"127.0.0.1:{server.http_address[1]}"
-    return server
-
-
 def test_a_restarted_server_is_found_again_and_nobody_sees_an_empty_list(make_server, connect, sdk):
-    server = fixed(make_server().start())
+    server = fixed(make_server())
     one, other = connect(server), connect(server)
     restarts(server, one, other, sdk, 2)
     one.call("register", service="restart", ip="10.13.0.1", port=1, metadata={"by": "the SDK"})

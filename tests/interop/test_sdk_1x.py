@@ -4,7 +4,7 @@ SDKs send it once they have taken the push. With push broken each test here that
 import json
 import time
 
-from conftest import eventually
+from conftest import eventually, fixed
 
 BEATS_MISSED = 16  # 15 s without a beat: unhealthy
 GONE = 32  # 30 s: removed
@@ -128,6 +128,7 @@ def test_a_subscriber_that_is_pushed_to_often_goes_on_being_pushed_to(make_serve
     other = connect_1x(server)
     server.register("busy", "10.7.0.1", 80, ephemeral="false")
     subscribe(server, other, "busy")
+    other.hears("busy", ["10.7.0.1:80"])
     end = time.monotonic() + 40
     weight = 1
     while time.monotonic() < end:
@@ -139,8 +140,7 @@ def test_a_subscriber_that_is_pushed_to_often_goes_on_being_pushed_to(make_serve
 
 
 def test_a_restarted_server_is_found_again_and_nobody_sees_an_empty_list(make_server, connect_1x):
-    server = make_server().start()
-    server.flags["http.listen"] = f"127.0.0.1:{server.http_address[1]}"
+    server = fixed(make_server())
     one, other = connect_1x(server), connect_1x(server)
     one.call("register", service="restart", ip="10.8.0.1", port=1)
     subscribe(server, other, "restart")

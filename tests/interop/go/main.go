@@ -1,4 +1,6 @@
-// The Go SDK (nacos-sdk-go v2) behind JSON lines: see conftest.py.
+// The Go SDK (nacos-sdk-go, either generation) behind JSON lines: see conftest.py. What is not the same in both is in v1.go and
+// v2.go; for 1.x the /v2 of the imports is left out. Of the environment: ENDPOINT, host:port, stands for the list of servers,
+// and NACOS_USER is somebody with a password.
 package main
 
 import (
@@ -33,8 +35,10 @@ type request struct {
 	Healthy   *bool             `json:"healthy"`
 	Page      uint32            `json:"page"`
 	Size      uint32            `json:"size"`
+	Name      string            `json:"name"`
 }
 
+var param vo.NacosClientParam
 var out sync.Mutex
 
 func say(what map[string]interface{}) {
@@ -44,10 +48,14 @@ func say(what map[string]interface{}) {
 	out.Unlock()
 }
 
+func host(ip string, port uint64, weight float64, healthy bool, metadata map[string]string) interface{} {
+	return []interface{}{ip, port, weight, healthy, metadata}
+}
+
 func hosts(list []model.Instance) []interface{} {
 	told := []interface{}{}
 	for _, i := range list {
-		told = append(told, []interface{}{i.Ip, i.Port, i.Weight, i.Healthy, i.Metadata})
+		told = append(told, host(i.Ip, i.Port, i.Weight, i.Healthy, i.Metadata))
 	}
 	return told
 }
@@ -73,8 +81,12 @@ func subscription(r *request) *vo.SubscribeParam {
 		return s
 	}
 	name := r.Service
-	s := &vo.SubscribeParam{ServiceName: name, GroupName: r.Group, Clusters: r.Clusters, SubscribeCallback: func(list []model.Instance, err error) {
-		say(map[string]interface{}{"push": name, "hosts": hosts(list)})
+	s := &vo.SubscribeParam{ServiceName: name, GroupName: r.Group, Clusters: r.Clusters, SubscribeCallback: func(list []pushed, err error) {
+		told := []interface{}{}
+		for _, i := range list {
+			told = append(told, host(i.Ip, i.Port, i.Weight, i.Healthy, i.Metadata))
+		}
+		say(map[string]interface{}{"push": name, "hosts": told})
 	}}
 	subscriptions[name] = s
 	return s
@@ -84,14 +96,6 @@ func run(c naming_client.INamingClient, r *request) (interface{}, error) {
 	switch r.Do {
 	case "register":
 		return c.RegisterInstance(r.instance())
-	case "batch":
-		p := vo.BatchRegisterInstanceParam{ServiceName: r.Service, GroupName: r.Group}
-		for _, h := range r.Hosts {
-			one := *r
-			one.Ip, one.Port = h[0].(string), uint64(h[1].(float64))
-			p.Instances = append(p.Instances, one.instance())
-		}
-		return c.BatchRegisterInstance(p)
 	case "deregister":
 		return c.DeregisterInstance(vo.DeregisterInstanceParam{ServiceName: r.Service, GroupName: r.Group, Ip: r.Ip,
 			Port: r.Port, Cluster: r.Cluster, Ephemeral: r.ephemeral()})
@@ -116,22 +120,23 @@ func run(c naming_client.INamingClient, r *request) (interface{}, error) {
 		return nil, c.Subscribe(subscription(r))
 	case "unsubscribe":
 		return nil, c.Unsubscribe(subscription(r))
-	case "close":
-		c.CloseClient()
-		return nil, nil
 	}
-	return nil, fmt.Errorf("unknown: %s", r.Do)
+	return more(c, r)
 }
 
 func main() {
-	host, port, _ := net.SplitHostPort(os.Args[1])
-	number, _ := strconv.ParseUint(port, 10, 16)
 	dir := os.Args[3]
-	client, err := clients.NewNamingClient(vo.NacosClientParam{
-		ClientConfig: constant.NewClientConfig(constant.WithNamespaceId(os.Args[2]), constant.WithNotLoadCacheAtStart(true),
-			constant.WithUpdateCacheWhenEmpty(true), constant.WithLogDir(dir), constant.WithCacheDir(dir)),
-		ServerConfigs: []constant.ServerConfig{*constant.NewServerConfig(host, number)},
-	})
+	param.ClientConfig = constant.NewClientConfig(constant.WithNamespaceId(os.Args[2]), constant.WithNotLoadCacheAtStart(true),
+		constant.WithUpdateCacheWhenEmpty(true), constant.WithLogDir(dir), constant.WithCacheDir(dir), constant.WithEndpoint(os.Getenv("ENDPOINT")))
+	if user := os.Getenv("NACOS_USER"); user != "" {
+		param.ClientConfig.Username, param.ClientConfig.Password = user, "secret"
+	}
+	if os.Getenv("ENDPOINT") == "" {
+		host, port, _ := net.SplitHostPort(os.Args[1])
+		number, _ := strconv.ParseUint(port, 10, 16)
+		param.ServerConfigs = []constant.ServerConfig{*constant.NewServerConfig(host, number)}
+	}
+	client, err := clients.NewNamingClient(param)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

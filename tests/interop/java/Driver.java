@@ -1,4 +1,5 @@
-// nacos-client of any generation (1.4, 2.x, 3.x) behind JSON lines: see conftest.py.
+// nacos-client of any generation (1.4, 2.x, 3.x) behind JSON lines: see conftest.py. Of the environment: ENDPOINT, host:port,
+// stands for the list of servers, and NACOS_USER is somebody with a password.
 import com.alibaba.nacos.api.NacosFactory;
 import com.alibaba.nacos.api.PropertyKeyConst;
 import com.alibaba.nacos.api.naming.NamingService;
@@ -7,10 +8,6 @@ import com.alibaba.nacos.api.naming.listener.NamingEvent;
 import com.alibaba.nacos.api.naming.pojo.Instance;
 import com.alibaba.nacos.api.naming.pojo.ListView;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.BufferedReader;
-import java.io.InputStreamReader;
-import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -19,14 +16,7 @@ import java.util.Map;
 import java.util.Properties;
 
 public class Driver {
-    static final ObjectMapper JSON = new ObjectMapper();
-    static final PrintStream OUT = System.out;
     static final Map<String, EventListener> LISTENERS = new HashMap<>();
-
-    static synchronized void say(Map<String, Object> what) throws Exception {
-        OUT.println(JSON.writeValueAsString(what));
-        OUT.flush();
-    }
 
     static List<Object> hosts(List<Instance> list) {
         List<Object> told = new ArrayList<>();
@@ -91,10 +81,7 @@ public class Driver {
             case "subscribe":
                 LISTENERS.putIfAbsent(service, event -> {
                     try {
-                        Map<String, Object> push = new HashMap<>();
-                        push.put("push", service);
-                        push.put("hosts", hosts(((NamingEvent) event).getInstances()));
-                        say(push);
+                        Lines.say(Map.of("push", service, "hosts", hosts(((NamingEvent) event).getInstances())));
                     } catch (Exception e) {
                         e.printStackTrace();
                     }
@@ -104,6 +91,8 @@ public class Driver {
             case "unsubscribe":
                 c.unsubscribe(service, group, clusters(r), LISTENERS.get(service));
                 return null;
+            case "status":
+                return c.getServerStatus();
             case "close":
                 c.shutDown();
                 return null;
@@ -113,32 +102,22 @@ public class Driver {
     }
 
     public static void main(String[] args) throws Exception {
-        System.setOut(System.err); // what libraries print
-        System.setProperty("user.home", args[2]);
-        System.setProperty("JM.LOG.PATH", args[2]);
-        System.setProperty("JM.SNAPSHOT.PATH", args[2]);
+        Lines.keepIn(args[2]);
         Properties p = new Properties();
-        p.put(PropertyKeyConst.SERVER_ADDR, args[0]);
         p.put(PropertyKeyConst.NAMESPACE, args[1]);
-        NamingService c = NacosFactory.createNamingService(p);
-        say(new HashMap<>(Map.of("ready", true)));
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
-        for (String line; (line = in.readLine()) != null;) {
-            JsonNode r = JSON.readTree(line);
-            Map<String, Object> answer = new HashMap<>();
-            answer.put("id", r.get("id").asInt());
-            try {
-                answer.put("value", run(c, r));
-                answer.put("ok", true);
-            } catch (Exception e) {
-                answer.put("ok", false);
-                answer.put("error", String.valueOf(e.getCause() != null ? e.getCause() : e));
-            }
-            say(answer);
-            if (r.get("do").asText().equals("close")) {
-                System.exit(0);
-            }
+        String endpoint = System.getenv("ENDPOINT");
+        if (endpoint != null) {
+            p.put(PropertyKeyConst.ENDPOINT, endpoint.substring(0, endpoint.lastIndexOf(':')));
+            p.put(PropertyKeyConst.ENDPOINT_PORT, endpoint.substring(endpoint.lastIndexOf(':') + 1));
+        } else {
+            p.put(PropertyKeyConst.SERVER_ADDR, args[0]);
         }
-        System.exit(0);
+        if (System.getenv("NACOS_USER") != null) {
+            p.put(PropertyKeyConst.USERNAME, System.getenv("NACOS_USER"));
+            p.put(PropertyKeyConst.PASSWORD, "secret");
+        }
+        NamingService c = NacosFactory.createNamingService(p);
+        Configuration configuration = new Configuration(p);
+        Lines.serve(r -> configuration.knows(r) ? configuration.run(r) : run(c, r));
     }
 }

@@ -11,7 +11,7 @@ public class Fuzzy {
         @Override
         public void onEvent(FuzzyWatchChangeEvent event) {
             try {
-                Driver.say(Map.of("watch", event.getGroupName() + "@@" + event.getServiceName(), "change", event.getChangeType()));
+                Lines.say(Map.of("watch", event.getGroupName() + "@@" + event.getServiceName(), "change", event.getChangeType()));
             } catch (Exception e) {
                 e.printStackTrace();
             }

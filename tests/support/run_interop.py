@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Runs the tests of tests/interop, several SDKs at a time since they mostly wait, and counts them. Each group is a pytest of its
+own, with servers and ports of its own; what it installs stays in MUSTER_INTEROP. What fails is printed whole.
+"""
+import argparse
+import concurrent.futures
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import xml.etree.ElementTree as tree
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+FOLDER = os.path.join(os.path.dirname(HERE), "interop")
+TIMEOUT_SEC = 1500  # from nothing: downloads and builds included
+
+WALK = ["test_sdk.py", "test_sdk_1x.py", "test_broken.py", "test_application.py"]
+# Who takes longest comes first.
+GROUPS = {
+    "rust": WALK, "python2": WALK, "java1": WALK, "go1": WALK, "node": WALK, "python3": WALK, "java2": WALK, "java3": WALK, "go2": WALK,
+    "spring": ["test_frameworks.py", "-k", "spring"],
+    "dubbo": ["test_frameworks.py", "-k", "dubbo and not dubbo-application"],
+    "dubbo-application": ["test_frameworks.py", "-k", "dubbo-application"],
+    "maintainer": ["test_maintainer.py"],
+}
+
+
+class Running:
+    """The pytest processes, which are ended with us."""
+
+    def __init__(self):
+        self.processes, self.lock, self.over = set(), threading.Lock(), False
+        signal.signal(signal.SIGTERM, self.end)
+        signal.signal(signal.SIGINT, self.end)
+
+    def start(self, *words, **more):
+        with self.lock:
+            if self.over:
+                raise SystemExit(1)
+            process = subprocess.Popen(*words, start_new_session=True, **more)
+            self.processes.add(process)
+        return process
+
+    def kill(self, process):
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def end(self, *_):
+        self.over = True
+        for process in list(self.processes):
+            if process.poll() is None:
+                self.kill(process)
+        os._exit(1)
+
+
+def count(report, status):
+    try:
+        suite = next(tree.parse(report).getroot().iter("testsuite"))
+    except (tree.ParseError, StopIteration):
+        return 0, 1, 0
+    tests, bad, skipped = int(suite.get("tests")), int(suite.get("failures")) + int(suite.get("errors")), int(suite.get("skipped"))
+    if status != 0 and bad == 0:
+        bad = 1
+    return max(tests - bad - skipped, 0), bad, skipped
+
+
+def run(running, build, name):
+    env = dict(os.environ, MUSTERD=os.path.join(build, "musterd/musterd"), MUSTER_BUILD=build, MUSTER_VARIANT="plain")
+    words = GROUPS[name]
+    if words is WALK:
+        env["MUSTER_SDKS"] = name
+    words = [os.path.join(FOLDER, word) if word.endswith(".py") else word for word in words]
+    begun = time.monotonic()
+    with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        process = running.start([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", "--tb=short", "--durations=5",
+                                 f"--junitxml={report.name}", *words], env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            status = process.wait(TIMEOUT_SEC)
+        except subprocess.TimeoutExpired:
+            status = f"no end within {TIMEOUT_SEC} s"
+        running.kill(process)
+        process.wait()
+        out.seek(0)
+        return name, count(report.name, status), status, out.read(), time.monotonic() - begun
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--counts")
+    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("groups", nargs="*", help="some of: " + " ".join(GROUPS))
+    args = parser.parse_args()
+    running, total = Running(), [0, 0, 0]
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        done = [pool.submit(run, running, os.path.abspath(args.build), name) for name in args.groups or GROUPS]
+        for one in concurrent.futures.as_completed(done):
+            name, counts, status, text, sec = one.result()
+            total = [a + b for a, b in zip(total, counts)]
+            print(f"{'FAILED' if counts[1] else 'ok':6} interop {name}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped ({sec:.1f} s)")
+            if counts[1]:
+                print(text[-30000:])
+                print(f"exit status: {status}")
+            else:
+                for line in re.findall(r"^SKIPPED.*", text, re.M):
+                    print("       " + line)
+            sys.stdout.flush()
+    if args.counts:
+        with open(args.counts, "a") as f:
+            f.write("{} {} {}\n".format(*total))
+    return total[1] > 0
+
+
+sys.exit(main())
