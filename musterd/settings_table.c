@@ -10,9 +10,9 @@
 #define ZONE_AT(field) offsetof(struct zone_conf, field)
 
 /* In the order of the enums they set. */
-static const char *const modes[] = { "auto", "all", "one", "shuffle", "subset", NULL };
+static const char *const modes[] = { "auto", "all", "one", "shuffle", "subset", "hash", NULL };
 static const char *const protects[] = { "nacos", "always", "off", NULL };
-static const char *const unhealthies[] = { "empty", "open", "servfail", NULL };
+static const char *const unhealthies[] = { "empty", "open", "servfail", "nxdomain", "last", NULL };
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const formats[] = { "text", "json", NULL };
 static const char *const layouts[] = { "full", "bound", "bound-group", "bound-ns", "static", NULL };
@@ -46,7 +46,8 @@ const struct setting settings_table[] = {
 	  "How long an answer \"not there\" may be kept." },
 	{ "dns", "mode", SETTING_CHOICE, AT(dns.mode), "auto", 0, 0, modes,
 	  "How addresses are chosen: the whole set with a weighted first one as long as it fits dns.cap, a stable "
-	  "weighted subset otherwise (auto); all; one; shuffle; subset." },
+	  "weighted subset otherwise (auto); all; one; shuffle; subset; one and the same for a client, by its network, as long "
+	  "as it is there (hash)." },
 	{ "dns", "cap", SETTING_COUNT, AT(dns.cap), "16", 1, 1000, NULL, "Most addresses in one answer." },
 	{ "dns", "subset_rotate", SETTING_DURATION, AT(dns.subset_rotate_ms), "30s", 0, 24 * (uint64_t)HOUR, NULL,
 	  "How often a subset is drawn anew; 0s: never." },
@@ -54,7 +55,10 @@ const struct setting settings_table[] = {
 	  "Once the healthy share falls to a service's protect threshold, its unhealthy instances are answered too: "
 	  "for services with stored settings (nacos), for every service (always), never (off)." },
 	{ "dns", "all_unhealthy", SETTING_CHOICE, AT(dns.all_unhealthy), "empty", 0, 0, unhealthies,
-	  "The answer when no instance is healthy: no address (empty), all of them (open), an error (servfail)." },
+	  "The answer when no instance is healthy: no address (empty), all of them (open), an error "
+	  "(servfail), no such name (nxdomain), those that were healthy last (last, for dns.last_max)." },
+	{ "dns", "last_max", SETTING_DURATION, AT(dns.last_max_ms), "5m", 0, 24 * (uint64_t)HOUR, NULL,
+	  "How long dns.all_unhealthy = last answers instances that are unhealthy all." },
 	{ "dns", "raw_alias", SETTING_SWITCH, AT(dns.raw_alias), "on", 0, 0, NULL,
 	  "Registry names in lower case resolve as they are, besides their coded form." },
 	{ "dns", "loopback_addresses", SETTING_SWITCH, AT(dns.loopback_addresses), "on", 0, 0, NULL,

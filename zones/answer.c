@@ -197,9 +197,12 @@ static bool wants_instances(unsigned type)
 static void answer_set(struct reply *r, struct blob *b)
 {
 	unsigned type = r->q->qtype;
-	if ((b->flags & BLOB_SERVFAIL) != 0 && wants_instances(type)) {
-		reply_servfail(r, EDE_NO_REACHABLE_AUTHORITY);
-		return;
+	if ((b->flags & (BLOB_SERVFAIL | BLOB_STALE)) != 0 && wants_instances(type)) {
+		if ((b->flags & BLOB_SERVFAIL) != 0) {
+			reply_servfail(r, EDE_NO_REACHABLE_AUTHORITY);
+			return;
+		}
+		r->a->ede = EDE_STALE;
 	}
 	if (type == RR_ANY)
 		type = b->n4 > 0 ? RR_A : b->n6 > 0 ? RR_AAAA : b->nsrv > 0 ? RR_SRV : RR_TXT;
@@ -220,12 +223,15 @@ static void answer_set(struct reply *r, struct blob *b)
 static void answer_ports(struct reply *r, const struct target *t)
 {
 	unsigned type = r->q->qtype;
-	if ((t->blob->flags & BLOB_SERVFAIL) != 0 && (type == RR_SRV || type == RR_ANY))
+	if ((t->blob->flags & BLOB_SERVFAIL) != 0 && (type == RR_SRV || type == RR_ANY)) {
 		reply_servfail(r, EDE_NO_REACHABLE_AUTHORITY);
-	else if ((type == RR_SRV || type == RR_ANY) && t->group->count > 0)
+	} else if ((type == RR_SRV || type == RR_ANY) && t->group->count > 0) {
+		if ((t->blob->flags & BLOB_STALE) != 0)
+			r->a->ede = EDE_STALE;
 		reply_srv(r, t->blob, t->group);
-	else
+	} else {
 		reply_nodata(r);
+	}
 }
 
 enum { HOST_TXT_MAX = 32 };

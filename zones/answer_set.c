@@ -140,6 +140,10 @@ static bool select_addresses(struct reply *r, struct blob *b, int family, const 
 		r->a->pick = PICK_SUBSET;
 		ret->n = subset_choose(b, family, r->q->client, window_of(r), n, room);
 		return true;
+	case SELECT_HASH:
+		r->a->pick = PICK_SUBSET;
+		ret->n = subset_choose(b, family, r->q->client, 0, 1, room);
+		return true;
 	case SELECT_AUTO:
 		if (s->n > most) {
 			r->a->pick = PICK_SUBSET;

@@ -212,7 +212,7 @@ size_t blob_bytes(const struct blob *b)
 
 bool blob_same(const struct blob *a, const struct blob *b)
 {
-	size_t hot = offsetof(struct blob, subset), tail = offsetof(struct blob, v4);
+	size_t hot = offsetof(struct blob, subset), tail = offsetof(struct blob, at_extra);
 	if (a->size != b->size || memcmp(a, b, hot) != 0)
 		return false;
 	if (memcmp((const char *)a + tail, (const char *)b + tail, a->at_cold - tail) != 0)

@@ -17,12 +17,15 @@ enum blob_flags {
 	BLOB_ADDRESSES = 8,	  /* at least one with an address */
 	BLOB_UDP = 16,		  /* some port is a udp one */
 	BLOB_DEFAULT_CLUSTER = 32, /* the one cluster is DEFAULT and answers what the service answers */
+	BLOB_STALE = 64,	  /* what is answered was true a while ago */
+	BLOB_ABSENT = 128,	  /* as BLOB_SERVFAIL, and the policy says that neither it nor names below it exist */
 };
 
 enum {
 	BLOB_GROUPS_MAX = 64,	/* port names of one set */
 	BLOB_CAP_MAX = 256,	/* addresses of a subset */
 	BLOB_BUCKETS = 64,	/* clients of a subset */
+	BLOB_HASH_BUCKETS = 512, /* clients of SELECT_HASH */
 	GROUP_DEFAULT_TCP = 0, GROUP_DEFAULT_UDP = 1, /* always there, named "default" */
 	PORT_NAME_MAX = 15,
 	TXT_MAX = 1300,
@@ -78,7 +81,7 @@ struct blob {
 	uint32_t at_v6, at_srv, at_cold, size; /* offsets from the start; v4 stands right behind */
 	_Atomic(struct subset_cache *) subset[2];
 	uint32_t shown; /* bits of the export filters that let it through; of services only */
-	uint32_t spare;
+	uint32_t at_extra; /* 0: none */
 	struct blob_v4 v4[];
 };
 
@@ -96,6 +99,11 @@ struct blob_cold {
 	uint32_t at_self; /* own offset in the blob */
 };
 
+/* What most blobs do not have. */
+struct blob_extra {
+	int64_t held_ms; /* BLOB_STALE by UNHEALTHY_LAST: since when; else 0 */
+};
+
 static inline const void *blob_at(const struct blob *b, uint32_t offset)
 {
 	return (const char *)b + offset;
@@ -111,6 +119,10 @@ static inline const struct blob_srv *blob_srv(const struct blob *b)
 static inline const struct blob_cold *blob_cold(const struct blob *b)
 {
 	return blob_at(b, b->at_cold);
+}
+static inline const struct blob_extra *blob_extra(const struct blob *b) /* NULL: none */
+{
+	return b->at_extra == 0 ? NULL : blob_at(b, b->at_extra);
 }
 static inline const struct blob_group *blob_groups(const struct blob *b)
 {
@@ -138,10 +150,15 @@ struct blob_builder;
 /* @conf and @slab, which the blobs come from, are borrowed. NULL: no memory. */
 struct blob_builder *blob_builder_new(const struct zone_set_conf *conf, struct slab *slab);
 void blob_builder_free(struct blob_builder *bb);
-/* Answers of the service of @view. @old (compiled from @old_view, or both NULL) lends the blobs of clusters in which
- * nothing changed. NULL: no memory, and nothing has changed. */
-struct blob *blob_compile(struct blob_builder *bb, const struct service_view *view, struct blob *old,
-			  const struct service_view *old_view);
+/* What a compilation takes from before, and from the time. */
+struct blob_past {
+	struct blob *lender; /* NULL, or compiled from @lender_view: lends the blobs of clusters in which nothing changed */
+	const struct service_view *lender_view;
+	const struct blob *before; /* what is answered until now; NULL: nothing */
+	int64_t now_ms;
+};
+/* Answers of the service of @view. NULL: no memory, and nothing has changed. */
+struct blob *blob_compile(struct blob_builder *bb, const struct service_view *view, const struct blob_past *past);
 /* Only a TXT record name=@name: for a hashed group or namespace. */
 struct blob *blob_compile_name(struct blob_builder *bb, const char *name);
 struct blob *blob_alloc(struct slab *slab, size_t size); /* 64-byte aligned; NULL: no memory */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WEIGHT_MAX = 10000, SCALE_MAX = 24, RADIX_FROM = 48 };
+enum { SCALE_MAX = 24, RADIX_FROM = 48 };
 
 /* Nacos' rule over the enabled instances (nacos-naming.md 7.6), weights not considered. */
 static bool protects(const struct blob_builder *bb)
@@ -22,31 +22,72 @@ static bool protects(const struct blob_builder *bb)
 	return (float)bb->healthy / (float)bb->total <= (float)threshold;
 }
 
+static void rows_answer(struct blob_builder *bb, bool all)
+{
+	struct row *rows = bb->rows.at;
+	for (uint32_t i = 0; i < bb->row_count; i++) {
+		rows[i].answered = rows[i].candidate && (all || rows[i].healthy);
+		if (rows[i].answered && rows[i].weight > bb->weight_max)
+			bb->weight_max = rows[i].weight;
+	}
+}
+
+/* Was it answered until now? */
+static bool was_shown(const struct blob *b, const struct row *r)
+{
+	uint32_t host, txt, first;
+	if (!blob_address_find(b, r->family, r->addr, &host, &txt) || host == UINT32_MAX)
+		return false;
+	uint32_t n = r->port == 0 ? 0 : blob_srv_of_host(b, host, &first);
+	for (uint32_t i = 0; i < n; i++)
+		if (blob_srv(b)[first + i].port == r->port)
+			return true;
+	return r->port == 0;
+}
+
+/* Nobody is well: for a while those are answered that were last, as far as they are still there. Returns whether. */
+static bool rows_hold(struct blob_builder *bb)
+{
+	struct row *rows = bb->rows.at;
+	const struct blob_extra *extra = bb->before == NULL ? NULL : blob_extra(bb->before);
+	int64_t since = extra != NULL && extra->held_ms != 0 ? extra->held_ms : bb->now_ms;
+	bool any = false;
+	if (bb->before == NULL || bb->before->n4 + bb->before->n6 == 0 || bb->now_ms - since >= bb->conf->last_max_ms)
+		return false;
+	for (uint32_t i = 0; i < bb->row_count; i++) {
+		rows[i].answered = rows[i].candidate && was_shown(bb->before, &rows[i]);
+		any |= rows[i].answered;
+		if (rows[i].answered && rows[i].weight > bb->weight_max)
+			bb->weight_max = rows[i].weight;
+	}
+	bb->held_ms = any ? since : 0;
+	return any;
+}
+
 /* Marks the rows that are answered. Returns blob flags. */
 static unsigned rows_choose(struct blob_builder *bb)
 {
-	struct row *rows = bb->rows.at;
+	const struct row *rows = bb->rows.at;
 	uint32_t candidates = 0, healthy = 0;
 	for (uint32_t i = 0; i < bb->row_count; i++) {
 		candidates += rows[i].candidate;
 		healthy += rows[i].candidate && rows[i].healthy;
 	}
 	bool all = protects(bb) || (healthy == 0 && bb->rules.all_unhealthy == UNHEALTHY_OPEN);
-	for (uint32_t i = 0; i < bb->row_count; i++) {
-		rows[i].answered = rows[i].candidate && (all || rows[i].healthy);
-		if (rows[i].answered && rows[i].instance->weight > bb->weight_max)
-			bb->weight_max = rows[i].instance->weight;
+	bb->held_ms = 0;
+	rows_answer(bb, all);
+	if (candidates == 0 || healthy > 0 || all)
+		return 0;
+	switch (bb->rules.all_unhealthy) {
+	case UNHEALTHY_SERVFAIL:
+		return BLOB_SERVFAIL;
+	case UNHEALTHY_NXDOMAIN:
+		return BLOB_ABSENT;
+	case UNHEALTHY_LAST:
+		return rows_hold(bb) ? BLOB_STALE : 0;
+	default:
+		return 0;
 	}
-	if (bb->weight_max > WEIGHT_MAX)
-		bb->weight_max = WEIGHT_MAX;
-	bool none = candidates > 0 && healthy == 0 && !all;
-	return none && bb->rules.all_unhealthy == UNHEALTHY_SERVFAIL ? BLOB_SERVFAIL : 0;
-}
-
-static double weight_of(const struct row *r)
-{
-	double w = r->instance->weight;
-	return w > WEIGHT_MAX ? WEIGHT_MAX : w;
 }
 
 static uint32_t load_be32(const uint8_t *a)
@@ -88,7 +129,7 @@ static int compare6(const void *a, const void *b, void *rows_at)
 {
 	const struct row *rows = rows_at;
 	uint32_t i = (uint32_t)*(const uint64_t *)a, j = (uint32_t)*(const uint64_t *)b;
-	int order = memcmp(rows[i].instance->addr, rows[j].instance->addr, 16);
+	int order = memcmp(rows[i].addr, rows[j].addr, 16);
 	return order != 0 ? order : i < j ? -1 : i > j;
 }
 
@@ -103,8 +144,8 @@ static const uint64_t *rows_sort(struct blob_builder *bb)
 	if (keys == NULL || other == NULL)
 		return NULL;
 	for (uint32_t i = 0; i < n; i++) {
-		if (rows[i].instance->family == 4)
-			keys[at4++] = (uint64_t)load_be32(rows[i].instance->addr) << 32 | i;
+		if (rows[i].family == 4)
+			keys[at4++] = (uint64_t)load_be32(rows[i].addr) << 32 | i;
 		else
 			keys[at6++] = i;
 	}
@@ -128,12 +169,12 @@ static void host_ports(struct blob_builder *bb, const struct row *r, uint32_t ho
 		while (at > from && ((uint32_t)srv[at - 1].port << 16 | srv[at - 1].priority) > order)
 			at--;
 		if (at > from && srv[at - 1].port == p->port && srv[at - 1].priority == p->priority) {
-			srv[at - 1].weight += weight_of(r);
+			srv[at - 1].weight += r->weight;
 			srv[at - 1].groups |= p->groups;
 			continue;
 		}
 		memmove(srv + at + 1, srv + at, (bb->srv_count - at) * sizeof(*srv));
-		srv[at] = (struct srv_row){ weight_of(r), p->groups, host, p->port, p->priority };
+		srv[at] = (struct srv_row){ r->weight, p->groups, host, p->port, p->priority };
 		bb->srv_count++;
 	}
 }
@@ -154,8 +195,8 @@ static void host_txt(struct blob_builder *bb, const struct row *r, enum txt_clas
 static void host_emit(struct blob_builder *bb, const uint64_t *keys, uint32_t from, uint32_t to)
 {
 	const struct row *rows = bb->rows.at;
-	const struct instance *i = rows[(uint32_t)keys[from]].instance;
-	bool v4 = i->family == 4, answered = false;
+	const struct row *first = &rows[(uint32_t)keys[from]];
+	bool v4 = first->family == 4, answered = false;
 	uint32_t *n = v4 ? &bb->n4 : &bb->n6, srv_from = bb->srv_count;
 	double weight = 0;
 	for (uint32_t k = from; k < to; k++)
@@ -166,13 +207,13 @@ static void host_emit(struct blob_builder *bb, const uint64_t *keys, uint32_t fr
 					 : (v4 ? &bb->idle_addr4 : &bb->idle_addr6);
 	enum txt_class class = answered ? (v4 ? TXT_V4 : TXT_V6) : (v4 ? TXT_IDLE4 : TXT_IDLE6);
 	size_t len = v4 ? 4 : 16;
-	memcpy((char *)addrs->at + *n * len, i->addr, len);
+	memcpy((char *)addrs->at + *n * len, first->addr, len);
 	for (uint32_t k = from; k < to; k++) {
 		const struct row *r = &rows[(uint32_t)keys[k]];
 		host_txt(bb, r, class, *n);
 		if (!r->answered)
 			continue;
-		weight += weight_of(r);
+		weight += r->weight;
 		host_ports(bb, r, bb->n4 + bb->n6, srv_from);
 	}
 	if (answered)
@@ -183,7 +224,7 @@ static void host_emit(struct blob_builder *bb, const uint64_t *keys, uint32_t fr
 static bool same_address(const struct blob_builder *bb, uint64_t a, uint64_t b)
 {
 	const struct row *rows = bb->rows.at;
-	const struct instance *i = rows[(uint32_t)a].instance, *j = rows[(uint32_t)b].instance;
+	const struct row *i = &rows[(uint32_t)a], *j = &rows[(uint32_t)b];
 	return i->family == j->family && memcmp(i->addr, j->addr, i->family == 4 ? 4 : 16) == 0;
 }
 
@@ -263,8 +304,8 @@ static uint32_t aligned(uint32_t n, uint32_t to)
 
 /* Where everything will lie. */
 struct layout {
-	uint32_t at_v6, at_srv, at_groups, at_members, at_idle4, at_idle6, at_txts, at_pool, at_clusters, at_cold,
-	    size, members;
+	uint32_t at_v6, at_srv, at_groups, at_members, at_idle4, at_idle6, at_txts, at_pool, at_extra, at_clusters,
+	    at_cold, size, members;
 };
 
 static uint32_t members_count(const struct blob_builder *bb)
@@ -296,7 +337,9 @@ static struct layout layout_of(const struct blob_builder *bb, uint32_t clusters)
 	l.at_txts = at += bb->idle6 * 16;
 	at += txt_each ? bb->txt_count * (uint32_t)sizeof(struct blob_txt) : 0;
 	l.at_pool = at;
-	l.at_cold = at = aligned(at + bb->txt_len, 8);
+	at = aligned(at + bb->txt_len, 8);
+	l.at_extra = bb->held_ms == 0 ? 0 : at;
+	l.at_cold = at += l.at_extra == 0 ? 0 : (uint32_t)sizeof(struct blob_extra);
 	l.at_clusters = at += (uint32_t)sizeof(struct blob_cold);
 	l.size = at + clusters * (uint32_t)sizeof(struct blob_cluster);
 	return l;
@@ -365,6 +408,12 @@ static void put_groups(struct blob_builder *bb, struct blob *b, const struct lay
 	}
 }
 
+static void put_extra(struct blob_builder *bb, struct blob *b)
+{
+	struct blob_extra *e = (void *)((char *)b + b->at_extra);
+	*e = (struct blob_extra){ .held_ms = bb->held_ms };
+}
+
 static void put_cold(struct blob_builder *bb, struct blob *b, const struct layout *l)
 {
 	struct blob_cold *c = (void *)((char *)b + l->at_cold);
@@ -394,6 +443,7 @@ static void put_cold(struct blob_builder *bb, struct blob *b, const struct layou
 struct blob *set_compile(struct blob_builder *bb, const struct instance *const *list, uint32_t n,
 			 const struct set_extra *extra)
 {
+	bb->before = extra->before;
 	if (rows_gather(bb, list, n) < 0)
 		return NULL;
 	unsigned flags = rows_choose(bb);
@@ -418,10 +468,13 @@ struct blob *set_compile(struct blob_builder *bb, const struct instance *const *
 	b->at_v6 = l.at_v6;
 	b->at_srv = l.at_srv;
 	b->at_cold = l.at_cold;
+	b->at_extra = l.at_extra;
 	b->size = l.size;
 	put_addresses(bb, b);
 	put_srv(bb, b, ldexp(1, scale));
 	put_groups(bb, b, &l);
+	if (b->at_extra != 0)
+		put_extra(bb, b);
 	put_cold(bb, b, &l);
 	struct blob_cold *cold = (void *)((char *)b + b->at_cold);
 	cold->scale = scale;

@@ -258,8 +258,9 @@ static int row_add(struct blob_builder *bb, struct row *row, const struct instan
 	int64_t txt = txt_of_instance(bb, i);
 	if (txt < 0)
 		return E_NOMEM;
-	*row = (struct row){ i, first, bb->port_count - first, (uint32_t)txt,
-			     enabled && i->weight > 0, healthy, false };
+	*row = (struct row){ .addr = i->addr, .weight = i->weight > WEIGHT_MAX ? WEIGHT_MAX : i->weight,
+			     .first_port = first, .ports = bb->port_count - first, .txt = (uint32_t)txt, .port = i->port,
+			     .family = i->family, .candidate = enabled && i->weight > 0, .healthy = healthy };
 	bb->txt_any |= txt > 0;
 	bb->txt_uniform &= txt == ((struct row *)bb->rows.at)[0].txt;
 	bb->row4_count += i->family == 4;

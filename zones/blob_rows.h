@@ -12,15 +12,20 @@ struct scratch {
 };
 void *scratch_reserve(struct scratch *s, size_t bytes); /* what is in it stays; NULL: no memory */
 
+enum { WEIGHT_MAX = 10000 };
+
 struct port_row {
 	uint64_t groups; /* bits */
 	uint16_t port, priority;
 };
 
 struct row { /* one registered instance with a usable address */
-	const struct instance *instance;
+	const uint8_t *addr;
+	double weight; /* at most WEIGHT_MAX */
 	uint32_t first_port, ports;
 	uint32_t txt; /* offset in the TXT pool + 1; 0: none */
+	uint16_t port;
+	uint8_t family;
 	bool candidate, healthy, answered;
 };
 
@@ -48,6 +53,8 @@ struct blob_builder {
 	struct slab *slab;
 	struct set_rules rules;
 	const struct service_info *info;
+	const struct blob *before; /* what the set answers until now; NULL: nothing */
+	int64_t now_ms, held_ms; /* held_ms: see blob_extra */
 	/* of the set being compiled */
 	struct group_row groups[BLOB_GROUPS_MAX];
 	uint32_t group_count, row_count, row4_count, port_count, srv_count, txt_len, dropped;

@@ -53,8 +53,8 @@ static uint32_t count_find(const struct packed *metadata, const char *key, uint3
 /* Settings, overridden by service metadata (dns.md C); what cannot be read counts as absent. */
 static void rules_read(struct blob_builder *bb, const struct service_info *info)
 {
-	static const char *const modes[] = { "auto", "all", "one", "shuffle", "subset" };
-	static const char *const policies[] = { "empty", "open", "servfail" };
+	static const char *const modes[] = { "auto", "all", "one", "shuffle", "subset", "hash" };
+	static const char *const policies[] = { "empty", "open", "servfail", "nxdomain", "last" };
 	const struct zone_set_conf *conf = bb->conf;
 	uint32_t cap = conf->cap < 1 ? 1 : conf->cap > BLOB_CAP_MAX ? BLOB_CAP_MAX : conf->cap;
 	bb->info = info;
@@ -63,10 +63,10 @@ static void rules_read(struct blob_builder *bb, const struct service_info *info)
 		return;
 	bb->rules.ttl = count_find(&info->metadata, "dns.ttl", 0, TTL_MAX, TTL_OF_SETTINGS);
 	bb->rules.cap = count_find(&info->metadata, "dns.cap", 1, BLOB_CAP_MAX, cap);
-	bb->rules.mode = (enum select_mode)word_find(packed_find(&info->metadata, "dns.mode"), modes, 5,
+	bb->rules.mode = (enum select_mode)word_find(packed_find(&info->metadata, "dns.mode"), modes, 6,
 						     (int)conf->mode);
 	bb->rules.all_unhealthy = (enum all_unhealthy)word_find(
-	    packed_find(&info->metadata, "dns.all_unhealthy"), policies, 3, (int)conf->all_unhealthy);
+	    packed_find(&info->metadata, "dns.all_unhealthy"), policies, 5, (int)conf->all_unhealthy);
 	bb->rules.port_name = packed_find(&info->metadata, "dns.port-name");
 }
 
@@ -155,6 +155,7 @@ struct service_job {
 	struct blob_builder *bb;
 	const struct service_view *view, *old_view;
 	struct blob *blob, *old;
+	const struct blob *before;
 	struct slices slices, old_slices;
 	uint32_t existing, only; /* clusters that exist; one of them */
 };
@@ -168,6 +169,24 @@ static struct blob *old_cluster(const struct service_job *j, uint32_t index)
 	return NULL;
 }
 
+/* What the cluster answers until now; NULL: nothing. */
+static const struct blob *cluster_before(const struct service_job *j, uint32_t index)
+{
+	if (j->before == NULL || (j->before->flags & BLOB_DEFAULT_CLUSTER) != 0)
+		return j->before;
+	const struct blob_cluster *c = blob_clusters(j->before);
+	for (uint32_t n = blob_cold(j->before)->clusters; n > 0; n--, c++)
+		if (c->index == index)
+			return c->blob;
+	return NULL;
+}
+
+/* Neither the time nor anything but the instances has a part in it. */
+static bool is_settled(const struct blob *b)
+{
+	return b->at_extra == 0;
+}
+
 /* The blob of cluster @c with a reference for us; NULL: no memory. */
 static struct blob *cluster_blob(struct service_job *j, uint32_t c, bool hashed)
 {
@@ -175,13 +194,14 @@ static struct blob *cluster_blob(struct service_job *j, uint32_t c, bool hashed)
 	int scale = blob_cold(j->blob)->scale;
 	if (j->old != NULL && j->old_view->info == info && slice_same(&j->slices, &j->old_slices, c)) {
 		struct blob *kept = old_cluster(j, c);
-		if (kept != NULL && blob_cold(kept)->scale == scale) {
+		if (kept != NULL && blob_cold(kept)->scale == scale && is_settled(kept)) {
 			((struct blob_cold *)(void *)((char *)kept + kept->at_cold))->refs++;
 			return kept;
 		}
 	}
 	uint32_t from = j->slices.start[c], to = j->slices.start[c + 1];
-	struct set_extra extra = { hashed ? info->clusters[c].name : NULL, &info->clusters[c].metadata, 0, scale };
+	struct set_extra extra = { hashed ? info->clusters[c].name : NULL, &info->clusters[c].metadata, 0, scale,
+				   cluster_before(j, c) };
 	return set_compile(j->bb, j->slices.list + from, to - from, &extra);
 }
 
@@ -253,12 +273,23 @@ static uint32_t clusters_count(struct service_job *j)
 	return 0;
 }
 
-struct blob *blob_compile(struct blob_builder *bb, const struct service_view *view, struct blob *old,
-			  const struct service_view *old_view)
+/* The service is absent only if each of its clusters is: names below it would hang in the air. */
+static void absence_settle(struct blob *b)
+{
+	for (uint32_t i = 0; (b->flags & BLOB_ABSENT) != 0 && i < blob_cold(b)->clusters; i++) {
+		const struct blob *c = blob_clusters(b)[i].blob;
+		if (c != NULL && (c->flags & (BLOB_ABSENT | BLOB_INSTANCES)) == BLOB_INSTANCES)
+			b->flags &= (uint8_t)~BLOB_ABSENT;
+	}
+}
+
+struct blob *blob_compile(struct blob_builder *bb, const struct service_view *view, const struct blob_past *past)
 {
 	const struct service_info *info = view->info;
-	struct service_job j = { .bb = bb, .view = view, .old_view = old_view, .old = old };
-	struct set_extra extra = { NULL, &info->metadata, 0, -1 };
+	struct blob *old = past->lender;
+	const struct service_view *old_view = past->lender_view;
+	struct service_job j = { .bb = bb, .view = view, .old_view = old_view, .old = old, .before = past->before };
+	struct set_extra extra = { NULL, &info->metadata, 0, -1, past->before };
 	struct label label;
 	if (slices_make(&j.slices, &bb->slices, view) < 0)
 		return NULL;
@@ -267,6 +298,7 @@ struct blob *blob_compile(struct blob_builder *bb, const struct service_view *vi
 	if (old != NULL && blob_cold(old)->clusters == 0)
 		j.old = NULL; /* nothing to lend */
 	rules_read(bb, info);
+	bb->now_ms = past->now_ms;
 	extra.clusters = clusters_count(&j);
 	bool hashed = info->key.name_len > (LABEL_MAX - 4) / 4 &&
 		      label_encode(&label, LABEL_SERVICE, info->key.name, info->key.name_len) == LABEL_HASHED;
@@ -282,6 +314,7 @@ struct blob *blob_compile(struct blob_builder *bb, const struct service_view *vi
 		return NULL;
 	}
 	clusters_settle(j.blob);
+	absence_settle(j.blob);
 	return j.blob;
 }
 
@@ -289,7 +322,7 @@ struct blob *blob_compile_name(struct blob_builder *bb, const char *name)
 {
 	static const struct packed nothing = { "", 0, 0 };
 	static const struct service_info no_service;
-	struct set_extra extra = { name, &nothing, 0, -1 };
+	struct set_extra extra = { name, &nothing, 0, -1, NULL };
 	rules_read(bb, &no_service);
 	return set_compile(bb, NULL, 0, &extra);
 }

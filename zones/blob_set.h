@@ -9,6 +9,7 @@ struct set_extra {
 	const struct packed *metadata; /* the set's own, for TXT; NULL: no TXT */
 	uint32_t clusters;	       /* entries to leave room for */
 	int scale;		       /* of SRV weights; -1: own */
+	const struct blob *before;     /* what it answers until now; NULL: nothing */
 };
 
 /* @bb->info and rules are set. NULL: no memory. One reference. */

@@ -161,9 +161,8 @@ static int site_compile(struct zone_set *zs, struct site *s)
 {
 	struct exports_change change;
 	struct appearance fresh = { .shown = site_shown(zs, s) };
-	struct blob *blob = fresh.shown == NULL ? NULL
-						: blob_compile(zs->builder, s->view, s->compiled == NULL ? NULL : s->blob,
-							       s->compiled);
+	struct blob_past past = { s->compiled == NULL ? NULL : s->blob, s->compiled, s->blob, zs->wall_ms };
+	struct blob *blob = fresh.shown == NULL ? NULL : blob_compile(zs->builder, s->view, &past);
 	if (blob == NULL)
 		return E_NOMEM;
 	blob->shown = fresh.shown->bits;

@@ -13,7 +13,7 @@ struct subset_line {
 
 struct subset_cache {
 	uint32_t cap;
-	struct subset_line lines[]; /* BLOB_BUCKETS of line_size(cap) */
+	struct subset_line lines[]; /* one a bucket, of line_size(cap) */
 };
 
 static size_t line_size(uint32_t cap)
@@ -121,16 +121,27 @@ static void line_write(struct subset_line *l, uint64_t window, const uint32_t *c
 	atomic_store_explicit(&l->sequence, before + 2, memory_order_release);
 }
 
+static uint32_t buckets_of(const struct blob *b)
+{
+	return b->mode == SELECT_HASH ? BLOB_HASH_BUCKETS : BLOB_BUCKETS;
+}
+
+static uint32_t chosen_max(const struct blob *b)
+{
+	return b->mode == SELECT_HASH ? 1 : b->cap;
+}
+
 /* The blob's cache, made by whoever needs it first; NULL: no memory, then nothing is kept. */
 static struct subset_cache *cache_of(struct blob *b, int slot)
 {
 	struct subset_cache *c = atomic_load_explicit(&b->subset[slot], memory_order_acquire), *none = NULL;
 	if (c != NULL)
 		return c;
-	c = mem_zalloc(1, sizeof(*c) + BLOB_BUCKETS * line_size(b->cap));
+	uint32_t cap = chosen_max(b);
+	c = mem_zalloc(1, sizeof(*c) + buckets_of(b) * line_size(cap));
 	if (c == NULL)
 		return NULL;
-	c->cap = b->cap;
+	c->cap = cap;
 	if (atomic_compare_exchange_strong(&b->subset[slot], &none, c))
 		return c;
 	mem_free(c);
@@ -140,9 +151,9 @@ static struct subset_cache *cache_of(struct blob *b, int slot)
 uint32_t subset_choose(struct blob *b, int family, uint64_t client, uint64_t window, uint32_t n, uint32_t *ret)
 {
 	uint32_t all = family == 4 ? b->n4 : b->n6, count;
-	uint32_t bucket = (uint32_t)(client % BLOB_BUCKETS);
-	uint64_t seed = mix(window * BLOB_BUCKETS + bucket + 1, 0xe7037ed1a0b428dbu);
-	n = n < b->cap ? n : b->cap;
+	uint32_t bucket = (uint32_t)(client % buckets_of(b)), cap = chosen_max(b);
+	uint64_t seed = mix(window * buckets_of(b) + bucket + 1, 0xe7037ed1a0b428dbu);
+	n = n < cap ? n : cap;
 	if (all <= 8) { /* cheaper than the cache */
 		count = rank(b, family, seed, all, ret);
 		return count < n ? count : n;
@@ -151,7 +162,7 @@ uint32_t subset_choose(struct blob *b, int family, uint64_t client, uint64_t win
 	struct subset_line *line = c == NULL ? NULL : line_of(c, bucket);
 	if (line != NULL && line_read(line, window, n, ret, &count))
 		return count;
-	count = rank(b, family, seed, b->cap, ret);
+	count = rank(b, family, seed, cap, ret);
 	if (line != NULL)
 		line_write(line, window, ret, count);
 	return count < n ? count : n;

@@ -90,7 +90,7 @@ static void walk_cluster(const struct path *p, unsigned at, struct blob *b, stru
 		const struct blob_cluster *c = blob_cluster_find(b, label);
 		cluster = c == NULL ? NULL : c->blob;
 	}
-	if (cluster == NULL)
+	if (cluster == NULL || (cluster->flags & BLOB_ABSENT) != 0)
 		return;
 	if (rest == 2)
 		target_set(t, TARGET_SET, cluster);
@@ -135,7 +135,7 @@ static void walk_scope_ports(const struct zone_set *zs, const struct path *p, un
 	const struct node *n = name_lookup(&zs->index, parent, service);
 	struct blob *b = shown_blob(p->zone, n);
 	bool udp = is_udp(path_label(p, at));
-	if (b == NULL || (udp && (b->flags & BLOB_UDP) == 0))
+	if (b == NULL || (b->flags & BLOB_ABSENT) != 0 || (udp && (b->flags & BLOB_UDP) == 0))
 		return;
 	t->group = &blob_groups(b)[udp ? GROUP_DEFAULT_UDP : GROUP_DEFAULT_TCP];
 	if (!udp || t->group->registered)
@@ -157,7 +157,7 @@ static void walk_scope(const struct zone_set *zs, const struct path *p, unsigned
 				   ? (const struct node *)(uintptr_t)scratch[AT_NODE]
 				   : name_lookup(&zs->index, parent, label);
 	struct blob *b = shown_blob(p->zone, n);
-	if (b == NULL)
+	if (b == NULL || (b->flags & BLOB_ABSENT) != 0)
 		return;
 	if (p->count == at + 1)
 		target_set(t, TARGET_SET, b);

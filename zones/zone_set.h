@@ -14,9 +14,9 @@
 /* Which names a zone has (dns.md 1.9): of everything; of one group; of one group in every namespace; of one namespace;
  * none of the registry. */
 enum zone_layout { LAYOUT_FULL, LAYOUT_BOUND, LAYOUT_BOUND_GROUP, LAYOUT_BOUND_NS, LAYOUT_STATIC };
-enum select_mode { SELECT_AUTO, SELECT_ALL, SELECT_ONE, SELECT_SHUFFLE, SELECT_SUBSET };
+enum select_mode { SELECT_AUTO, SELECT_ALL, SELECT_ONE, SELECT_SHUFFLE, SELECT_SUBSET, SELECT_HASH };
 enum protect_mode { PROTECT_NACOS, PROTECT_ALWAYS, PROTECT_OFF };
-enum all_unhealthy { UNHEALTHY_EMPTY, UNHEALTHY_OPEN, UNHEALTHY_SERVFAIL };
+enum all_unhealthy { UNHEALTHY_EMPTY, UNHEALTHY_OPEN, UNHEALTHY_SERVFAIL, UNHEALTHY_NXDOMAIN, UNHEALTHY_LAST };
 
 struct zone_conf {
 	const char *name; /* presentation form, with or without the last dot */
@@ -35,6 +35,7 @@ struct zone_set_conf {
 	enum select_mode mode;
 	enum protect_mode protect;
 	enum all_unhealthy all_unhealthy;
+	int64_t last_max_ms;	      /* how long UNHEALTHY_LAST answers what was well last; 300000 */
 	uint32_t cap;		      /* addresses, 16 */
 	int64_t subset_rotate_ms;     /* 30000; 0: never */
 	bool raw_alias, loopback_addresses;

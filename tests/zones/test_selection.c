@@ -429,6 +429,112 @@ static void srv_weights_are_scaled_by_a_power_of_two(void **state)
 	}
 }
 
+/* The last octet of the one address that client @client gets. */
+static uint8_t hash_answer(struct zones_fixture *f, const char *name, uint64_t client)
+{
+	f->ask.client = client;
+	struct asked *a = ask(&f->ask, name, RR_A);
+	assert_int_equal(a->answer.ancount, 1);
+	return a->message[a->len - 1];
+}
+
+/* Mode hash: the same client the same instance, whatever the time; who has lost his moves, and nobody else; newcomers
+ * take their share from all. */
+static void a_client_keeps_its_instance_as_long_as_that_is_there(void **state)
+{
+	enum { CLIENTS = 4096, MEMBERS = 24 };
+	static uint8_t before[CLIENTS];
+	struct zones_fixture *f = fixture_new(NULL);
+	struct fake_service *s = fixture_service(f, "public", "DEFAULT_GROUP", "sticky");
+	(void)state;
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		char ip[20];
+		snprintf(ip, sizeof(ip), "10.0.0.%u", i + 1);
+		fake_add(s, &(struct fake_instance){ .ip = ip, .port = 80, .weight = i == 0 ? 5 : 1 });
+	}
+	s->metadata[0] = (struct pair){ "dns.mode", "hash", 0, 0 };
+	fixture_publish(f, s);
+	unsigned share[MEMBERS + 2] = { 0 }, moved = 0, taken = 0;
+	for (unsigned c = 0; c < CLIENTS; c++)
+		share[before[c] = hash_answer(f, "sticky.svc.test", c)]++;
+	assert_in_range(share[1], CLIENTS / 12, CLIENTS / 3); /* 5 of 28 */
+	f->ask.now_ms += 3600000;
+	for (unsigned c = 0; c < CLIENTS; c++)
+		assert_int_equal(hash_answer(f, "sticky.svc.test", c), before[c]);
+	fake_remove(s, 6); /* 10.0.0.7 */
+	fixture_publish(f, s);
+	for (unsigned c = 0; c < CLIENTS; c++) {
+		uint8_t now = hash_answer(f, "sticky.svc.test", c);
+		assert_int_not_equal(now, 7);
+		moved += now != before[c];
+		before[c] = now;
+	}
+	assert_int_equal(moved, share[7]);
+	fake_add(s, &(struct fake_instance){ .ip = "10.0.0.25", .port = 80, .weight = 1 });
+	fixture_publish(f, s);
+	for (unsigned c = 0; c < CLIENTS; c++) {
+		uint8_t now = hash_answer(f, "sticky.svc.test", c);
+		assert_true(now == before[c] || now == 25);
+		taken += now == 25;
+	}
+	assert_in_range(taken, 1, CLIENTS / 8);
+	fixture_free(f);
+}
+
+static void policies(struct zone_set_conf *conf, struct zone_conf *zones)
+{
+	(void)zones;
+	conf->protect = PROTECT_OFF;
+	conf->last_max_ms = 60000;
+}
+
+static struct fake_service *two_sick(struct zones_fixture *f, const char *name, const char *policy)
+{
+	struct fake_service *s = fixture_service(f, "public", "DEFAULT_GROUP", name);
+	fake_add(s, &(struct fake_instance){ .ip = "10.0.0.1", .port = 80, .sick = true });
+	fake_add(s, &(struct fake_instance){ .ip = "10.0.0.2", .port = 80, .sick = true, .cluster = "b" });
+	s->metadata[0] = (struct pair){ "dns.all_unhealthy", policy, 0, 0 };
+	fixture_publish(f, s);
+	return s;
+}
+
+static void under_nxdomain_neither_the_service_nor_a_name_below_it_exists(void **state)
+{
+	static const char *const names[] = { "gone.svc.test", "_tcp.gone.svc.test", "c.gone.svc.test", "b.c.gone.svc.test",
+					     "_tcp.b.c.gone.svc.test", "10-0-0-1.i.gone.svc.test", "_gone._tcp.svc.test" };
+	struct zones_fixture *f = fixture_new(policies);
+	struct fake_service *s = two_sick(f, "gone", "nxdomain");
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_int_equal(ask(&f->ask, names[i], RR_A)->answer.rcode, RCODE_NXDOMAIN);
+	assert_int_equal(ask(&f->ask, "10-0-0-1.i.test", RR_A)->answer.rcode, RCODE_NOERROR);
+	fake_replace(s, 1, &(struct fake_instance){ .ip = "10.0.0.2", .port = 80, .cluster = "b" });
+	fixture_publish(f, s);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(ask(&f->ask, names[i], RR_A)->answer.rcode, RCODE_NOERROR);
+	/* a cluster alone can be gone while the service is there */
+	assert_int_equal(ask(&f->ask, "default.c.gone.svc.test", RR_A)->answer.rcode, RCODE_NXDOMAIN);
+	fixture_free(f);
+}
+
+/* Weight 0 keeps the healthy one of a cluster out of the answers, and the other cluster is protected: names below exist. */
+static void a_service_with_a_cluster_that_answers_is_no_data_under_nxdomain(void **state)
+{
+	struct zones_fixture *f = fixture_new(NULL);
+	struct fake_service *s = fixture_service(f, "public", "DEFAULT_GROUP", "half");
+	(void)state;
+	s->stored = true;
+	fake_add(s, &(struct fake_instance){ .ip = "10.0.0.1", .port = 80, .weight = -1 });
+	fake_add(s, &(struct fake_instance){ .ip = "10.0.0.2", .port = 80, .sick = true, .cluster = "b" });
+	s->metadata[0] = (struct pair){ "dns.all_unhealthy", "nxdomain", 0, 0 };
+	fixture_publish(f, s);
+	struct asked *a = ask(&f->ask, "half.svc.test", RR_A);
+	assert_int_equal(a->answer.rcode, RCODE_NOERROR);
+	assert_int_equal(a->answer.ancount, 0);
+	assert_int_equal(ask(&f->ask, "b.c.half.svc.test", RR_A)->answer.ancount, 1);
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +547,9 @@ int main(void)
 		cmocka_unit_test(eligibility_follows_the_table),
 		cmocka_unit_test(targets_come_with_their_addresses_unless_responses_are_minimal),
 		cmocka_unit_test(unusable_addresses_are_left_out_and_counted),
+		cmocka_unit_test(a_client_keeps_its_instance_as_long_as_that_is_there),
+		cmocka_unit_test(under_nxdomain_neither_the_service_nor_a_name_below_it_exists),
+		cmocka_unit_test(a_service_with_a_cluster_that_answers_is_no_data_under_nxdomain),
 		cmocka_unit_test(weights_of_one_address_add_up),
 		cmocka_unit_test(srv_weights_are_scaled_by_a_power_of_two),
 	};
