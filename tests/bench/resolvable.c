@@ -1,11 +1,15 @@
 /* resolvable.c - is an acknowledged change in the very next DNS answer?
  *
- *   resolvable HTTPPORT DNSPORT OPERATIONS [CHURN=5000] [SEED=0]
+ *   resolvable HTTPPORT DNSPORT OPERATIONS [CHURN=5000] [SEED=0] [GRPCPORT=0]
  *
- * One connection changes services of 1 to 16 instances over HTTP (register, deregister, weight, enabled) and asks DNS
- * at once after each acknowledgement, from one of 64 source ports in turn; the answer must be exactly the model's set.
+ * One client changes services of 1 to 16 instances (register, deregister, weight, enabled) and asks DNS at once after
+ * each acknowledgement, from one of 64 source ports in turn; the answer must be exactly the model's set. It speaks HTTP,
+ * or with GRPCPORT gRPC over 16 connections, since a connection publishes one instance of a service: an operator's edits
+ * come over HTTP even then.
  * Meanwhile another thread registers other instances at CHURN a second, and a third asks as fast as it gets answers.
  * Talks to 127.0.0.1 only; ends by itself. Prints one line of figures; exit status 1 on a wrong answer. */
+#include "sdkline.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -23,15 +27,16 @@
 
 enum { SERVICES = 200, SLOTS = 16, SOCKETS = 64, ANSWER_MAX = 4096 };
 
-/* What the operator's overlay says once it was set: it wins and stays. */
+/* @silent: registered without a weight, or not enabled. What the operator's overlay says once it was set wins and stays. */
 struct slot {
-	bool registered, overlaid, enabled, weighted;
+	bool registered, silent, overlaid, enabled, weighted;
 };
 
 struct run {
 	uint16_t http_port, dns_port;
 	unsigned churn;
 	struct slot slots[SERVICES][SLOTS];
+	struct sdkline *lines[SLOTS]; /* NULL: over HTTP */
 	int udp[SOCKETS];
 	atomic_bool over;
 	_Atomic uint64_t churned, asked, churn_errors;
@@ -167,10 +172,25 @@ static int wanted(const struct run *r, unsigned service)
 
 	for (unsigned i = 0; i < SLOTS; i++) {
 		const struct slot *s = &r->slots[service][i];
-		if (s->registered && (!s->overlaid || (s->enabled && s->weighted)))
+		if (s->registered && (s->overlaid ? s->enabled && s->weighted : !s->silent))
 			set |= 1 << i;
 	}
 	return set;
+}
+
+/* @after says what the slot's own client now publishes, or that it no longer does. */
+static bool publish(struct run *r, uint64_t *seed, unsigned service, unsigned at, const struct slot *after)
+{
+	unsigned how = draw(seed, 2); /* silent: without a weight, or not enabled */
+	char body[512];
+
+	snprintf(body, sizeof(body),
+		 "{\"namespace\":\"public\",\"serviceName\":\"r%u\",\"groupName\":\"DEFAULT_GROUP\",\"module\":\"naming\","
+		 "\"type\":\"%s\",\"instance\":{\"ip\":\"10.1.%u.%u\",\"port\":8080,\"weight\":%u.0,\"healthy\":true,"
+		 "\"enabled\":%s,\"ephemeral\":true,\"clusterName\":\"DEFAULT\",\"metadata\":{}}}",
+		 service, after->registered ? "registerInstance" : "deregisterInstance", service, at + 1,
+		 after->silent && how == 0 ? 0 : 1 + draw(seed, 5), after->silent && how == 1 ? "false" : "true");
+	return sdkline_ask(r->lines[at], "InstanceRequest", body);
 }
 
 /* One change of one slot; the model moves only when it is acknowledged. */
@@ -191,14 +211,17 @@ static bool change(struct run *r, int fd, uint64_t *seed, unsigned *ret_service)
 		after.weighted = draw(seed, 3) != 0;
 		snprintf(query + n, sizeof(query) - (size_t)n, "&enabled=%s&weight=%s",
 			 after.enabled ? "true" : "false", after.weighted ? "2" : "0");
-	} else if (s->registered) {
+	} else if (s->registered && (r->lines[0] == NULL || kind % 2 == 0)) {
 		method = "DELETE";
 		after.registered = false;
 	} else {
 		after.registered = true;
+		after.silent = r->lines[0] != NULL && draw(seed, 4) == 0;
 		snprintf(query + n, sizeof(query) - (size_t)n, "&weight=%u", 1 + draw(seed, 5));
 	}
-	if (!http_ok(fd, method, query))
+	bool grpc = r->lines[0] != NULL && strcmp(method, "PUT") != 0;
+
+	if (grpc ? !publish(r, seed, service, at, &after) : !http_ok(fd, method, query))
 		return false;
 	*s = after;
 	return true;
@@ -248,7 +271,7 @@ int main(int argc, char **argv)
 	uint64_t wrong = 0, done = 0;
 
 	if (argc < 4) {
-		fputs("usage: resolvable HTTPPORT DNSPORT OPERATIONS [CHURN=5000] [SEED=0]\n", stderr);
+		fputs("usage: resolvable HTTPPORT DNSPORT OPERATIONS [CHURN=5000] [SEED=0] [GRPCPORT=0]\n", stderr);
 		return 2;
 	}
 	r.http_port = (uint16_t)atoi(argv[1]);
@@ -263,6 +286,9 @@ int main(int argc, char **argv)
 	/* Nothing here beats: on a slow machine the run outlasts the heartbeat time-out of 15 s. */
 	if (!http_ok(fd, "PUT", "operator/switches?entry=check&value=false"))
 		die("switching the checks off");
+	for (int i = 0; i < SLOTS && argc > 6 && atoi(argv[6]) > 0; i++)
+		if ((r.lines[i] = sdkline_new((uint16_t)atoi(argv[6]))) == NULL)
+			die("a gRPC connection");
 	for (int i = 0; i < SOCKETS; i++)
 		r.udp[i] = connected(SOCK_DGRAM, r.dns_port);
 	pthread_create(&threads[0], NULL, churn, &r);
@@ -285,6 +311,9 @@ int main(int argc, char **argv)
 	atomic_store(&r.over, true);
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
+	for (int i = 0; i < SLOTS; i++)
+		if (r.lines[i] != NULL)
+			sdkline_free(r.lines[i]);
 	printf("operations=%llu wrong=%llu seconds=%.1f churn_per_s=%.0f churn_errors=%llu queries_per_s=%.0f seed=%llu\n",
 	       (unsigned long long)done, (unsigned long long)wrong, sec, (double)r.churned / sec,
 	       (unsigned long long)r.churn_errors, (double)r.asked / sec, (unsigned long long)r.seed);

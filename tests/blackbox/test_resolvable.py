@@ -3,7 +3,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import VARIANT
+from conftest import SLOW, SOAK, VARIANT
 
 
 def tool(name):
@@ -13,11 +13,14 @@ def tool(name):
     return path
 
 
-def test_the_next_answer_holds_every_acknowledged_change_while_others_register_and_ask(make_server):
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_the_next_answer_holds_every_acknowledged_change_while_others_register_and_ask(make_server, protocol):
     server = make_server(dns_threads=2).start()
-    operations = 10000 if VARIANT == "plain" else 2000
+    operations = 100000 if SOAK else 10000 if VARIANT == "plain" else 2000
+    grpc = server.split(server.ports["grpc"][0])[1] if protocol == "grpc" else 0
     run = subprocess.run([tool("resolvable"), str(server.http_address[1]), str(server.dns[1]), str(operations),
-                          "5000" if VARIANT == "plain" else "500"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+                          "5000" if VARIANT == "plain" else "500", "0", str(grpc)],
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=(1500 if SOAK else 300) * SLOW)
     print(run.stdout)
     assert run.returncode == 0, run.stdout
     assert f"operations={operations} wrong=0 " in run.stdout
