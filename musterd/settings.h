@@ -73,7 +73,7 @@ struct settings {
 		enum select_mode mode;
 		enum protect_mode protect;
 		enum all_unhealthy all_unhealthy;
-		int64_t subset_rotate_ms, last_max_ms;
+		int64_t subset_rotate_ms, last_max_ms, slow_start_ms;
 		bool raw_alias, loopback_addresses, minimal_responses;
 		struct word_list metadata_keys;
 		int64_t tcp_idle_ms;

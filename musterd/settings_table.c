@@ -59,6 +59,9 @@ const struct setting settings_table[] = {
 	  "(servfail), no such name (nxdomain), those that were healthy last (last, for dns.last_max)." },
 	{ "dns", "last_max", SETTING_DURATION, AT(dns.last_max_ms), "5m", 0, 24 * (uint64_t)HOUR, NULL,
 	  "How long dns.all_unhealthy = last answers instances that are unhealthy all." },
+	{ "dns", "slow_start", SETTING_DURATION, AT(dns.slow_start_ms), "0s", 0, HOUR, NULL,
+	  "An instance that comes to others, or is healthy again, is answered with a tenth of its weight at first and with all "
+	  "of it after this time, in ten steps, by DNS alone (such as 30s). 0s: at once." },
 	{ "dns", "raw_alias", SETTING_SWITCH, AT(dns.raw_alias), "on", 0, 0, NULL,
 	  "Registry names in lower case resolve as they are, besides their coded form." },
 	{ "dns", "loopback_addresses", SETTING_SWITCH, AT(dns.loopback_addresses), "on", 0, 0, NULL,

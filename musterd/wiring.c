@@ -43,6 +43,7 @@ static void wire_zones(struct zone_set_conf *to, const struct settings *s, const
 	to->mode = s->dns.mode;
 	to->protect = s->dns.protect;
 	to->all_unhealthy = s->dns.all_unhealthy;
+	to->slow_start_ms = s->dns.slow_start_ms;
 	to->last_max_ms = s->dns.last_max_ms;
 	to->cap = s->dns.cap;
 	to->subset_rotate_ms = s->dns.subset_rotate_ms;

@@ -8,6 +8,7 @@
 #include "base/slab.h"
 #include "registry/view.h"
 #include "zones/alias.h"
+#include "zones/ramp.h"
 #include "zones/zone_set.h"
 
 enum blob_flags {
@@ -156,6 +157,8 @@ struct blob_past {
 	const struct service_view *lender_view;
 	const struct blob *before; /* what is answered until now; NULL: nothing */
 	int64_t now_ms;
+	const struct ramps *ramps; /* of instances that start slowly; NULL: none */
+	bool moving;		   /* time has a part in it: nothing is lent */
 };
 /* Answers of the service of @view. NULL: no memory, and nothing has changed. */
 struct blob *blob_compile(struct blob_builder *bb, const struct service_view *view, const struct blob_past *past);

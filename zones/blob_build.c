@@ -27,8 +27,8 @@ static void rows_answer(struct blob_builder *bb, bool all)
 	struct row *rows = bb->rows.at;
 	for (uint32_t i = 0; i < bb->row_count; i++) {
 		rows[i].answered = rows[i].candidate && (all || rows[i].healthy);
-		if (rows[i].answered && rows[i].weight > bb->weight_max)
-			bb->weight_max = rows[i].weight;
+		if (rows[i].answered && rows[i].whole > bb->weight_max)
+			bb->weight_max = rows[i].whole;
 	}
 }
 
@@ -57,8 +57,8 @@ static bool rows_hold(struct blob_builder *bb)
 	for (uint32_t i = 0; i < bb->row_count; i++) {
 		rows[i].answered = rows[i].candidate && was_shown(bb->before, &rows[i]);
 		any |= rows[i].answered;
-		if (rows[i].answered && rows[i].weight > bb->weight_max)
-			bb->weight_max = rows[i].weight;
+		if (rows[i].answered && rows[i].whole > bb->weight_max)
+			bb->weight_max = rows[i].whole;
 	}
 	bb->held_ms = any ? since : 0;
 	return any;

@@ -258,7 +258,9 @@ static int row_add(struct blob_builder *bb, struct row *row, const struct instan
 	int64_t txt = txt_of_instance(bb, i);
 	if (txt < 0)
 		return E_NOMEM;
-	*row = (struct row){ .addr = i->addr, .weight = i->weight > WEIGHT_MAX ? WEIGHT_MAX : i->weight,
+	double whole = i->weight > WEIGHT_MAX ? WEIGHT_MAX : i->weight;
+	double share = bb->ramps == NULL ? 1 : ramp_share(bb->ramps, i, bb->now_ms);
+	*row = (struct row){ .addr = i->addr, .weight = whole * share, .whole = whole,
 			     .first_port = first, .ports = bb->port_count - first, .txt = (uint32_t)txt, .port = i->port,
 			     .family = i->family, .candidate = enabled && i->weight > 0, .healthy = healthy };
 	bb->txt_any |= txt > 0;

@@ -21,7 +21,8 @@ struct port_row {
 
 struct row { /* one registered instance with a usable address */
 	const uint8_t *addr;
-	double weight; /* at most WEIGHT_MAX */
+	double weight; /* at most WEIGHT_MAX; what of it counts now */
+	double whole;  /* the same of an instance that has long been there: SRV weights are scaled by it */
 	uint32_t first_port, ports;
 	uint32_t txt; /* offset in the TXT pool + 1; 0: none */
 	uint16_t port;
@@ -53,6 +54,7 @@ struct blob_builder {
 	struct slab *slab;
 	struct set_rules rules;
 	const struct service_info *info;
+	const struct ramps *ramps; /* NULL: none */
 	const struct blob *before; /* what the set answers until now; NULL: nothing */
 	int64_t now_ms, held_ms; /* held_ms: see blob_extra */
 	/* of the set being compiled */

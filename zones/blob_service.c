@@ -156,6 +156,7 @@ struct service_job {
 	const struct service_view *view, *old_view;
 	struct blob *blob, *old;
 	const struct blob *before;
+	bool moving;
 	struct slices slices, old_slices;
 	uint32_t existing, only; /* clusters that exist; one of them */
 };
@@ -192,7 +193,7 @@ static struct blob *cluster_blob(struct service_job *j, uint32_t c, bool hashed)
 {
 	const struct service_info *info = j->view->info;
 	int scale = blob_cold(j->blob)->scale;
-	if (j->old != NULL && j->old_view->info == info && slice_same(&j->slices, &j->old_slices, c)) {
+	if (j->old != NULL && !j->moving && j->old_view->info == info && slice_same(&j->slices, &j->old_slices, c)) {
 		struct blob *kept = old_cluster(j, c);
 		if (kept != NULL && blob_cold(kept)->scale == scale && is_settled(kept)) {
 			((struct blob_cold *)(void *)((char *)kept + kept->at_cold))->refs++;
@@ -288,7 +289,8 @@ struct blob *blob_compile(struct blob_builder *bb, const struct service_view *vi
 	const struct service_info *info = view->info;
 	struct blob *old = past->lender;
 	const struct service_view *old_view = past->lender_view;
-	struct service_job j = { .bb = bb, .view = view, .old_view = old_view, .old = old, .before = past->before };
+	struct service_job j = { .bb = bb, .view = view, .old_view = old_view, .old = old, .before = past->before,
+				 .moving = past->moving };
 	struct set_extra extra = { NULL, &info->metadata, 0, -1, past->before };
 	struct label label;
 	if (slices_make(&j.slices, &bb->slices, view) < 0)
@@ -299,6 +301,7 @@ struct blob *blob_compile(struct blob_builder *bb, const struct service_view *vi
 		j.old = NULL; /* nothing to lend */
 	rules_read(bb, info);
 	bb->now_ms = past->now_ms;
+	bb->ramps = past->ramps;
 	extra.clusters = clusters_count(&j);
 	bool hashed = info->key.name_len > (LABEL_MAX - 4) / 4 &&
 		      label_encode(&label, LABEL_SERVICE, info->key.name, info->key.name_len) == LABEL_HASHED;
@@ -324,5 +327,6 @@ struct blob *blob_compile_name(struct blob_builder *bb, const char *name)
 	static const struct service_info no_service;
 	struct set_extra extra = { name, &nothing, 0, -1, NULL };
 	rules_read(bb, &no_service);
+	bb->ramps = NULL;
 	return set_compile(bb, NULL, 0, &extra);
 }

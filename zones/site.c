@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "zones/label.h"
+#include "zones/unsettled.h"
 #include "zones/zone.h"
 
 enum { NAME_ROOM = 191 }; /* service, group, namespace, ns and zone; leaves 64 octets for selectors */
@@ -161,7 +162,9 @@ static int site_compile(struct zone_set *zs, struct site *s)
 {
 	struct exports_change change;
 	struct appearance fresh = { .shown = site_shown(zs, s) };
-	struct blob_past past = { s->compiled == NULL ? NULL : s->blob, s->compiled, s->blob, zs->wall_ms };
+	struct blob_past past = { .lender = s->compiled == NULL ? NULL : s->blob, .lender_view = s->compiled,
+				  .before = s->blob, .now_ms = zs->wall_ms };
+	unsettled_lend(zs, s, &past);
 	struct blob *blob = fresh.shown == NULL ? NULL : blob_compile(zs->builder, s->view, &past);
 	if (blob == NULL)
 		return E_NOMEM;
@@ -169,6 +172,7 @@ static int site_compile(struct zone_set *zs, struct site *s)
 	if (s->blob != NULL && s->shown == fresh.shown && blob_same(s->blob, blob)) {
 		blob_release(blob);
 		s->compiled = s->view;
+		unsettled_keep(zs, s, s->blob);
 		return E_OK;
 	}
 	fresh.blob = blob;
@@ -179,6 +183,7 @@ static int site_compile(struct zone_set *zs, struct site *s)
 	}
 	site_publish(zs, s, &fresh, blob, &change);
 	s->compiled = s->view;
+	unsettled_keep(zs, s, blob);
 	return E_OK;
 }
 
@@ -216,6 +221,7 @@ static void site_remove(struct zone_set *zs, struct site *s)
 {
 	struct appearance old = site_appearance(s), nothing = { NULL, NULL };
 	site_unfail(zs, s);
+	unsettled_forget(zs, s);
 	names_release(zs, &s->names);
 	if (s->blob != NULL) {
 		exports_drop(zs, &old, &nothing);
@@ -230,6 +236,14 @@ static void site_remove(struct zone_set *zs, struct site *s)
 	slab_put(zs->slab, s, sizeof(*s));
 }
 
+void site_refresh(struct zone_set *zs, struct site *s)
+{
+	if (site_compile(zs, s) < 0)
+		site_fail(zs, s);
+	else
+		site_unfail(zs, s);
+}
+
 static void site_update(struct zone_set *zs, const struct service_view *fresh)
 {
 	struct site *s = site_find(zs, fresh->info->id);
@@ -239,11 +253,10 @@ static void site_update(struct zone_set *zs, const struct service_view *fresh)
 			zs->lost[zs->lost_count++] = fresh;
 		return;
 	}
+	const struct service_view *old = s->view;
 	s->view = fresh;
-	if (site_compile(zs, s) < 0)
-		site_fail(zs, s);
-	else
-		site_unfail(zs, s);
+	unsettled_note(zs, s, old);
+	site_refresh(zs, s);
 	atomic_fetch_add_explicit(&zs->stat_rebuilds, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&zs->stat_rebuild_ns, clock_ns() - start, memory_order_relaxed);
 }

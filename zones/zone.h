@@ -106,6 +106,8 @@ struct zone_set {
 	size_t longest_zone;  /* wire octets */
 	int64_t wall_ms;
 	char **keys; /* conf.metadata_keys */
+	struct map unsettled;	  /* unsettled.h; by the id of the service */
+	int64_t unsettled_due_ms; /* nothing is before */
 	_Atomic uint64_t stat_blobs, stat_bytes, stat_dropped, stat_rebuilds, stat_rebuild_ns, stat_nodes,
 	    stat_hosts, stat_conflicts;
 };
@@ -130,6 +132,7 @@ void folder_prune(struct zone_set *zs, struct folder *f); /* goes, and what is a
 /* site.c: services come, change and go. */
 void site_on_view(struct zone_set *zs, const struct service_view *fresh, uint64_t gone_id);
 void sites_retry(struct zone_set *zs);
+void site_refresh(struct zone_set *zs, struct site *s); /* compiles it again */
 void sites_free(struct zone_set *zs);
 void zones_touch(struct zone_set *zs); /* something transferable changed */
 

@@ -2,6 +2,7 @@
  * query, which find the zone and bring the memory near. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "zones/unsettled.h"
 #include "zones/zone.h"
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -138,6 +139,8 @@ int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct
 	zs->reaper = reaper;
 	arena_init(&zs->strings, NULL, 0, 0);
 	map_init(&zs->sites, site_equal);
+	map_init(&zs->unsettled, unsettled_equal);
+	zs->unsettled_due_ms = INT64_MAX;
 	map_init(&zs->namespaces, folder_equal);
 	map_init(&zs->groups, folder_equal);
 	int rc = conf_copy(zs, conf);
@@ -166,6 +169,7 @@ void zone_set_free(struct zone_set *zs)
 {
 	if (zs == NULL)
 		return;
+	unsettled_free(zs);
 	sites_free(zs);
 	map_done(&zs->sites);
 	map_done(&zs->namespaces);
@@ -299,6 +303,7 @@ void zone_set_tick(struct zone_set *zs, int64_t wall_ms)
 	zs->wall_ms = wall_ms;
 	if (zs->failed != NULL || zs->lost_count > 0)
 		sites_retry(zs);
+	unsettled_tick(zs);
 	serials_publish(zs);
 	stats_keep(zs);
 }

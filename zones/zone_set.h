@@ -35,6 +35,7 @@ struct zone_set_conf {
 	enum select_mode mode;
 	enum protect_mode protect;
 	enum all_unhealthy all_unhealthy;
+	int64_t slow_start_ms;	      /* from a tenth of the weight to the whole; 0: at once */
 	int64_t last_max_ms;	      /* how long UNHEALTHY_LAST answers what was well last; 300000 */
 	uint32_t cap;		      /* addresses, 16 */
 	int64_t subset_rotate_ms;     /* 30000; 0: never */
