@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "registry/desk.h"
 #include "registry/explain.h"
+#include "registry/knock.h"
 #include <stdatomic.h>
 #include <sys/socket.h>
 
@@ -34,6 +35,7 @@ struct api_conf {
 	uint32_t grpc_max_message, grpc_streams; /* bytes; open calls of one connection */
 	int64_t connection_idle_ms, connection_probe_ms; /* silent so long: asked; unanswered so long: closed */
 	int64_t reconnect_grace_ms, push_merge_ms;
+	bool reconnect_probe; /* ask who still listens, by @knocker, before waiting that long */
 	struct udp_push_conf {
 		/* Where pushes to 1.x clients leave from; none: the hosts of HTTP, one port above. */
 		const struct sockaddr_storage *listens; /* copied */
@@ -53,6 +55,7 @@ struct api_conf {
 	int (*backup)(void *arg, const atomic_bool *stop, struct text *ret, struct error *err);
 	void *backup_arg;
 	struct explainer explainer; /* without functions: nothing is explained */
+	struct knocker knocker;	    /* without functions: nobody knocks */
 };
 
 /* E_CONFLICT: address in use; E_IO otherwise, with the address in the text. */

@@ -117,6 +117,7 @@ void rpc_set_limits(struct io *io, const struct api_conf *c)
 	io->conf.connection_idle_ms = c->connection_idle_ms;
 	io->conf.connection_probe_ms = c->connection_probe_ms;
 	io->conf.reconnect_grace_ms = c->reconnect_grace_ms;
+	io->conf.reconnect_probe = c->reconnect_probe;
 	io->conf.push_merge_ms = c->push_merge_ms;
 	grpc_server_set_limits(io->grpc, c->grpc_max_message, c->grpc_streams);
 }

@@ -1,13 +1,14 @@
 /* session.c - see session.h.
  *
  * Happy path: connection > ServerCheckRequest > stream > ConnectionSetupRequest (set up) > requests > the
- * connection closes > grace > what is still its own is deregistered > freed. A client that says nothing for
- * idle_ms is asked (ClientDetectionRequest); without any answer its connection is closed and there is no grace,
- * since it was silent for longer. What a newer connection has registered again meanwhile is no longer its own:
+ * connection closes > grace (its ports are asked: knocking.h) > what is still its own is deregistered > freed. A client
+ * that says nothing for idle_ms is asked (ClientDetectionRequest); without any answer its connection is closed and there
+ * is no grace, since it was silent for longer. What a newer connection has registered again meanwhile is no longer its own:
  * the registry leaves that alone. */
 #include "api/session.h"
 
 #include "api/io.h"
+#include "api/knocking.h"
 #include "api/payload.h"
 #include "api/push.h"
 #include "api/subscriber.h"
@@ -127,6 +128,7 @@ static void session_free(struct session *s)
 	struct io *io = s->io;
 	struct session_entry *e;
 	io_timer_stop(io, &s->timer);
+	knocking_free(s->knocking);
 	for (size_t at = 0; (e = map_next(&s->entries, &at)) != NULL;) {
 		mem_free(e->addresses);
 		mem_free(e);
@@ -137,7 +139,7 @@ static void session_free(struct session *s)
 	mem_free(s);
 }
 
-static void release(struct session *s)
+void session_release(struct session *s)
 {
 	if (s->conn == NULL && s->messages == 0 && s->commands == 0 && (s->entries.count == 0 || s->leaving))
 		session_free(s);
@@ -145,8 +147,9 @@ static void release(struct session *s)
 
 void session_message_done(struct session *s)
 {
-	s->messages--;
-	release(s);
+	if (--s->messages == 0 && s->conn == NULL && !s->leaving && grace_ms(s) > 0 && !s->io->draining)
+		knocking_start(s); /* it had to wait for this one */
+	session_release(s);
 }
 
 static void on_told(struct command *cmd)
@@ -154,14 +157,14 @@ static void on_told(struct command *cmd)
 	struct session *s = cmd->owner;
 	mem_free(cmd);
 	s->commands--;
-	release(s);
+	session_release(s);
 }
 
 static void deregister(struct session *s, const struct session_entry *e, const struct entry_address *a,
-		       struct command *cmd)
+		       enum command_cause cause, struct command *cmd)
 {
 	command_init(cmd, CMD_INSTANCE_DEREGISTER);
-	cmd->cause = CAUSE_CONNECTION;
+	cmd->cause = cause;
 	cmd->remote = s->peer;
 	cmd->key = e->key;
 	cmd->instance.ip = a->ip;
@@ -171,6 +174,16 @@ static void deregister(struct session *s, const struct session_entry *e, const s
 	cmd->owner = s;
 	s->commands++;
 	io_submit(s->io, cmd, on_told);
+}
+
+int session_refuse(struct session *s, const struct session_entry *e, struct entry_address *a)
+{
+	struct command *cmd = mem_alloc(sizeof(*cmd));
+	if (cmd == NULL)
+		return E_NOMEM;
+	deregister(s, e, a, CAUSE_PORT_REFUSED, cmd);
+	a->gone = true;
+	return E_OK;
 }
 
 static int run_away(struct registry *reg, void *arg, struct error *err)
@@ -202,39 +215,41 @@ static int tell(struct session *s, int (*run)(struct registry *reg, void *arg, s
 	return E_OK;
 }
 
-static void leave(struct session *s);
-
 static void on_grace_over(struct io_timer *t)
 {
 	struct session *s = session_of(t);
 	if (!s->io->draining) /* at our own end everything stays, for the warm copy */
-		leave(s);
+		session_leave(s);
 }
 
 /* Everything that it published goes. What was submitted before a failed allocation is submitted again: that
  * does no harm. */
-static void leave(struct session *s)
+void session_leave(struct session *s)
 {
 	struct session_entry *e;
+	io_timer_stop(s->io, &s->timer);
 	if (s->messages > 0) { /* a registration of it may be under way */
 		io_timer_start(s->io, &s->timer, RETRY_MS / 10, on_grace_over);
 		return;
 	}
 	for (size_t at = 0; (e = map_next(&s->entries, &at)) != NULL;)
 		for (size_t i = 0; e->addresses != NULL && i < e->addresses->count; i++) {
+			const struct entry_address *a = &e->addresses->at[i];
+			if (a->gone)
+				continue;
 			struct command *cmd = mem_alloc(sizeof(*cmd));
 			if (cmd == NULL) {
 				io_timer_start(s->io, &s->timer, RETRY_MS, on_grace_over);
 				return;
 			}
-			deregister(s, e, &e->addresses->at[i], cmd);
+			deregister(s, e, a, CAUSE_CONNECTION, cmd);
 		}
 	if (tell(s, run_forget) < 0) {
 		io_timer_start(s->io, &s->timer, RETRY_MS, on_grace_over);
 		return;
 	}
 	s->leaving = true;
-	release(s);
+	session_release(s);
 }
 
 void session_conn_gone(struct session *s)
@@ -251,11 +266,13 @@ void session_conn_gone(struct session *s)
 	log_debug("grpc", "connection %s (%s) closed: %zu services published", s->id, s->version, s->entries.count);
 	if (s->entries.count == 0 || io->draining) {
 		io_timer_stop(io, &s->timer);
-		release(s);
+		session_release(s);
 		return;
 	}
 	tell(s, run_away); /* without memory its address may fall back to it while the grace lasts */
 	io_timer_start(io, &s->timer, grace_ms(s), on_grace_over);
+	if (grace_ms(s) > 0 && s->messages == 0)
+		knocking_start(s);
 }
 
 /* A client without its stream hears of nothing: it must connect again. */

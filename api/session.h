@@ -18,6 +18,7 @@ enum { SESSION_ID_MAX = 72, SESSION_VERSION_MAX = 64, SESSION_PEER_MAX = 46, SUB
 struct entry_address {
 	const char *ip, *cluster; /* in the same block */
 	uint16_t port;
+	bool gone; /* deregistered during the grace */
 };
 struct entry_addresses { /* one heap block */
 	size_t count;
@@ -49,12 +50,13 @@ struct session {
 	int64_t since_ms, active_ms;
 	uint64_t requests; /* of ours on the stream */
 	unsigned messages; /* unanswered */
-	unsigned commands; /* deregistrations under way */
+	unsigned commands; /* deregistrations under way, questions of its knocking */
 	struct map entries; /* session_entry */
 	struct map subscriptions; /* struct subscription */
 	struct fuzzy_watch *watches;
 	unsigned watch_count;
 	struct io_timer timer; /* idle; then grace */
+	struct knocking *knocking; /* during the grace; NULL: nobody is asked */
 };
 
 /* For the gRPC server. */
@@ -76,6 +78,12 @@ void session_reset(struct session *s, const struct session_target *to);
 unsigned api_session_count(const struct api *a);
 /* A message of it was answered. It may be freed by this call. */
 void session_message_done(struct session *s);
+
+/* For its knocking, while the grace lasts. */
+/* Nobody listens at @a of @e any more: it goes. E_NOMEM: it stays as long as the others. */
+int session_refuse(struct session *s, const struct session_entry *e, struct entry_address *a);
+void session_leave(struct session *s);	 /* the grace is over; it may be freed */
+void session_release(struct session *s); /* one of s->commands is back; it may be freed */
 
 /* The addresses that it publishes of @key from now on; the old ones (NULL: none) become the caller's. @fresh
  * (taken; NULL: the entry ends). E_NOMEM: nothing has changed, @fresh is the caller's. */

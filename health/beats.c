@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "health/floor.h"
 #include <assert.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -44,7 +45,8 @@ struct beats {
 	bool never_remove;
 	bool closing, timer_closed;
 	bool alarmed; /* the present hold has been told */
-	int64_t armed_ms; /* when the timer is to fire; INT64_MAX: it sleeps */
+	_Atomic int64_t armed_ms; /* when the timer is to fire; INT64_MAX: it sleeps. Any thread may look */
+	atomic_bool holding;	  /* the floor is settling or holds somebody; any thread may look */
 	int64_t now_ms;	  /* of the turn under way */
 	struct expiry *free;
 	unsigned expiries, under_way;
@@ -292,6 +294,7 @@ void beats_tick(struct beats *b)
 		floor_pause(&b->floor, now, now - b->armed_ms);
 	}
 	int64_t next = turn(b, now);
+	atomic_store(&b->holding, floor_in_force(&b->floor));
 	if (next == INT64_MAX) {
 		b->armed_ms = INT64_MAX;
 		uv_timer_stop(&b->timer);
@@ -363,9 +366,15 @@ void beats_explain_floor(const struct beats *b, struct service_explained *ret)
 {
 	const struct floor *f = &b->floor;
 	int64_t left = f->until_ms - clock_ms();
-	ret->floor = f->state == FLOOR_SETTLING || (f->state == FLOOR_WATCHING && f->held > 0);
+	ret->floor = floor_in_force(f);
 	ret->floor_left_ms = ret->floor && left > 0 ? left : 0;
 	ret->floor_held = f->held;
+}
+
+bool beats_doubt(const struct beats *b)
+{
+	int64_t armed_ms = atomic_load(&b->armed_ms);
+	return atomic_load(&b->holding) || (armed_ms != INT64_MAX && clock_ms() - armed_ms > FLOOR_STALL_MS);
 }
 
 void beats_set_floor(struct beats *b, unsigned percent)

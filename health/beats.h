@@ -21,6 +21,8 @@ int beats_start(struct beats **ret, uv_loop_t *loop, struct desk *desk, const st
 /* Why the silence of an ephemeral instance does not count now, or when it will. Control thread. */
 void beats_explain(struct beats *b, const struct instance *i, struct instance_explained *ret);
 void beats_explain_floor(const struct beats *b, struct service_explained *ret);
+/* The floor is in force, or this process stood still just now: what looks gone may be our own doing. Any thread. */
+bool beats_doubt(const struct beats *b);
 void beats_set_floor(struct beats *b, unsigned percent); /* for the next pause */
 struct registry_watcher beats_watcher(struct beats *b);
 /* What the timer does when it fires, now: for tests that move the fake clock. It may be called at any time

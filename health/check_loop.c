@@ -80,7 +80,9 @@ static void take_result(struct check_loop *l, struct check_task *t, const struct
 
 static void on_result(void *arg, struct check_task *t, const struct probe_result *result)
 {
-	take_result(arg, t, result);
+	struct check_loop *l = arg;
+	if (!knocks_take(&l->knocks, t, result))
+		take_result(l, t, result);
 }
 
 /* ---- running */
@@ -127,7 +129,7 @@ static void arm(struct check_loop *l, int64_t now_ms)
 		next = earlier(next, now_ms + OFF_LOOK_MS);
 	else
 		next = earlier(next, wheel_next_ms(l->schedule.wheel));
-	if (l->schedule.ready_count > 0)
+	if (l->schedule.ready_count > 0 || knocks_wait(&l->knocks))
 		next = now_ms;
 	if (next == INT64_MAX) {
 		l->armed_ms = INT64_MAX;
@@ -160,6 +162,7 @@ static void turn(struct check_loop *l)
 	probes_poll(&l->probes); /* before time-outs: what has come in time counts */
 	int64_t now = clock_ms();
 	probes_turn(&l->probes, now);
+	knocks_pump(&l->knocks, l->checks_on, now);
 	if (l->checks_on) {
 		wheel_turn(l->schedule.wheel, now, DUE_MAX, on_due, l);
 		pump(l, now);
@@ -178,6 +181,7 @@ static void on_sockets(uv_poll_t *poll, int status, int events)
 		return;
 	probes_poll(&l->probes);
 	int64_t now = clock_ms();
+	knocks_pump(&l->knocks, l->checks_on, now);
 	if (l->checks_on)
 		pump(l, now);
 	l->on_turn(l->arg);
@@ -304,6 +308,7 @@ static void stop(struct check_loop *l)
 	l->stopping = true;
 	for (size_t i = 0; (t = map_next(&l->targets.tasks, &i)) != NULL;)
 		halt(l, t);
+	knocks_end(&l->knocks);
 	loop_watch_close(&l->watch);
 	uv_close((uv_handle_t *)&l->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&l->poll, on_handle_closed);
@@ -333,6 +338,9 @@ static void take_news(struct check_loop *l, struct target_news *n, int64_t now_m
 	case NEWS_ASK:
 		tell(l, n->question);
 		break;
+	case NEWS_KNOCK:
+		knocks_ask(&l->knocks, n->knocks);
+		break;
 	case NEWS_STOP:
 		stop(l);
 		break;
@@ -354,6 +362,7 @@ static void on_news(void *arg, struct inbox_message *first, unsigned count)
 		news_free(n);
 	}
 	if (!l->stopping) {
+		knocks_pump(&l->knocks, l->checks_on, now);
 		show(l);
 		arm(l, now);
 	}
@@ -396,7 +405,10 @@ static int init_parts(struct check_loop *l, const struct prober_conf *conf, stru
 	int rc = schedule_init(&l->schedule, conf->probe_rate, clock_ms(), err);
 	if (rc < 0)
 		return rc;
-	return probes_init(&l->probes, conf->in_flight > 0 ? conf->in_flight : 1, on_result, l, err);
+	rc = probes_init(&l->probes, conf->in_flight > 0 ? conf->in_flight : 1, on_result, l, err);
+	if (rc == E_OK && knocks_init(&l->knocks, &l->probes, &l->schedule) < 0)
+		rc = error_set(err, E_NOMEM, "no memory for probes");
+	return rc;
 }
 
 int check_loop_init(struct check_loop *l, struct registry *registry, const struct prober_conf *conf,
@@ -431,6 +443,7 @@ void check_loop_done(struct check_loop *l)
 	assert(rc == 0);
 	(void)rc;
 	targets_done(&l->targets);
+	knocks_done(&l->knocks);
 	probes_done(&l->probes);
 	schedule_done(&l->schedule);
 }

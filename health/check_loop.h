@@ -4,6 +4,7 @@
 #define HEALTH_CHECK_LOOP_H
 
 #include "base/loop_watch.h"
+#include "health/knocks.h"
 #include "health/probe.h"
 #include "health/probe_schedule.h"
 #include "health/prober.h"
@@ -27,6 +28,7 @@ struct check_loop {
 	struct targets targets;
 	struct probe_schedule schedule;
 	struct probes probes;
+	struct knocks knocks;
 	struct check_metrics metrics;
 	struct rng rng;
 	/* the switches, as of the turn under way */

@@ -43,6 +43,11 @@ void floor_recount(struct floor *f, struct registry *r, int64_t now_ms);
 /* Whether this instance, whose deadline has passed, is held. @first: its deadline fires for the first
  * time; late ones that trickle in are counted too, and those over the share are held. */
 bool floor_holds(struct floor *f, const struct instance *i, int64_t now_ms, bool first);
+/* It is settling, or holds somebody. */
+static inline bool floor_in_force(const struct floor *f)
+{
+	return f->state == FLOOR_SETTLING || (f->state == FLOOR_WATCHING && f->held > 0);
+}
 /* True when the interval, and with held instances the hold, is over: the owner then calls floor_end(). */
 bool floor_over(const struct floor *f, int64_t now_ms);
 void floor_end(struct floor *f);

@@ -51,7 +51,7 @@ void schedule_queue(struct probe_schedule *s, struct check_task *t)
 	s->ready_count++;
 }
 
-static bool token_take(struct probe_schedule *s, uint64_t now_ns)
+bool schedule_token(struct probe_schedule *s, uint64_t now_ns)
 {
 	double most = s->rate > 10 ? s->rate / 10.0 : 1;
 	s->tokens += (double)(now_ns - s->filled_ns) * 1e-9 * s->rate;
@@ -66,7 +66,7 @@ static bool token_take(struct probe_schedule *s, uint64_t now_ns)
 
 struct check_task *schedule_take(struct probe_schedule *s, int64_t now_ms, uint64_t now_ns)
 {
-	if (s->ready_count == 0 || !token_take(s, now_ns))
+	if (s->ready_count == 0 || !schedule_token(s, now_ns))
 		return NULL;
 	struct wheel_node *node = s->ready.next;
 	struct check_task *t = (struct check_task *)((char *)node - offsetof(struct check_task, node));

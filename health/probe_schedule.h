@@ -22,6 +22,8 @@ void schedule_add(struct probe_schedule *s, struct check_task *t, int64_t due_ms
 void schedule_remove(struct probe_schedule *s, struct check_task *t); /* from where it is */
 /* Puts it behind the others that wait. */
 void schedule_queue(struct probe_schedule *s, struct check_task *t);
+/* Takes a token for a probe that does not wait here; false: there is none yet. */
+bool schedule_token(struct probe_schedule *s, uint64_t now_ns);
 /* The oldest that waits, if there is a token for it: taken off. NULL: none, or no token yet. */
 struct check_task *schedule_take(struct probe_schedule *s, int64_t now_ms, uint64_t now_ns);
 

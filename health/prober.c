@@ -276,6 +276,17 @@ bool prober_ask(struct prober *p, struct probe_question *q)
 	return true;
 }
 
+bool prober_knock(struct prober *p, struct knock_question *q)
+{
+	struct target_news *n = news_state(0, 0, "", 0, false);
+	if (n == NULL)
+		return false;
+	n->kind = NEWS_KNOCK;
+	n->knocks = q;
+	post(p, n);
+	return true;
+}
+
 void prober_stop(struct prober *p)
 {
 	assert(!p->stopped);

@@ -6,6 +6,7 @@
 
 #include "registry/desk.h"
 #include "registry/explain.h"
+#include "registry/knock.h"
 
 struct prober;
 
@@ -19,6 +20,7 @@ int prober_start(struct prober **ret, struct desk *desk, const struct prober_con
 struct registry_watcher prober_watcher(struct prober *p); /* called on the control thread */
 /* Any thread, not after prober_stop(): @q is answered on the health thread. false: no memory, it will not be. */
 bool prober_ask(struct prober *p, struct probe_question *q);
+bool prober_knock(struct prober *p, struct knock_question *q); /* the same */
 /* On the control thread: waits for the thread; call before desk_close. The watcher stays callable (it does
  * nothing), and verdicts under way may still come back, until prober_free(). */
 void prober_stop(struct prober *p);

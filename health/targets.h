@@ -8,6 +8,7 @@
 #include "base/slab.h"
 #include "health/check_task.h"
 #include "registry/explain.h"
+#include "registry/knock.h"
 
 enum target_news_kind {
 	NEWS_ADD,
@@ -15,6 +16,7 @@ enum target_news_kind {
 	NEWS_STATE,   /* its record says @healthy now, whoever said so */
 	NEWS_CHECKER, /* the checker of its cluster is now @spec */
 	NEWS_ASK,     /* somebody wants to know about the last probes: @question */
+	NEWS_KNOCK,   /* somebody wants to know who listens: @knocks */
 	NEWS_STOP,
 };
 
@@ -33,6 +35,7 @@ struct target_news {
 	const char *cluster_name; /* the same; else NULL */
 	struct check_spec *spec;  /* ADD, CHECKER: goes with the news unless taken */
 	struct probe_question *question; /* ASK: the asker's */
+	struct knock_question *knocks;	 /* KNOCK: the same */
 };
 
 /* On the control thread, from what is published now. NULL: no memory. */

@@ -54,3 +54,24 @@ struct explainer explainer_make(struct explainer_parts *parts)
 	return (struct explainer){ .arg = parts, .service = of_service, .instance = of_instance, .names = names,
 				   .probes = probes };
 }
+
+/* ---- for the API itself */
+
+static bool knock(void *arg, struct knock_question *q)
+{
+	const struct explainer_parts *p = arg;
+
+	return prober_knock(p->prober, q);
+}
+
+static bool doubts(void *arg)
+{
+	const struct explainer_parts *p = arg;
+
+	return beats_doubt(p->beats);
+}
+
+struct knocker knocker_make(struct explainer_parts *parts)
+{
+	return (struct knocker){ .arg = parts, .ask = knock, .doubts = doubts };
+}

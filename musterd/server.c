@@ -190,6 +190,7 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 	api.not_ready_arg = s;
 	s->explainer = (struct explainer_parts){ s->zones, s->beats, s->prober };
 	api.explainer = explainer_make(&s->explainer);
+	api.knocker = knocker_make(&s->explainer);
 	atomic_store(&s->missing, NULL); /* before HTTP listens: the first request is answered */
 	rc = api_start(&s->api, s->desk, &api, &s->error);
 	if (rc < 0)

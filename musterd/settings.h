@@ -105,6 +105,7 @@ struct settings {
 	} push;
 	struct {
 		int64_t connection_idle_ms, connection_probe_ms, reconnect_grace_ms;
+		bool reconnect_probe;
 		unsigned probe_rate, probes_in_flight;
 	} health;
 	struct {

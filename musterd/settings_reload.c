@@ -33,6 +33,7 @@ static const char *const reloadable[][2] = {
 	{ "health", "connection_idle" },
 	{ "health", "connection_probe" },
 	{ "health", "reconnect_grace" },
+	{ "health", "reconnect_probe" },
 	{ "registry", "floor_percent" },
 	{ "registry", "clean_empty" },
 	{ "log", "level" },

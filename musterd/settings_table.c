@@ -153,6 +153,10 @@ const struct setting settings_table[] = {
 	  "Instances of a gRPC connection that was closed stay for this time, so that a client that connects again "
 	  "takes them over; of SDKs that notice a cut late for 12 s (Python 2.x) or 14 s (Rust), and for 35 s when a "
 	  "client of Python is back, which registers again in rounds of 30 s. 0: none stays." },
+	{ "health", "reconnect_probe", SETTING_SWITCH, AT(health.reconnect_probe), "on", 0, 0, NULL,
+	  "When a gRPC connection closes, the ports of its instances are asked once by a TCP connect: where it is refused "
+	  "nobody waits for the client, the instance goes at once. off: for instances that register before they listen, or "
+	  "that a firewall answers for." },
 	{ "health", "probe_rate", SETTING_COUNT, AT(health.probe_rate), "20000", 1, 1000000, NULL,
 	  "Active checks a second; above it intervals stretch." },
 	{ "health", "probes_in_flight", SETTING_COUNT, AT(health.probes_in_flight), "4096", 1, 60000, NULL,

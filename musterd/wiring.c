@@ -115,6 +115,7 @@ void wiring_api(struct api_conf *to, const struct settings *s)
 	to->connection_idle_ms = s->health.connection_idle_ms;
 	to->connection_probe_ms = s->health.connection_probe_ms;
 	to->reconnect_grace_ms = s->health.reconnect_grace_ms;
+	to->reconnect_probe = s->health.reconnect_probe;
 	to->push_merge_ms = s->push.merge_ms;
 	to->udp.listens = (const struct sockaddr_storage *)s->push.udp_listen.at;
 	to->udp.listen_count = s->push.udp_listen.count;

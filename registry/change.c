@@ -90,6 +90,8 @@ const char *change_cause_name(enum command_cause cause)
 		return "beat_expired";
 	case CAUSE_CONNECTION:
 		return "connection_closed";
+	case CAUSE_PORT_REFUSED:
+		return "connection_closed_port_refused";
 	case CAUSE_PROBE:
 		return "probe";
 	case CAUSE_OPERATOR:

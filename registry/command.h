@@ -32,7 +32,8 @@ enum command_kind {
 	CMD_SWEEP_SERVICE, /* the desk's own: an empty service */
 };
 
-enum command_cause { CAUSE_API, CAUSE_BEAT, CAUSE_BEAT_EXPIRED, CAUSE_CONNECTION, CAUSE_PROBE, CAUSE_OPERATOR, CAUSE_RESTORE,
+enum command_cause { CAUSE_API, CAUSE_BEAT, CAUSE_BEAT_EXPIRED, CAUSE_CONNECTION,
+		     CAUSE_PORT_REFUSED /* and its connection had closed */, CAUSE_PROBE, CAUSE_OPERATOR, CAUSE_RESTORE,
 		     CAUSE_CLEAN /* the desk, of what has stayed empty */ };
 
 enum instance_fields { /* for PATCH */

@@ -49,7 +49,8 @@ class Server:
     def __init__(self, **flags):
         self.dir = tempfile.mkdtemp(prefix="muster-test-")
         self.data = os.path.join(self.dir, "data")
-        self.flags = {"http.listen": "127.0.0.1:0", "dns.listen": "127.0.0.1:0", "push.udp_listen": "127.0.0.1:0"}
+        self.flags = {"http.listen": "127.0.0.1:0", "dns.listen": "127.0.0.1:0", "push.udp_listen": "127.0.0.1:0",
+                      "health.reconnect_probe": "off"}  # addresses of tests are made up: nobody listens there
         self.flags.update({k.replace("_", ".", 1): v for k, v in flags.items()})
         self.zones = []
         self.program = MUSTERD

@@ -283,6 +283,31 @@ static void a_rescued_instance_that_dies_again_leaves_in_its_own_time(void **sta
 	assert_int_equal(fake_count(f->desk, s, true), 9);
 }
 
+static void a_pause_of_ours_is_doubted_until_nobody_is_held(void **state)
+{
+	struct fixture *f = *state;
+	struct service *s = fake_service(f->desk, "cart", true);
+	fill(f, s, 10);
+	settle(f);
+	assert_false(beats_doubt(f->beats));
+	f->now_ms += 40000;
+	clock_fake(f->now_ms, 0);
+	assert_true(beats_doubt(f->beats)); /* though no tick has seen it yet */
+	beats_tick(f->beats);
+	assert_true(beats_doubt(f->beats)); /* settling */
+	pass(f, 3000);
+	assert_true(beats_doubt(f->beats)); /* all ten are held */
+	for (int n = 0; n < 13; n++) {
+		for (unsigned i = 0; i < 10; i++) {
+			char ip[32];
+			snprintf(ip, sizeof(ip), "10.0.0.%u", i + 1);
+			fake_beat(fake_find(f->desk, s, ip, 80));
+		}
+		pass(f, 5000);
+	}
+	assert_false(beats_doubt(f->beats));
+}
+
 static void a_service_of_one_is_held_too(void **state)
 {
 	struct fixture *f = *state;
@@ -512,6 +537,7 @@ int main(void)
 		WITH(without_a_pause_of_ours_nothing_is_held),
 		WITH(after_a_pause_a_mass_expiry_is_held_and_beats_rescue),
 		WITH(a_rescued_instance_that_dies_again_leaves_in_its_own_time),
+		WITH(a_pause_of_ours_is_doubted_until_nobody_is_held),
 		WITH(a_service_of_one_is_held_too),
 		WITH(who_has_beaten_since_the_pause_is_not_held_with_the_rest),
 		WITH(after_a_pause_a_few_expiries_are_carried_out),

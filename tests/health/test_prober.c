@@ -8,6 +8,7 @@
 #include "tests/health/listener.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -439,6 +440,130 @@ static void stopping_with_everything_under_way_leaves_nothing(void **state)
 	listener_free(l);
 } /* teardown stops it: ASan and the loop's own check look for what is left */
 
+/* ---- knocks */
+
+struct asked {
+	struct knock_question q; /* first */
+	_Atomic bool answered;
+};
+
+static void on_answer(struct knock_question *q)
+{
+	atomic_store(&((struct asked *)q)->answered, true);
+}
+
+static void knock(struct fixture *f, struct asked *a, struct knock *knocks, size_t count, int64_t until_ms)
+{
+	int64_t patience_ms = clock_ms() + PATIENCE_MS;
+	struct registry_watcher watcher = prober_watcher(f->prober);
+	watcher.on_turn(watcher.arg, 1); /* what was loaded is published */
+	*a = (struct asked){ .q = { .knocks = knocks, .count = count, .until_ms = until_ms, .on_answer = on_answer } };
+	assert_true(prober_knock(f->prober, &a->q));
+	while (!atomic_load(&a->answered) && clock_ms() < patience_ms)
+		usleep(1000);
+	assert_true(atomic_load(&a->answered));
+}
+
+static void a_knock_tells_open_from_refused_from_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct listener *l = listener_new(false);
+	uint16_t port;
+	int fd = port_that_refuses(&port);
+	struct silent silent;
+	struct asked a;
+	silent_open(&silent);
+	struct knock knocks[] = { { "127.0.0.1", listener_port(l), KNOCK_NOTHING }, { "127.0.0.1", port, KNOCK_NOTHING },
+				  { "127.0.0.1", silent.port, KNOCK_OPEN }, { "a.host.name", port, KNOCK_OPEN },
+				  { "::1", port, KNOCK_NOTHING } };
+	knock(f, &a, knocks, 5, INT64_MAX);
+	assert_int_equal(knocks[0].answer, KNOCK_OPEN);
+	assert_int_equal(knocks[1].answer, KNOCK_REFUSED);
+	assert_int_equal(knocks[2].answer, KNOCK_NOTHING);
+	assert_int_equal(knocks[3].answer, KNOCK_NOTHING);
+	assert_int_not_equal(knocks[4].answer, KNOCK_OPEN); /* there may be no IPv6 here */
+	silent_close(&silent);
+	close(fd);
+	listener_free(l);
+}
+
+static void more_knocks_than_sockets_are_all_answered(void **state)
+{
+	enum { COUNT = 2000 };
+	struct fixture *f = *state;
+	struct knock *knocks = mem_zalloc(COUNT, sizeof(*knocks));
+	struct asked a;
+	uint16_t port;
+	int fd = port_that_refuses(&port);
+	for (size_t i = 0; i < COUNT; i++)
+		knocks[i] = (struct knock){ "127.0.0.1", port, KNOCK_NOTHING };
+	knock(f, &a, knocks, COUNT, INT64_MAX);
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_equal(knocks[i].answer, KNOCK_REFUSED);
+	close(fd);
+	mem_free(knocks);
+}
+
+static void a_knock_that_is_too_late_or_with_the_switch_off_says_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a;
+	uint16_t port;
+	int fd = port_that_refuses(&port);
+	struct knock one = { "127.0.0.1", port, KNOCK_OPEN };
+	knock(f, &a, &one, 1, clock_ms());
+	assert_int_equal(one.answer, KNOCK_NOTHING);
+	switch_checks(f, false);
+	one.answer = KNOCK_OPEN;
+	knock(f, &a, &one, 1, INT64_MAX);
+	assert_int_equal(one.answer, KNOCK_NOTHING);
+	close(fd);
+}
+
+static void knocks_wait_for_their_tokens_beside_checks(void **state)
+{
+	struct prober *slow;
+	struct fixture *f = *state;
+	struct fixture other = *f;
+	struct asked a;
+	uint16_t port;
+	int fd = port_that_refuses(&port);
+	struct knock knocks[30];
+	assert_int_equal(prober_start(&slow, f->desk, &(struct prober_conf){ 100, 64 }, NULL), E_OK);
+	for (size_t i = 0; i < 30; i++)
+		knocks[i] = (struct knock){ "127.0.0.1", port, KNOCK_NOTHING };
+	other.prober = slow;
+	int64_t from_ms = clock_ms();
+	knock(&other, &a, knocks, 30, INT64_MAX);
+	assert_true(clock_ms() - from_ms >= 150); /* 10 at once, the others at 100 a second */
+	for (size_t i = 0; i < 30; i++)
+		assert_int_equal(knocks[i].answer, KNOCK_REFUSED);
+	prober_stop(slow);
+	prober_free(slow);
+	close(fd);
+}
+
+static void stopping_answers_knocks_that_wait(void **state)
+{
+	struct fixture *f = *state;
+	struct prober *slow;
+	struct asked a = { .answered = false };
+	struct silent silent;
+	struct knock knocks[400];
+	silent_open(&silent);
+	assert_int_equal(prober_start(&slow, f->desk, &(struct prober_conf){ 1000, 64 }, NULL), E_OK);
+	struct registry_watcher watcher = prober_watcher(slow);
+	watcher.on_turn(watcher.arg, 1);
+	for (size_t i = 0; i < 400; i++)
+		knocks[i] = (struct knock){ "127.0.0.1", silent.port, KNOCK_OPEN };
+	a.q = (struct knock_question){ .knocks = knocks, .count = 400, .until_ms = INT64_MAX, .on_answer = on_answer };
+	assert_true(prober_knock(slow, &a.q));
+	prober_stop(slow);
+	assert_true(atomic_load(&a.answered));
+	prober_free(slow);
+	silent_close(&silent);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -471,6 +596,11 @@ int main(void)
 		WITH(host_names_and_other_kinds_keep_their_health),
 		WITH(many_targets_with_few_probes_in_flight_all_get_their_verdict),
 		WITH(stopping_with_everything_under_way_leaves_nothing),
+		WITH(a_knock_tells_open_from_refused_from_nothing),
+		WITH(more_knocks_than_sockets_are_all_answered),
+		WITH(a_knock_that_is_too_late_or_with_the_switch_off_says_nothing),
+		WITH(knocks_wait_for_their_tokens_beside_checks),
+		WITH(stopping_answers_knocks_that_wait),
 	};
 	return cmocka_run_group_tests_name("prober", tests, NULL, NULL);
 }
