@@ -8,7 +8,7 @@
 static const char *const type_names[COUNTED_TYPES] = { "A", "AAAA", "SRV", "TXT", "PTR", "SOA", "other" };
 static const char *const zone_rcode_names[ZONE_RCODES] = { "NOERROR", "NXDOMAIN", "SERVFAIL", "other" };
 static const char *const error_rcode_names[ERROR_RCODES] = { "NOERROR", "FORMERR", "SERVFAIL", "NOTIMP", "REFUSED",
-							     "NOTAUTH", "BADVERS", "other" };
+							     "NOTAUTH", "BADVERS", "BADCOOKIE", "other" };
 static const char *const transport_names[TRANSPORTS] = { "udp", "tcp" };
 
 static unsigned type_class(uint16_t qtype)
@@ -62,6 +62,8 @@ static unsigned error_rcode_class(uint16_t rcode)
 		return 5;
 	case RCODE_BADVERS:
 		return 6;
+	case RCODE_BADCOOKIE:
+		return 7;
 	default:
 		return ERROR_RCODES - 1;
 	}
@@ -113,6 +115,7 @@ static void faults_declare(struct dns_counters *ret)
 void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones)
 {
 	static const char *const drops[DROP_REASONS] = { "malformed", "oversize", "port", "loop", "send" };
+	static const char *const cookies[COOKIE_STATES] = { "", "client", "wrong", "good" };
 	static const char *const closes[CLOSE_REASONS] = { "peer", "idle", "slow", "length", "limit", "error" };
 	char labels[64];
 	memset(ret, 0, sizeof *ret);
@@ -129,6 +132,11 @@ void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones
 		ret->dropped[i] = metrics_counter("dns_dropped_total", "Datagrams that got no answer.", labels);
 	}
 	faults_declare(ret);
+	for (int i = COOKIE_NONE + 1; i < COOKIE_STATES; i++) {
+		snprintf(labels, sizeof labels, "state=\"%s\"", cookies[i]);
+		ret->cookies[i] = metrics_counter("dns_cookies_total",
+						  "Queries with a cookie: the client's part alone, a wrong one, a good one.", labels);
+	}
 	ret->connections = metrics_gauge("dns_tcp_connections", "Open DNS connections.", NULL);
 	ret->opened = metrics_counter("dns_tcp_opened_total", "DNS connections accepted.", NULL);
 	for (int i = 0; i < CLOSE_REASONS; i++) {
@@ -188,6 +196,10 @@ void tally_flush(struct tally *t)
 		t->faults[i] = 0;
 	}
 	t->faulted = false;
+	for (int i = COOKIE_NONE + 1; i < COOKIE_STATES; i++) {
+		add(t->cells->cookies[i], t->cookies[i]);
+		t->cookies[i] = 0;
+	}
 	for (int i = 0; i < DROP_REASONS; i++) {
 		add(t->cells->dropped[i], t->dropped[i]);
 		t->dropped[i] = 0;

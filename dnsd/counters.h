@@ -20,7 +20,7 @@ enum {
 	COUNTED_ZONES = 16, /* the rest share the row of the last */
 	COUNTED_TYPES = 7,
 	ZONE_RCODES = 4,
-	ERROR_RCODES = 8,
+	ERROR_RCODES = 9,
 	ZONE_CELLS = COUNTED_TYPES * ZONE_RCODES,
 	QUERY_CELLS = ERROR_RCODES + COUNTED_ZONES * ZONE_CELLS, /* per transport */
 };
@@ -30,6 +30,7 @@ struct dns_counters {
 	unsigned truncated[TRANSPORTS], records[TRANSPORTS], received[TRANSPORTS], sent[TRANSPORTS];
 	unsigned picks[DNS_PICKS], faults[FAULTS]; /* those without a meaning are not declared */
 	unsigned connections;
+	unsigned cookies[COOKIE_STATES]; /* without COOKIE_NONE */
 	unsigned dropped[DROP_REASONS];
 	unsigned opened, closed[CLOSE_REASONS];
 };
@@ -43,6 +44,7 @@ struct tally {
 	uint16_t touched[TRANSPORTS * QUERY_CELLS]; /* indices into @queries that are not 0 */
 	unsigned touched_count;
 	uint32_t truncated[TRANSPORTS], records[TRANSPORTS], picks[DNS_PICKS], faults[FAULTS], dropped[DROP_REASONS];
+	uint32_t cookies[COOKIE_STATES];
 	uint64_t received[TRANSPORTS], sent[TRANSPORTS]; /* bytes of messages */
 	bool faulted; /* @faults are not all 0 */
 };

@@ -12,6 +12,7 @@ struct dns_server {
 	struct dns_server_conf conf; /* without the listens */
 	struct dns_counters counters;
 	struct identity_slot identity;
+	struct cookie_slot cookies;
 	struct worker **workers;
 	unsigned worker_count; /* started */
 	struct sockaddr_storage addrs[ADDRESSES_MAX]; /* bound */
@@ -101,6 +102,7 @@ int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf
 	struct identity *self = identity_new(conf->nsid, conf->version);
 	atomic_init(&s->identity.now, self);
 	s->conf.identity = &s->identity;
+	s->conf.cookies = &s->cookies;
 	struct socket_pair *pairs = mem_zalloc(conf->listen_count * s->conf.threads, sizeof *pairs);
 	int rc = E_NOMEM;
 	if (s->workers == NULL || pairs == NULL || self == NULL)
@@ -256,6 +258,7 @@ void dns_server_stop(struct dns_server *s)
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_free(s->workers[i]);
 	identity_free(atomic_load(&s->identity.now));
+	cookie_secrets_free(atomic_load(&s->cookies.now));
 	mem_free(s->workers);
 	mem_free(s);
 }
@@ -273,5 +276,23 @@ int dns_server_identify(struct dns_server *s, const char *nsid, const char *vers
 		return E_NOMEM;
 	rcu_publish(&s->identity.now, fresh);
 	rcu_reaper_add(reaper, &old->reap, on_identity_unread);
+	return E_OK;
+}
+
+static void on_secrets_unread(void *arg, struct rcu_head *head)
+{
+	(void)arg;
+	cookie_secrets_free((struct cookie_secrets *)(void *)((char *)head - offsetof(struct cookie_secrets, reap)));
+}
+
+int dns_server_cookies(struct dns_server *s, const uint8_t (*keys)[COOKIE_SECRET_LEN], unsigned count,
+		       struct rcu_reaper *reaper)
+{
+	struct cookie_secrets *fresh = cookie_secrets_new(keys, count), *old = atomic_load(&s->cookies.now);
+	if (fresh == NULL)
+		return E_NOMEM;
+	rcu_publish(&s->cookies.now, fresh);
+	if (old != NULL)
+		rcu_reaper_add(reaper, &old->reap, on_secrets_unread);
 	return E_OK;
 }

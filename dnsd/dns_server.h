@@ -5,6 +5,7 @@
 #define DNSD_DNS_SERVER_H
 
 #include "base/error.h"
+#include "dnsd/cookie.h"
 #include "dnsd/identity.h"
 #include "zones/zone_set.h"
 #include <sys/socket.h>
@@ -27,6 +28,7 @@ struct dns_server_conf {
 	const struct zone_set *zones;
 	const char *nsid, *version; /* at most IDENTITY_MAX bytes, copied; NULL or "": not told */
 	const struct identity_slot *identity; /* the server's own: what its workers look at */
+	const struct cookie_slot *cookies;    /* likewise */
 };
 
 struct dns_server;
@@ -45,6 +47,10 @@ void dns_server_commit(struct dns_server *s, struct dns_change *change); /* take
 void dns_server_abandon(struct dns_change *change);		       /* taken; NULL is fine */
 /* What it says of itself from now on (a reload); what it said before goes to @reaper. E_NOMEM: nothing changed. */
 int dns_server_identify(struct dns_server *s, const char *nsid, const char *version, struct rcu_reaper *reaper);
+/* The secrets of cookies from now on: 1 or 2, the first signs; none are given before the first call. E_NOMEM: nothing
+ * changed. */
+int dns_server_cookies(struct dns_server *s, const uint8_t (*keys)[COOKIE_SECRET_LEN], unsigned count,
+		       struct rcu_reaper *reaper);
 void dns_server_stop(struct dns_server *s); /* waits for the threads (well under a second) and frees */
 
 #endif

@@ -13,6 +13,7 @@ struct extras {
 	bool tsig;
 	bool option_bad;    /* FORMERR by row 6, or an option list that does not add up */
 	uint8_t version;    /* of EDNS */
+	uint8_t cookies;    /* options of that code */
 	bool soa_authority; /* an IXFR's own version is there */
 };
 
@@ -128,8 +129,24 @@ static bool ecs_valid(struct cursor o)
 	return source % 8 == 0 || (o.end[-1] & (0xff >> source % 8)) == 0;
 }
 
-static void options_read(struct edns *e, struct extras *x, struct cursor o)
+/* Only the first one counts (RFC 7873, 5.2). */
+static void cookie_read(struct question *q, struct extras *x, struct cursor o)
 {
+	size_t len = cursor_left(&o);
+	x->cookies++;
+	if (x->cookies > 1)
+		return;
+	if (len != COOKIE_CLIENT_LEN && (len < 16 || len > COOKIE_MAX)) {
+		x->option_bad = true;
+		return;
+	}
+	memcpy(q->cookie, o.at, len);
+	q->edns.cookie_len = (uint8_t)len;
+}
+
+static void options_read(struct question *q, struct extras *x, struct cursor o)
+{
+	struct edns *e = &q->edns;
 	while (cursor_left(&o) > 0) {
 		uint16_t code = cursor_u16(&o), len = cursor_u16(&o);
 		struct cursor value = cursor_sub(&o, len);
@@ -138,8 +155,7 @@ static void options_read(struct edns *e, struct extras *x, struct cursor o)
 			return;
 		}
 		if (code == OPTION_COOKIE) {
-			e->cookie = true;
-			x->option_bad |= len != 8 && (len < 16 || len > 40);
+			cookie_read(q, x, value);
 		} else if (code == OPTION_ECS) {
 			x->option_bad |= !ecs_valid(value);
 		} else if (code == OPTION_KEEPALIVE) {
@@ -150,18 +166,18 @@ static void options_read(struct edns *e, struct extras *x, struct cursor o)
 	}
 }
 
-static void opt_read(struct edns *e, struct extras *x, uint16_t size, uint32_t ttl, struct cursor rdata)
+static void opt_read(struct question *q, struct extras *x, uint16_t size, uint32_t ttl, struct cursor rdata)
 {
-	e->present = true;
-	e->udp_size = size;
-	e->dnssec_ok = (ttl & EDNS_DO) != 0;
+	q->edns.present = true;
+	q->edns.udp_size = size;
+	q->edns.dnssec_ok = (ttl & EDNS_DO) != 0;
 	x->version = (uint8_t)(ttl >> 16);
 	if (x->version == 0 && cursor_left(&rdata) > 0) /* options of another version may be laid out otherwise */
-		options_read(e, x, rdata);
+		options_read(q, x, rdata);
 }
 
 /* One record. @additional: an OPT or a TSIG may stand here; a TSIG only as the @last. */
-static bool record_read(struct edns *e, struct extras *x, struct cursor *c, bool additional, bool last)
+static bool record_read(struct question *q, struct extras *x, struct cursor *c, bool additional, bool last)
 {
 	bool root = cursor_left(c) > 0 && c->at[0] == 0;
 	if (!owner_skip(c) || cursor_left(c) < RR_FIXED)
@@ -172,9 +188,9 @@ static bool record_read(struct edns *e, struct extras *x, struct cursor *c, bool
 	if (c->failed)
 		return false;
 	if (type == RR_OPT) {
-		if (!additional || !root || e->present)
+		if (!additional || !root || q->edns.present)
 			return false;
-		opt_read(e, x, rr_class, ttl, rdata);
+		opt_read(q, x, rr_class, ttl, rdata);
 	} else if (type == RR_TSIG) {
 		if (!additional || !last)
 			return false;
@@ -186,10 +202,10 @@ static bool record_read(struct edns *e, struct extras *x, struct cursor *c, bool
 }
 
 /* Everything behind the question. An error does not undo what was read before it. */
-static void records_read(struct edns *e, struct extras *x, struct cursor *c, unsigned before, unsigned additional)
+static void records_read(struct question *q, struct extras *x, struct cursor *c, unsigned before, unsigned additional)
 {
 	for (unsigned i = 0; i < before + additional; i++) {
-		if (!record_read(e, x, c, i >= before, i + 1 == before + additional)) {
+		if (!record_read(q, x, c, i >= before, i + 1 == before + additional)) {
 			x->malformed = true;
 			return;
 		}
@@ -248,7 +264,7 @@ static enum question_fate message_judge(struct question *q, const struct extras 
 	}
 	bool ixfr = q->question_len > 0 && q->query.qtype == RR_IXFR;
 	bool sections = opcode == OPCODE_QUERY && (count[1] != 0 || count[2] > (ixfr ? 1 : 0));
-	bool cookie_only = opcode == OPCODE_QUERY && count[0] == 0 && q->edns.cookie;
+	bool cookie_only = opcode == OPCODE_QUERY && count[0] == 0 && q->edns.cookie_len > 0;
 	if (x->malformed || sections || (count[0] != 1 && !cookie_only))
 		return reply_with(q, RCODE_FORMERR, EDE_OTHER, FAULT_MALFORMED);
 	if (q->edns.present && x->version > 0)
@@ -288,7 +304,7 @@ enum question_fate question_decode(struct question *ret, const uint8_t *msg, siz
 		x.malformed = true;
 	} else {
 		ret->question_len = (uint16_t)(c.at - msg - DNS_HEADER_LEN);
-		records_read(&ret->edns, &x, &c, (unsigned)count[1] + count[2], count[3]);
+		records_read(ret, &x, &c, (unsigned)count[1] + count[2], count[3]);
 	}
 	return message_judge(ret, &x, opcode, count);
 }

@@ -4,6 +4,7 @@
 #ifndef DNSD_QUESTION_H
 #define DNSD_QUESTION_H
 
+#include "dnsd/cookie.h"
 #include "zones/query.h"
 
 enum {
@@ -41,7 +42,8 @@ struct edns {
 	bool present; /* the answer carries an OPT if and only if the query did */
 	bool dnssec_ok;
 	bool keepalive; /* tcp-keepalive was asked for */
-	bool cookie;
+	bool cookie; /* the answer carries question.cookie */
+	uint8_t cookie_len; /* of the first one, as the client wrote it; 0: none */
 	bool nsid; /* the server's name was asked for */
 	uint16_t udp_size; /* as the client wrote it */
 };
@@ -54,6 +56,7 @@ struct question {
 	uint8_t fault;		   /* enum question_fault, of QUESTION_REPLY */
 	int ede;		   /* EDE_NONE or an info code, of QUESTION_REPLY */
 	struct edns edns;
+	uint8_t cookie[COOKIE_MAX]; /* edns.cookie_len octets; what cookie_check() left when it was asked */
 };
 
 /* Reads @len bytes at @msg, which must stay in place as long as @ret->query.qname is used. @ret needs no

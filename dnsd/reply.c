@@ -5,6 +5,7 @@ enum {
 	OPT_LEN = 11,
 	OPTION_HEAD = 4, /* code, length */
 	KEEPALIVE_LEN = OPTION_HEAD + 2,
+	COOKIE_ROOM = OPTION_HEAD + COOKIE_LEN,
 	EDE_LEN = OPTION_HEAD + 2, /* a code without text */
 	SIZE_PLAIN = 512,	   /* without EDNS */
 };
@@ -41,7 +42,7 @@ static size_t opt_room(const struct question *q, const struct reply_limits *limi
 	if (!q->edns.present)
 		return 0;
 	size_t nsid = q->edns.nsid ? nsid_room(q, identity_read(limits->identity)) : 0;
-	return OPT_LEN + nsid + (keepalive_due(q) ? KEEPALIVE_LEN : 0);
+	return OPT_LEN + nsid + (q->edns.cookie ? COOKIE_ROOM : 0) + (keepalive_due(q) ? KEEPALIVE_LEN : 0);
 }
 
 void reply_begin(struct dns_answer *ret, const struct question *q, uint8_t *to, size_t cap,
@@ -90,7 +91,7 @@ static const char *ede_text(const struct dns_answer *a)
 }
 
 /* One option at @p if it fits before @end; @prefix >= 0 stands first, as two octets. */
-static uint8_t *option_put(uint8_t *p, const uint8_t *end, unsigned code, int prefix, const char *text, size_t len)
+static uint8_t *option_put(uint8_t *p, const uint8_t *end, unsigned code, int prefix, const void *from, size_t len)
 {
 	size_t head = OPTION_HEAD + (prefix >= 0 ? 2u : 0u);
 	if (head + len > (size_t)(end - p))
@@ -99,7 +100,7 @@ static uint8_t *option_put(uint8_t *p, const uint8_t *end, unsigned code, int pr
 	put16(p + 2, (unsigned)(head - OPTION_HEAD + len));
 	if (prefix >= 0)
 		put16(p + 4, (unsigned)prefix);
-	memcpy(p + head, text, len);
+	memcpy(p + head, from, len);
 	return p + head + len;
 }
 
@@ -124,6 +125,8 @@ static void opt_put(struct dns_answer *a, const struct question *q, uint16_t rco
 	opt[5] = (uint8_t)(rcode >> 4);
 	opt[6] = 0; /* version */
 	put16(opt + 7, q->edns.dnssec_ok ? EDNS_DO : 0);
+	if (q->edns.cookie)
+		p = option_put(p, end, OPTION_COOKIE, -1, q->cookie, COOKIE_LEN);
 	if (keepalive_due(q))
 		p = option_put(p, end, OPTION_KEEPALIVE, limits->keepalive_ds, "", 0);
 	if (q->edns.nsid) {

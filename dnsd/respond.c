@@ -11,6 +11,7 @@ void responder_init(struct responder *r, const struct zone_set *zones, const str
 		    const struct responder_conf *conf)
 {
 	r->zones = zones;
+	r->cookies = conf->cookies;
 	int64_t ds = conf->keepalive_ms / 100;
 	struct reply_limits *far = &r->limits[false], *near = &r->limits[true];
 	far->identity = conf->identity;
@@ -22,9 +23,26 @@ void responder_init(struct responder *r, const struct zone_set *zones, const str
 	tally_init(&r->tally, cells);
 }
 
+/* A question that is a cookie alone asks what we think of it (RFC 7873, 5.4). */
+static enum cookie_state cookie_of(struct responder *r, struct exchange *x)
+{
+	const struct cookie_secrets *s = cookie_secrets_read(r->cookies);
+	struct question *q = &x->question;
+	if (s == NULL)
+		return COOKIE_NONE;
+	enum cookie_state state = cookie_check(q->cookie, q->edns.cookie_len, &x->client,
+					       (uint32_t)(q->query.now_ms / 1000), s);
+	q->edns.cookie = true;
+	r->tally.cookies[state]++;
+	if (state == COOKIE_WRONG && x->fate == QUESTION_REPLY && q->fault == FAULT_NONE && !q->query.stream)
+		q->rcode = RCODE_BADCOOKIE;
+	return state;
+}
+
 void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream)
 {
 	x->fate = question_decode(&x->question, msg, len, stream);
+	x->cookie = x->fate != QUESTION_DROP && x->question.edns.cookie_len > 0 ? cookie_of(r, x) : COOKIE_NONE;
 	r->tally.received[stream ? TRANSPORT_TCP : TRANSPORT_UDP] += len;
 	if (x->fate == QUESTION_ASK)
 		zone_set_prefetch(r->zones, &x->question.query);

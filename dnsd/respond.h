@@ -13,11 +13,13 @@ struct responder_conf {
 	uint16_t udp_size, udp_size_lan; /* 512..4096; 0: 1232, as @udp_size */
 	int64_t keepalive_ms;
 	const struct identity_slot *identity; /* NULL: the server does not name itself */
+	const struct cookie_slot *cookies;    /* NULL: it gives none */
 };
 
 struct responder {
 	const struct zone_set *zones;
 	struct reply_limits limits[2]; /* of clients from far, and near */
+	const struct cookie_slot *cookies;
 	struct rng rng;
 	struct tally tally;
 };
@@ -26,6 +28,7 @@ struct responder {
 struct exchange {
 	struct client client; /* set by the caller before the first stage, as are query.client and query.now_ms */
 	struct question question;
+	enum cookie_state cookie;
 	enum question_fate fate;
 };
 

@@ -99,7 +99,10 @@ static void refuse_errors(const struct settings_errors *errors)
 
 static void tell_row(const struct setting *row, const struct settings_origin *was, const struct settings_origin *is)
 {
-	log_each(LOG_INFO, "settings", "%s.%s = %s, it was %s", row->section, row->key, is->text, was->text);
+	if (setting_is_secret(row))
+		log_each(LOG_INFO, "settings", "%s.%s has changed", row->section, row->key);
+	else
+		log_each(LOG_INFO, "settings", "%s.%s = %s, it was %s", row->section, row->key, is->text, was->text);
 }
 
 static void tell_waiting(const struct setting *row, const struct settings_origin *is)
@@ -156,6 +159,9 @@ static void set_limits(const struct reload_parts *parts, const struct settings *
 	char nsid[IDENTITY_MAX + 1];
 	if (dns_server_identify(parts->dns, wiring_nsid(s, nsid), wiring_version(s), desk_reaper(parts->desk)) < 0)
 		log_error("settings", "no memory for dns.nsid and dns.version: they stay");
+	if (cookie_keeper_set(parts->cookies, (const char *const *)s->dns.cookie_secrets.at, s->dns.cookie_secrets.count, clock_wall_ms()) &&
+	    dns_server_cookies(parts->dns, parts->cookies->key, parts->cookies->count, desk_reaper(parts->desk)) < 0)
+		log_error("settings", "no memory for dns.cookie_secrets: they stay");
 	zone_set_ttls(parts->zones, s->dns.ttl, s->dns.ttl_host, s->dns.ttl_negative);
 	beats_set_floor(parts->beats, s->registry.floor_percent);
 	log_set_level(s->log.level);

@@ -3,6 +3,7 @@
 #ifndef MUSTERD_RELOAD_H
 #define MUSTERD_RELOAD_H
 
+#include "musterd/cookie_keeper.h"
 #include "musterd/server.h"
 #include "musterd/settings.h"
 
@@ -20,6 +21,7 @@ struct reload_parts {
 	struct api *api;
 	struct beats *beats;
 	struct zone_set *zones;
+	struct cookie_keeper *cookies;
 };
 
 /* E_NOMEM. Freed behind the last thread that asks reload_allows(). */

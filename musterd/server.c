@@ -40,6 +40,7 @@ struct server {
 	struct desk *desk;
 	struct zone_set *zones;
 	struct dns_server *dns;
+	struct cookie_keeper cookies;
 	struct api *api;
 	struct beats *beats;
 	struct prober *prober;
@@ -143,11 +144,19 @@ static void server_fail(struct server *s, int rc)
 }
 
 /* ---- the way up */
+static void server_cookies(struct server *s)
+{
+	if (dns_server_cookies(s->dns, s->cookies.key, s->cookies.count, desk_reaper(s->desk)) < 0)
+		log_error("dns", "no memory for new secrets of cookies: the old ones stay");
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
 
 	zone_set_tick(s->zones, clock_wall_ms());
+	if (s->dns != NULL && cookie_keeper_tick(&s->cookies, clock_wall_ms()))
+		server_cookies(s);
 }
 
 /* What is bound, and ports.json with it. */
@@ -184,6 +193,9 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 			bound->dns[i] = dns.listens[i].addr;
 		return port_holder_explain(&s->error, rc, bound->dns, dns.listen_count);
 	}
+	cookie_keeper_init(&s->cookies, s->conf->data_dir);
+	cookie_keeper_set(&s->cookies, s->conf->cookie_secrets, s->conf->cookie_secret_count, clock_wall_ms());
+	server_cookies(s);
 	api.allowed = reload_allows;
 	api.allowed_arg = s->conf->reload;
 	api.not_ready = server_missing;
@@ -240,7 +252,7 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 static void server_reload(struct server *s)
 {
 	struct bound_addresses bound = { .dns_count = 0 };
-	struct reload_parts parts = { s->desk, s->dns, s->api, s->beats, s->zones };
+	struct reload_parts parts = { s->desk, s->dns, s->api, s->beats, s->zones, &s->cookies };
 	char state[64];
 
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(clock_ns() / 1000));

@@ -18,6 +18,8 @@ struct server_conf {
 	struct desk_conf desk; /* its callbacks are filled in here */
 	struct zone_set_conf zones;
 	struct dns_server_conf dns;
+	const char *const *cookie_secrets; /* none: generated ones */
+	size_t cookie_secret_count;
 	struct api_conf api;
 	struct beats_conf beats;
 	struct prober_conf prober;

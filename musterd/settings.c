@@ -397,6 +397,16 @@ static bool is_host_or_null(const char *text)
 	return *end == ':' && end[1 + digits] == '\0' && port >= 1 && port <= 65535;
 }
 
+/* The secret is not shown: what is printed ends in logs. */
+static void check_secret(struct loader *l, const char *word)
+{
+	size_t index, digits = strspn(word, "0123456789abcdefABCDEF");
+	const struct settings_origin *origin = origin_of(l->s, &l->s->dns.cookie_secrets, &index);
+	if ((digits != 2 * COOKIE_SECRET_LEN || word[digits] != '\0') && !l->failed[index])
+		complain(l, origin->where, "dns.cookie_secrets: a secret of %zu characters is none of %d hexadecimal digits: "
+			 "write one such as openssl rand -hex 16 prints", strlen(word), 2 * COOKIE_SECRET_LEN);
+}
+
 static void check_all(struct loader *l)
 {
 	const struct settings *s = l->s;
@@ -410,6 +420,8 @@ static void check_all(struct loader *l)
 			   "is no store: write sqlite: or memory:");
 	check_text(l, &s->http.advertise, is_host_or_null(s->http.advertise),
 		   "is no host: write a name or an address, with a port behind a colon unless it is 8848 ([2001:db8::1]:8848)");
+	for (size_t i = 0; i < s->dns.cookie_secrets.count; i++)
+		check_secret(l, s->dns.cookie_secrets.at[i]);
 	check_text(l, &s->dns.mname, is_name_or_null(s->dns.mname), "is no domain name");
 	check_text(l, &s->dns.rname, is_name_or_null(s->dns.rname),
 		   "is no domain name: write hostmaster.example for hostmaster@example");

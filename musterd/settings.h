@@ -76,6 +76,7 @@ struct settings {
 		int64_t subset_rotate_ms, last_max_ms, slow_start_ms;
 		bool raw_alias, loopback_addresses, minimal_responses;
 		struct word_list metadata_keys;
+		struct word_list cookie_secrets; /* none: generated ones */
 		int64_t tcp_idle_ms;
 		unsigned tcp_max, tcp_per_prefix;
 		const char *mname, *rname; /* NULL: by zone */

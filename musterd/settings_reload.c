@@ -5,6 +5,7 @@
 /* What is in force as soon as the file was read again; all else after a restart. */
 static const char *const reloadable[][2] = {
 	{ "dns", "listen" },
+	{ "dns", "cookie_secrets" },
 	{ "dns", "ttl" },
 	{ "dns", "ttl_host" },
 	{ "dns", "ttl_negative" },

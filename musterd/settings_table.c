@@ -70,6 +70,10 @@ const struct setting settings_table[] = {
 	  "SRV answers come without the addresses of their targets: smaller and quicker, for clients that ask again." },
 	{ "dns", "metadata_keys", SETTING_WORDS, AT(dns.metadata_keys), "name, cluster, version", 0, 64, NULL,
 	  "Metadata shown in TXT answers." },
+	{ "dns", "cookie_secrets", SETTING_WORDS, AT(dns.cookie_secrets), "", 0, COOKIE_SECRETS, NULL,
+	  "Secrets of DNS cookies, 32 hexadecimal digits each: the one that signs, and one more that is accepted while they "
+	  "are changed; servers that answer at one address need the same ones. Empty: generated, kept in the data directory "
+	  "and changed every day." },
 	{ "dns", "tcp_idle", SETTING_DURATION, AT(dns.tcp_idle_ms), "10s", 100, HOUR, NULL,
 	  "A TCP connection without a query is closed after this time." },
 	{ "dns", "tcp_max", SETTING_COUNT, AT(dns.tcp_max), "4096", 1, 1000000, NULL,

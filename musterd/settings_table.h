@@ -33,6 +33,12 @@ extern const size_t settings_table_len;
 extern const struct setting zone_table[]; /* keys of [zone NAME]; their section is "zone" */
 extern const size_t zone_table_len;
 
+/* Its value is not for logs. */
+static inline bool setting_is_secret(const struct setting *row)
+{
+	return row->offset == offsetof(struct settings, dns.cookie_secrets);
+}
+
 static inline bool setting_is_list(const struct setting *row)
 {
 	return row->type >= SETTING_ADDRESSES;

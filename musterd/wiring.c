@@ -171,6 +171,8 @@ int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 	wire_zones(&ret->conf.zones, s, ret->zones);
 	wire_dns(&ret->conf.dns, s);
 	ret->conf.dns.nsid = wiring_nsid(s, ret->nsid);
+	ret->conf.cookie_secrets = (const char *const *)s->dns.cookie_secrets.at;
+	ret->conf.cookie_secret_count = s->dns.cookie_secrets.count;
 	ret->conf.dns.version = wiring_version(s);
 	wiring_api(&ret->conf.api, s);
 	ret->conf.api.backup = ret->backups.dir == NULL ? NULL : backups_write;
