@@ -153,13 +153,17 @@ class Client:
 
     def hear(self, limit=10):
         """The next message on the stream."""
+        return unpack(self.hear_message(limit))
+
+    def hear_message(self, limit=10):
+        """Its bytes."""
         call = self.calls[self.stream]
         whole = lambda: len(call["data"]) >= 5 and len(call["data"]) >= 5 + struct.unpack(">I", call["data"][1:5])[0]  # noqa: E731
         self.until(whole, limit)
         assert whole(), "nothing was heard"
         length = struct.unpack(">I", call["data"][1:5])[0]
         message, call["data"] = call["data"][5:5 + length], call["data"][5 + length:]
-        return unpack(message)
+        return message
 
     def register(self, service, ip="10.0.0.1", **more):
         return self.ask("InstanceRequest", {"namespace": "public", "serviceName": service, "groupName": "DEFAULT_GROUP",
