@@ -14,6 +14,11 @@ struct cidr {
 	uint8_t addr[16];   /* network order; bits behind the prefix are 0 */
 };
 
+struct cidr_list {
+	struct cidr *at;
+	size_t count;
+};
+
 /* E_INVALID, E_RANGE (prefix too long); *ret is then untouched. */
 int cidr_parse(struct cidr *ret, const char *text, struct error *err);
 /* IPv4-mapped IPv6 peers are matched as the IPv4 addresses that they are. Ports do not count. */

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "dnsd/cookie.h"
 #include "dnsd/identity.h"
-#include "zones/zone_set.h"
+#include "zones/zone_out.h"
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -26,6 +26,7 @@ struct dns_server_conf {
 	unsigned tcp_max;      /* connections per worker, 4096 */
 	unsigned tcp_per_prefix; /* per /32 (IPv4) or /64 and worker, 64 */
 	const struct zone_set *zones;
+	struct zone_out *out; /* of whole zones; NULL: there are no transfers */
 	const char *nsid, *version; /* at most IDENTITY_MAX bytes, copied; NULL or "": not told */
 	const struct identity_slot *identity; /* the server's own: what its workers look at */
 	const struct cookie_slot *cookies;    /* likewise */

@@ -5,7 +5,7 @@
 #include "base/cursor.h"
 #include <endian.h>
 
-enum { RR_FIXED = 10 /* type, class, TTL, rdlength */ };
+enum { RR_FIXED = 10 /* type, class, TTL, rdlength */, SOA_NUMBERS = 20 };
 
 /* What the records behind the question said. */
 struct extras {
@@ -15,6 +15,7 @@ struct extras {
 	uint8_t version;    /* of EDNS */
 	uint8_t cookies;    /* options of that code */
 	bool soa_authority; /* an IXFR's own version is there */
+	uint32_t soa_serial;
 };
 
 /* Eight octets as a number, the first lowest. */
@@ -195,7 +196,9 @@ static bool record_read(struct question *q, struct extras *x, struct cursor *c, 
 		if (!additional || !last)
 			return false;
 		x->tsig = true;
-	} else if (type == RR_SOA && !additional) {
+	} else if (type == RR_SOA && !additional && cursor_left(&rdata) >= SOA_NUMBERS + 2) {
+		cursor_take(&rdata, cursor_left(&rdata) - SOA_NUMBERS); /* two names */
+		x->soa_serial = cursor_u32(&rdata);
 		x->soa_authority = true;
 	}
 	return true;
@@ -241,13 +244,15 @@ static enum question_fate query_judge(struct question *q, const struct extras *x
 	case RR_MAILA:
 		return reply_with(q, RCODE_FORMERR, EDE_OTHER, FAULT_TYPE);
 	case RR_AXFR:
-		if (!d->stream)
-			return reply_with(q, RCODE_FORMERR, EDE_OTHER, FAULT_TRANSFER);
-		return reply_with(q, RCODE_REFUSED, EDE_PROHIBITED, FAULT_TRANSFER); /* transfers are allowed to nobody */
+		return d->stream ? QUESTION_TRANSFER : reply_with(q, RCODE_FORMERR, EDE_OTHER, FAULT_TRANSFER);
 	case RR_IXFR:
 		if (!x->soa_authority)
 			return reply_with(q, RCODE_FORMERR, EDE_OTHER, FAULT_TRANSFER);
-		return reply_with(q, RCODE_REFUSED, EDE_PROHIBITED, FAULT_TRANSFER);
+		q->soa_serial = x->soa_serial;
+		if (d->stream)
+			return QUESTION_TRANSFER;
+		q->query.qtype = RR_SOA; /* our version alone: the client comes back by TCP (RFC 1995, 2) */
+		return QUESTION_ASK;
 	default:
 		return QUESTION_ASK;
 	}

@@ -35,6 +35,7 @@ enum question_fate {
 	QUESTION_DROP,	/* no answer at all: too short, or an answer itself */
 	QUESTION_REPLY, /* answered without zones: @rcode, perhaps @ede, no records */
 	QUESTION_ASK,	/* @query is whole: the zones answer */
+	QUESTION_TRANSFER, /* @query is whole: AXFR or IXFR on a stream */
 	QUESTION_CHAOS, /* @query is whole: of class CHAOS, about the server itself */
 };
 
@@ -53,6 +54,7 @@ struct question {
 	uint16_t id, flags;	   /* of the header, host order */
 	uint16_t question_len;	   /* octets of the question section to copy behind the header; 0: none is echoed */
 	uint16_t rcode;		   /* enum rcode, of QUESTION_REPLY */
+	uint32_t soa_serial;	   /* of QUESTION_TRANSFER by IXFR: the client's version */
 	uint8_t fault;		   /* enum question_fault, of QUESTION_REPLY */
 	int ede;		   /* EDE_NONE or an info code, of QUESTION_REPLY */
 	struct edns edns;

@@ -86,6 +86,8 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 		return 0;
 	}
 	const struct reply_limits *limits = &r->limits[x->client.near];
+	if (x->fate == QUESTION_TRANSFER)
+		return 0;
 	struct dns_answer a;
 	reply_begin(&a, q, to, cap, limits);
 	uint16_t rcode = q->rcode;

@@ -40,7 +40,8 @@ void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, s
 /* Stages 2 and 3; the former is worth it for batches only. */
 void respond_locate(struct responder *r, struct exchange *x);
 void respond_prepare(struct responder *r, struct exchange *x);
-/* Stage 4: the answer into @to, which may be the query's own buffer. Returns its length, 0: none is sent. */
+/* Stage 4: the answer into @to, which may be the query's own buffer. Returns its length, 0: none is sent, or it is a
+ * transfer (transfer.h). */
 size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_t cap);
 
 size_t respond_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream,

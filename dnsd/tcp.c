@@ -43,6 +43,7 @@ struct conn {
 	uint32_t in_len, in_cap;
 	uint8_t *out; /* being written */
 	bool writing; /* and not read from meanwhile */
+	struct transfer *transfer; /* on its way: nothing else is answered, or read, before it is through; NULL: none */
 };
 
 struct listening {
@@ -88,6 +89,12 @@ static void list_append(struct conn_list *l, struct conn *c, int64_t now_ms)
 	c->since_ms = now_ms;
 }
 
+/* Nothing is read or answered before what is under way is written. */
+static bool conn_busy(const struct conn *c)
+{
+	return c->writing || c->transfer != NULL;
+}
+
 static int64_t front_now(const struct tcp_front *f)
 {
 	return (int64_t)uv_now(f->loop);
@@ -97,7 +104,7 @@ static int64_t front_now(const struct tcp_front *f)
 static void conn_rank(struct conn *c, bool fresh)
 {
 	struct tcp_front *f = c->front;
-	struct conn_list *l = c->in_len > 0 && !c->writing ? &f->partial : &f->idle;
+	struct conn_list *l = c->in_len > 0 && !conn_busy(c) ? &f->partial : &f->idle;
 	if (c->list == l && l == &f->partial && !fresh)
 		return; /* the clock of a message started runs on */
 	list_remove(c);
@@ -125,6 +132,9 @@ static void conn_close(struct conn *c, enum close_reason why)
 	if (c->list == NULL)
 		return;
 	list_remove(c);
+	if (c->transfer != NULL)
+		transfer_free(c->transfer);
+	c->transfer = NULL;
 	struct conn **at = bucket_of(f, c->prefix);
 	while (*at != c)
 		at = &(*at)->prefix_next;
@@ -168,6 +178,32 @@ static void sweep_start(struct tcp_front *f)
 
 /* Answers. */
 
+/* The message of @n octets behind the output buffer's end, but for its length, is one more; 0: there is none. */
+static void out_add(struct tcp_front *f, size_t n)
+{
+	uint8_t *to = f->out + f->out_len;
+	if (n == 0)
+		return;
+	to[0] = (uint8_t)(n >> 8);
+	to[1] = (uint8_t)n;
+	f->out_len += FRAME_HEAD + n;
+}
+
+static void on_transfer(void *arg);
+
+/* Begins the transfer that the exchange asks for; or returns the length of its refusal at @to. */
+static size_t conn_transfer(struct conn *c, uint8_t *to)
+{
+	struct tcp_front *f = c->front;
+	struct sockaddr_storage peer = { 0 };
+	int peer_len = sizeof peer;
+	size_t len;
+	uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &peer_len);
+	c->transfer = transfer_begin(f->conf.transfers, &f->exchange, (const struct sockaddr *)&peer, on_transfer, c, to,
+				     DNS_MESSAGE_MAX, &len);
+	return len;
+}
+
 /* Answers whole messages of @c at @at into the output buffer, while a largest answer still fits. Returns the
  * octets used up; @bad: a length that no message has. */
 static size_t answer_some(struct conn *c, const uint8_t *at, size_t len, bool *bad)
@@ -192,11 +228,11 @@ static size_t answer_some(struct conn *c, const uint8_t *at, size_t len, bool *b
 		size_t n = respond_message(f->responder, &f->exchange, frame + FRAME_HEAD, msg_len, true,
 					   to + FRAME_HEAD, DNS_MESSAGE_MAX);
 		used += FRAME_HEAD + msg_len;
-		if (n == 0)
-			continue;
-		to[0] = (uint8_t)(n >> 8);
-		to[1] = (uint8_t)n;
-		f->out_len += FRAME_HEAD + n;
+		if (f->exchange.fate == QUESTION_TRANSFER)
+			n = conn_transfer(c, to + FRAME_HEAD);
+		out_add(f, n);
+		if (c->transfer != NULL)
+			break;
 	}
 	rcu_end();
 	tally_flush(&f->responder->tally);
@@ -215,6 +251,8 @@ static void on_written(uv_write_t *write, int status)
 		return; /* closing: status says so */
 	if (status < 0)
 		conn_close(c, CLOSE_ERROR);
+	else if (c->transfer != NULL)
+		transfer_want(c->transfer);
 	else
 		conn_go_on(c);
 }
@@ -279,7 +317,7 @@ static bool conn_keep(struct conn *c, const uint8_t *rest, size_t len)
 static void conn_feed(struct conn *c, const uint8_t *at, size_t len)
 {
 	bool bad = false, any = false;
-	while (!c->writing && !bad) {
+	while (!conn_busy(c) && !bad) {
 		size_t used = answer_some(c, at, len, &bad);
 		at += used;
 		len -= used;
@@ -289,11 +327,11 @@ static void conn_feed(struct conn *c, const uint8_t *at, size_t len)
 			break;
 		any = true;
 	}
-	if (bad && !c->writing)
+	if (bad && !conn_busy(c))
 		return conn_close(c, CLOSE_LENGTH);
 	if (!conn_keep(c, at, len))
 		return conn_close(c, CLOSE_ERROR);
-	conn_rank(c, any || c->writing);
+	conn_rank(c, any || conn_busy(c));
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -327,7 +365,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	} else {
 		conn_feed(c, (const uint8_t *)buf->base, (size_t)n);
 	}
-	if (c->list != NULL && c->writing)
+	if (c->list != NULL && conn_busy(c))
 		uv_read_stop(stream);
 }
 
@@ -335,8 +373,31 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static void conn_go_on(struct conn *c)
 {
 	conn_feed(c, c->in, c->in_len);
-	if (c->list != NULL && !c->writing)
+	if (c->list != NULL && !conn_busy(c))
 		uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+}
+
+/* One message of the transfer; while the socket takes them whole, one each turn of the loop. */
+static void on_transfer(void *arg)
+{
+	struct conn *c = arg;
+	struct tcp_front *f = c->front;
+	if (c->writing)
+		return; /* on_written comes back to it */
+	size_t n = transfer_next(c->transfer, f->out + FRAME_HEAD);
+	if (n == 0) {
+		transfer_free(c->transfer);
+		c->transfer = NULL;
+		conn_go_on(c);
+		return;
+	}
+	out_add(f, n);
+	if (!conn_write(c))
+		return;
+	tally_flush(&f->responder->tally);
+	conn_rank(c, true);
+	if (!c->writing)
+		transfer_want(c->transfer);
 }
 
 /* Beginnings. */

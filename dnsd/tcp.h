@@ -4,13 +4,14 @@
 #ifndef DNSD_TCP_H
 #define DNSD_TCP_H
 
-#include "dnsd/respond.h"
+#include "dnsd/transfer.h"
 #include <uv.h>
 
 struct tcp_conf {
 	int64_t idle_ms;    /* a fifth when three quarters of the places are taken */
 	int64_t message_ms; /* one message must be whole within */
 	unsigned max, per_prefix;
+	struct transfers *transfers; /* borrowed until tcp_front_close() */
 };
 
 struct tcp_front;

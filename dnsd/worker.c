@@ -36,6 +36,7 @@ struct worker {
 	struct loop_watch watch;
 	struct responder responder;
 	struct udp_batch *batch;
+	struct transfers *transfers;
 	struct tcp_front *tcp;
 	size_t place_count;
 	struct place *places[PLACES_MAX];
@@ -57,6 +58,8 @@ static void close_all(struct worker *w)
 	loop_watch_close(&w->watch);
 	if (w->tcp != NULL)
 		tcp_front_close(w->tcp);
+	if (w->transfers != NULL)
+		transfers_close(w->transfers);
 }
 
 static void on_stop(uv_async_t *async)
@@ -95,6 +98,8 @@ static void worker_done(struct worker *w)
 	(void)rc;
 	if (w->tcp != NULL)
 		tcp_front_free(w->tcp);
+	if (w->transfers != NULL)
+		transfers_free(w->transfers);
 	udp_batch_free(w->batch);
 	mem_free(w);
 }
@@ -191,12 +196,16 @@ void worker_tell(struct worker *w, struct worker_news *news)
 static int worker_fill(struct worker *w, const struct dns_server_conf *conf, const struct worker_socket *sockets,
 		       size_t count, struct error *err)
 {
-	struct tcp_conf tcp = { conf->tcp_idle_ms, conf->tcp_message_ms, conf->tcp_max, conf->tcp_per_prefix };
+	struct tcp_conf tcp = { .idle_ms = conf->tcp_idle_ms, .message_ms = conf->tcp_message_ms, .max = conf->tcp_max,
+				.per_prefix = conf->tcp_per_prefix };
 	int rc = E_OK;
 	size_t i = 0;
 	w->batch = udp_batch_new();
 	if (w->batch == NULL || inbox_open(&w->inbox, &w->loop, on_inbox, w) < 0)
 		rc = error_set(err, E_NOMEM, "no memory for DNS buffers");
+	if (rc == E_OK && transfers_open(&w->transfers, &w->loop, conf->out, &w->responder) < 0)
+		rc = error_set(err, E_NOMEM, "no memory for DNS transfers");
+	tcp.transfers = w->transfers;
 	if (rc == E_OK)
 		rc = tcp_front_open(&w->tcp, &w->loop, &tcp, &w->responder, err);
 	for (; rc == E_OK && i < count; i++) {

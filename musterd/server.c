@@ -39,6 +39,7 @@ struct server {
 	struct lock *lock;
 	struct desk *desk;
 	struct zone_set *zones;
+	struct zone_out *zone_out;
 	struct dns_server *dns;
 	struct cookie_keeper cookies;
 	struct api *api;
@@ -102,6 +103,8 @@ static void on_beats_closed(void *arg)
 	desk_close(s->desk, on_desk_closed, s);
 }
 
+static void on_zones_given(void *arg);
+
 static void on_api_stopped(void *arg)
 {
 	struct server *s = arg;
@@ -110,6 +113,17 @@ static void on_api_stopped(void *arg)
 	if (s->dns != NULL)
 		dns_server_stop(s->dns);
 	s->dns = NULL;
+	if (s->zone_out != NULL)
+		zone_out_close(s->zone_out, on_zones_given, s);
+	else
+		on_zones_given(s);
+}
+
+static void on_zones_given(void *arg)
+{
+	struct server *s = arg;
+
+	s->zone_out = NULL;
 	if (s->prober != NULL)
 		prober_stop(s->prober); /* freed behind the desk: verdicts may be under way */
 	if (s->beats != NULL)
@@ -187,6 +201,7 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 	int rc;
 
 	dns.zones = s->zones;
+	dns.out = s->zone_out;
 	rc = dns_server_start(&s->dns, &dns, &s->error);
 	if (rc < 0) {
 		for (size_t i = 0; i < dns.listen_count && i < 64; i++)
@@ -392,6 +407,9 @@ static int server_open(struct server *s)
 	rc = zone_set_new(&s->zones, &zones, desk_reaper(s->desk), &s->error);
 	if (rc < 0)
 		return rc;
+	rc = zone_out_open(&s->zone_out, s->zones, &s->loop);
+	if (rc < 0)
+		return error_set(&s->error, rc, "no memory to give zones out");
 	return server_watchers(s);
 }
 

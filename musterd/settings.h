@@ -41,11 +41,6 @@ struct address_list {
 	size_t count;
 };
 
-struct cidr_list {
-	struct cidr *at;
-	size_t count;
-};
-
 struct settings_zone {
 	struct zone_conf conf;
 	struct settings_origin origins[ZONE_KEYS_MAX];

@@ -223,6 +223,8 @@ const struct setting zone_table[] = {
 	  "all services." },
 	{ "zone", "mname", SETTING_TEXT, ZONE_AT(mname), "", 0, 0, NULL, "As dns.mname, for this zone." },
 	{ "zone", "rname", SETTING_TEXT, ZONE_AT(rname), "", 0, 0, NULL, "As dns.rname, for this zone." },
+	{ "zone", "transfer_allow", SETTING_CIDRS, ZONE_AT(transfer_allow), "", 0, 256, NULL,
+	  "Address ranges that may take the whole zone by AXFR over TCP; empty: nobody may." },
 };
 const size_t zone_table_len = sizeof(zone_table) / sizeof(zone_table[0]);
 _Static_assert(sizeof(zone_table) / sizeof(zone_table[0]) <= ZONE_KEYS_MAX, "a zone's origins[] is too short");

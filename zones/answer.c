@@ -46,7 +46,7 @@ static bool put_soa(struct reply *r, uint32_t ttl)
 	to = put_host_name(to, z->mname, z->mname_len, z->mname_inside, at);
 	to = put_host_name(to, z->rname, z->rname_len, z->rname_inside, at);
 	to = put32(to, atomic_load_explicit(&((struct zone *)z)->serial, memory_order_relaxed));
-	to = put32(put32(put32(to, 3600), 600), 604800); /* refresh, retry, expire: no secondaries yet */
+	to = put32(put32(put32(to, ZONE_REFRESH), ZONE_RETRY), ZONE_EXPIRE);
 	put32(to, ttl_read(&r->zs->conf.ttl_negative));
 	return true;
 }

@@ -190,11 +190,18 @@ static void on_grace(void *arg, struct rcu_head *head)
 	blob_free((struct blob *)(void *)((char *)cold - cold->at_self));
 }
 
+void blob_hold(struct blob *b)
+{
+	cold_of(b)->refs++;
+}
+
 void blob_retire(struct blob *b, struct rcu_reaper *reaper)
 {
+	if (--cold_of(b)->refs > 0)
+		return;
 	for (uint32_t i = 0; i < blob_cold(b)->clusters; i++) {
 		struct blob *held = cluster_held(b, i);
-		if (held != NULL && --cold_of(held)->refs == 0)
+		if (held != NULL)
 			blob_retire(held, reaper);
 	}
 	rcu_reaper_add(reaper, &cold_of(b)->reap, on_grace);

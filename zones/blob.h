@@ -89,7 +89,7 @@ struct blob {
 struct blob_cold {
 	struct rcu_head reap;
 	struct slab *slab; /* where a blob of at most SLAB_MAX bytes lies */
-	uint32_t refs; /* control's: cluster blobs live on in the next service blob */
+	uint32_t refs; /* control's: cluster blobs live on in the next service blob, all in images of the zones */
 	int scale;     /* SRV weight = weight * 2^scale */
 	uint32_t idle4, idle6; /* addresses registered, but not in v4 and v6 */
 	uint32_t at_idle4, at_idle6;
@@ -167,7 +167,8 @@ struct blob *blob_compile_name(struct blob_builder *bb, const char *name);
 struct blob *blob_alloc(struct slab *slab, size_t size); /* 64-byte aligned; NULL: no memory */
 bool blob_same(const struct blob *a, const struct blob *b); /* false when in doubt */
 void blob_release(struct blob *b);		      /* never published */
-void blob_retire(struct blob *b, struct rcu_reaper *reaper); /* was published; frees its clusters too */
+void blob_hold(struct blob *b); /* one more owner, who ends it by blob_retire() */
+void blob_retire(struct blob *b, struct rcu_reaper *reaper); /* was published; the last owner's frees its clusters too */
 /* The raw alias of @s in wire form, zero-padded (dns.md 1.5); false: it has none. */
 bool raw_label(uint8_t ret[64], const char *s, size_t len);
 size_t blob_bytes(const struct blob *b);	      /* with its clusters' */

@@ -149,15 +149,6 @@ static void escape(char *to, const uint8_t *label, size_t len)
 	*to = '\0';
 }
 
-/* The label under which it stands: the short form only where the other would be too long with others around it. */
-static void label_of(struct label *ret, const struct names *names, enum label_kind kind, const char *s)
-{
-	if (names->brief.node != 0)
-		label_encode_short(ret, kind, s, strlen(s));
-	else
-		label_encode(ret, kind, s, strlen(s));
-}
-
 void zone_set_explain_names(const struct zone_set *zs, const struct service_view *v, const struct instance *i,
 			    void (*each)(void *arg, const char *name), void *arg)
 {
@@ -172,9 +163,9 @@ void zone_set_explain_names(const struct zone_set *zs, const struct service_view
 		memcpy(n.address + len, ".i.", 4);
 	}
 	const struct folder *g = n.site->group;
-	label_of(&service, &n.site->names, LABEL_SERVICE, n.key->name);
-	label_of(&group, &g->names, LABEL_GROUP, g->name);
-	label_of(&ns, &g->parent->names, LABEL_NAMESPACE, g->parent->name);
+	names_label(&service, &n.site->names, LABEL_SERVICE, n.key->name);
+	names_label(&group, &g->names, LABEL_GROUP, g->name);
+	names_label(&ns, &g->parent->names, LABEL_NAMESPACE, g->parent->name);
 	bool alias = i == NULL && raw_label(raw, n.key->name, n.key->name_len);
 	if (alias) {
 		const struct node *node = name_lookup(&zs->index, g->number, raw);

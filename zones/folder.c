@@ -69,6 +69,14 @@ int names_claim_brief(struct zone_set *zs, struct names *n, uint32_t parent, enu
 	return rc == E_EXISTS ? E_OK : rc;
 }
 
+void names_label(struct label *ret, const struct names *names, enum label_kind kind, const char *s)
+{
+	if (names->brief.node != 0)
+		label_encode_short(ret, kind, s, strlen(s));
+	else
+		label_encode(ret, kind, s, strlen(s));
+}
+
 void names_show(struct zone_set *zs, struct names *n, struct blob *blob)
 {
 	name_show(&zs->index, &n->canonical, blob);

@@ -2,9 +2,9 @@
  * change is tried again at the next tick. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "zones/image.h"
 #include "zones/label.h"
 #include "zones/unsettled.h"
-#include "zones/zone.h"
 
 enum { NAME_ROOM = 191 }; /* service, group, namespace, ns and zone; leaves 64 octets for selectors */
 
@@ -12,6 +12,7 @@ void zones_touch(struct zone_set *zs)
 {
 	for (size_t i = 0; i < zs->zone_count; i++)
 		zs->zones[i].dirty = true;
+	zs->changes++;
 }
 
 /* ---- sites */
@@ -77,6 +78,11 @@ static struct site *site_make(struct zone_set *zs, const struct service_info *in
 		return NULL;
 	}
 	s->group->children++;
+	s->image_number = zs->image_number;
+	s->next = zs->youngest;
+	if (s->next != NULL)
+		s->next->prev = s;
+	zs->youngest = s;
 	return s;
 }
 
@@ -122,6 +128,7 @@ static void site_publish(struct zone_set *zs, struct site *s, const struct appea
 			 const struct exports_change *change)
 {
 	struct appearance old = site_appearance(s);
+	image_before(zs, s);
 	if (change->added)
 		exports_add(zs, &old, fresh);
 	names_show(zs, &s->names, blob);
@@ -220,6 +227,11 @@ static void lost_forget(struct zone_set *zs, uint64_t id)
 static void site_remove(struct zone_set *zs, struct site *s)
 {
 	struct appearance old = site_appearance(s), nothing = { NULL, NULL };
+	image_before(zs, s);
+	image_forget(zs, s);
+	*(s->prev != NULL ? &s->prev->next : &zs->youngest) = s->next;
+	if (s->next != NULL)
+		s->next->prev = s->prev;
 	site_unfail(zs, s);
 	unsettled_forget(zs, s);
 	names_release(zs, &s->names);

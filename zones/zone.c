@@ -64,6 +64,18 @@ static char *text_of(const char *name)
 	return mem_memdup0(name, n > 1 && name[n - 1] == '.' ? n - 1 : n);
 }
 
+static int ranges_copy(struct cidr_list *ret, const struct cidr_list *from)
+{
+	if (from->count == 0)
+		return E_OK;
+	ret->at = mem_alloc(from->count * sizeof(*ret->at));
+	if (ret->at == NULL)
+		return E_NOMEM;
+	memcpy(ret->at, from->at, from->count * sizeof(*ret->at));
+	ret->count = from->count;
+	return E_OK;
+}
+
 int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err)
 {
 	uint8_t wire[DNS_NAME_MAX];
@@ -79,7 +91,7 @@ int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err)
 		z->labels++;
 	z->layout = conf->layout;
 	z->text = text_of(conf->name);
-	if (z->text == NULL)
+	if (z->text == NULL || ranges_copy(&z->transfer_allow, &conf->transfer_allow) < 0)
 		return error_set(err, E_NOMEM, "zone %s: no memory", conf->name);
 	int rc = soa_name(z, conf->mname, "ns1", z->mname, &z->mname_len, &z->mname_inside, err);
 	if (rc < 0)
@@ -91,5 +103,6 @@ int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err)
 
 void zone_done(struct zone *z)
 {
+	mem_free(z->transfer_allow.at);
 	mem_free(z->text);
 }

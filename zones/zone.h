@@ -12,6 +12,7 @@
 #include "zones/zone_set.h"
 
 enum {
+	ZONE_REFRESH = 3600, ZONE_RETRY = 600, ZONE_EXPIRE = 604800, /* of the SOA, seconds */
 	ZONE_WIRE_MAX = 77,
 	PARENT_ROOT = 1,    /* parent number of namespaces */
 	PARENT_SCOPES = 2,  /* first number of the reserved scopes; the default one is this */
@@ -39,6 +40,7 @@ struct zone { /* immutable but for the serial */
 	bool mname_child; /* mname is one label below the apex: it has our addresses */
 	_Atomic uint32_t serial;
 	int number;
+	struct cidr_list transfer_allow;
 	const struct zone_set *set;
 	char *text; /* presentation form, without the last dot */
 	/* control's */
@@ -58,7 +60,10 @@ struct names {
 	struct claim canonical, raw, brief;
 };
 
+struct image_folder;
 struct folder { /* a namespace or a group */
+	struct image_folder *image; /* its place in the image of @image_number */
+	uint64_t image_number;
 	struct folder *parent; /* NULL: a namespace */
 	struct names names;
 	struct blob *blob; /* TXT of a hashed label; NULL: none */
@@ -75,6 +80,8 @@ struct site { /* a service */
 	struct names names;
 	const struct shown *shown; /* by whom, since @blob is published */
 	struct site *next_failed;
+	struct site *next, *prev; /* all of them, the youngest first */
+	uint64_t image_number;	  /* of the newest image that has it, or that it came too late for */
 	uint64_t id;
 	bool failed; /* waits for another try */
 };
@@ -99,6 +106,10 @@ struct zone_set {
 	struct slab *slab; /* of sites and blobs */
 	struct blob_builder *builder;
 	struct map sites, namespaces, groups;
+	struct site *youngest;
+	struct image *taking;	/* an image on its way: whatever changes is shown to it first; NULL: none */
+	uint64_t image_number;	/* of the newest image */
+	uint64_t changes;	/* of anything that can be transferred */
 	struct site *failed;
 	const struct service_view *lost[LOST_MAX]; /* services there was no memory for, to be tried again */
 	unsigned lost_count;
@@ -115,6 +126,7 @@ struct zone_set {
 /* zone.c: parsing of settings, serials, addresses of the name server. */
 int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err);
 void zone_done(struct zone *z);
+void zone_publish(struct zone_set *zs, struct zone *z); /* a new serial */
 int wire_parse(uint8_t *ret, size_t cap, const char *text); /* folded; length with the root, or E_RANGE */
 bool serial_after(uint32_t a, uint32_t b); /* RFC 1982: a > b */
 uint32_t serial_next(uint32_t last, int64_t wall_ms);
@@ -125,6 +137,8 @@ int names_claim(struct zone_set *zs, struct names *n, uint32_t parent, enum labe
 int names_claim_brief(struct zone_set *zs, struct names *n, uint32_t parent, enum label_kind kind, const char *s);
 void names_show(struct zone_set *zs, struct names *n, struct blob *blob);
 void names_release(struct zone_set *zs, struct names *n);
+/* The label under which an object stands: the short form only where the other would be too long with others around it. */
+void names_label(struct label *ret, const struct names *names, enum label_kind kind, const char *s);
 /* Namespaces (@parent NULL) and groups. */
 struct folder *folder_get(struct zone_set *zs, struct folder *parent, const char *name, uint64_t created);
 void folder_prune(struct zone_set *zs, struct folder *f); /* goes, and what is above it, if nothing is in it */

@@ -241,6 +241,17 @@ void zone_set_ttls(struct zone_set *zs, uint32_t ttl, uint32_t ttl_host, uint32_
 
 /* ---- watcher, serials */
 
+void zone_publish(struct zone_set *zs, struct zone *z)
+{
+	uint32_t last = atomic_load_explicit(&z->serial, memory_order_relaxed);
+	uint32_t serial = serial_next(last, zs->wall_ms);
+	atomic_store_explicit(&z->serial, serial, memory_order_relaxed);
+	z->dirty = false;
+	z->published_ms = zs->wall_ms;
+	if (zs->conf.on_serial != NULL)
+		zs->conf.on_serial(zs->conf.arg, z->text, serial);
+}
+
 static void serials_publish(struct zone_set *zs)
 {
 	for (size_t i = 0; i < zs->zone_count; i++) {
@@ -248,13 +259,7 @@ static void serials_publish(struct zone_set *zs)
 		if (!z->dirty || (z->published_ms != 0 && zs->wall_ms >= z->published_ms &&
 				  zs->wall_ms - z->published_ms < SERIAL_INTERVAL_MS))
 			continue;
-		uint32_t last = atomic_load_explicit(&z->serial, memory_order_relaxed);
-		uint32_t serial = serial_next(last, zs->wall_ms);
-		atomic_store_explicit(&z->serial, serial, memory_order_relaxed);
-		z->dirty = false;
-		z->published_ms = zs->wall_ms;
-		if (zs->conf.on_serial != NULL)
-			zs->conf.on_serial(zs->conf.arg, z->text, serial);
+		zone_publish(zs, z);
 	}
 }
 

@@ -4,6 +4,7 @@
 #ifndef ZONES_ZONE_SET_H
 #define ZONES_ZONE_SET_H
 
+#include "base/cidr.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "base/rcu.h"
@@ -26,6 +27,7 @@ struct zone_conf {
 	 * "key" for any value) are here; empty: any. */
 	struct word_list export_namespaces, export_groups, export_metadata;
 	const char *mname, *rname; /* NULL: ns1.<zone>, hostmaster.<zone> */
+	struct cidr_list transfer_allow; /* who may take the whole zone */
 };
 
 struct zone_set_conf {

@@ -375,10 +375,10 @@ static const struct row {
 	{ "type MAILA", type_maila, RCODE_FORMERR, NAME, 0 },
 	{ "type 1000", type_1000, RCODE_NOERROR, NAME, 0 },
 	{ "AXFR on UDP", axfr, RCODE_FORMERR, NAME, 0 },
-	{ "AXFR on TCP", axfr, RCODE_REFUSED, NAME | STREAM, 0 },
+	{ "AXFR on TCP", axfr, DROPPED, NAME | STREAM, 0 }, /* a transfer: not answered here */
 	{ "IXFR on UDP without SOA", ixfr, RCODE_FORMERR, NAME, 0 },
-	{ "IXFR on UDP", ixfr_with_soa, RCODE_REFUSED, NAME, 0 },
-	{ "IXFR on TCP", ixfr_with_soa, RCODE_REFUSED, NAME | STREAM, 0 },
+	{ "IXFR on UDP", ixfr_with_soa, RCODE_NOERROR, NAME, 0 },
+	{ "IXFR on TCP", ixfr_with_soa, DROPPED, NAME | STREAM, 0 },
 	{ "NSCOUNT 1", authority_in_query, RCODE_FORMERR, NAME, 0 },
 	{ "ANCOUNT 1", answer_in_query, RCODE_FORMERR, NAME | OPT, 0 },
 	{ "CD, AD, Z", flags_cd_ad_z, RCODE_NOERROR, NAME, 1 },

@@ -3,6 +3,7 @@
  *   TXT anywhere     one RRset of three strings of 250 octets: too big for 512
  *   nx...            NXDOMAIN;  wait...: SERVFAIL with EDE 14;  other types: NODATA; outside: REFUSED, EDE 20 */
 #include "tests/support/stub_zones.h"
+#include "zones/zone_out.h"
 
 enum { TTL = 5 };
 
@@ -127,4 +128,56 @@ int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_a
 		soa_put(a, apex_at);
 	}
 	return 0;
+}
+
+/* No zone can be taken as a whole. */
+unsigned zone_set_transfer(const struct zone_set *zs, const struct dns_query *q, const struct sockaddr *peer, int *zone,
+			   int *ede)
+{
+	(void)zs;
+	(void)q;
+	(void)peer;
+	*zone = 0;
+	*ede = EDE_PROHIBITED;
+	return RCODE_REFUSED;
+}
+
+void zone_out_ask(struct zone_out *out, struct zone_ask *ask)
+{
+	(void)out;
+	(void)ask;
+}
+
+const struct zone_record *zone_stream_peek(struct zone_stream *s)
+{
+	(void)s;
+	return NULL;
+}
+
+void zone_stream_pop(struct zone_stream *s)
+{
+	(void)s;
+}
+
+uint32_t zone_stream_serial(const struct zone_stream *s)
+{
+	(void)s;
+	return 0;
+}
+
+const char *zone_stream_zone(const struct zone_stream *s)
+{
+	(void)s;
+	return "test";
+}
+
+uint64_t zone_stream_cut(const struct zone_stream *s)
+{
+	(void)s;
+	return 0;
+}
+
+void zone_stream_free(struct zone_stream *s)
+{
+	(void)s;
 }

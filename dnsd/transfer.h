@@ -1,0 +1,28 @@
+/* transfer.h - whole zones on streams (AXFR, RFC 5936; an IXFR is answered by the whole zone or by our SOA alone, RFC
+ * 1995). One `struct transfers` a worker, on its thread. A transfer hands out one message at a time, when the stream can
+ * take it and the loop has had a turn, so that neither other queries nor memory notice how large the zone is. */
+#ifndef DNSD_TRANSFER_H
+#define DNSD_TRANSFER_H
+
+#include "dnsd/respond.h"
+#include "zones/zone_out.h"
+#include <uv.h>
+
+struct transfers;
+struct transfer;
+
+/* @out NULL: there are no transfers. @responder and @out are borrowed. E_NOMEM. */
+int transfers_open(struct transfers **ret, uv_loop_t *loop, struct zone_out *out, struct responder *responder);
+void transfers_close(struct transfers *t); /* every transfer has been freed; handles are gone when the loop has run out */
+void transfers_free(struct transfers *t);
+
+/* @x has the fate QUESTION_TRANSFER. NULL: it is refused, by *@len octets that are at @to (0: by nothing). Otherwise
+ * @on_ready runs from the loop as soon as transfer_next() may be called. */
+struct transfer *transfer_begin(struct transfers *t, struct exchange *x, const struct sockaddr *peer,
+				void (*on_ready)(void *arg), void *arg, uint8_t *to, size_t cap, size_t *len);
+/* The next message into @to, of DNS_MESSAGE_MAX octets. 0: that was all. */
+size_t transfer_next(struct transfer *x, uint8_t *to);
+void transfer_want(struct transfer *x); /* on_ready once more, in the loop's next turn */
+void transfer_free(struct transfer *x); /* any time */
+
+#endif

@@ -1,0 +1,38 @@
+/* zone_out.h - where whole zones are asked for. Asked from any thread, images of the zones are taken on the control
+ * thread, in slices between its other work; who asks while nothing has changed shares one. dns.md 4.1. */
+#ifndef ZONES_ZONE_OUT_H
+#define ZONES_ZONE_OUT_H
+
+#include "base/inbox.h"
+#include "zones/zone_set.h"
+#include "zones/zone_stream.h"
+#include <sys/socket.h>
+
+struct zone_out;
+
+/* Somebody who wants a zone; his from beginning to end, but for the time between zone_out_ask() and on_done. */
+struct zone_ask {
+	struct inbox_message message;
+	int zone;		    /* its number */
+	void (*on_done)(struct zone_ask *ask); /* on the control thread, once */
+	int code;		    /* E_OK, E_NOMEM, E_UNAVAILABLE: the server stops */
+	struct zone_stream *stream; /* with E_OK: the asker's, who ends it by zone_stream_free() */
+};
+
+/* Control thread. @zs is borrowed. E_NOMEM. */
+int zone_out_open(struct zone_out **ret, struct zone_set *zs, uv_loop_t *loop);
+/* What is asked from now on is refused. Every stream must have been ended; then @on_closed, and it is freed. */
+void zone_out_close(struct zone_out *out, void (*on_closed)(void *arg), void *arg);
+
+void zone_out_ask(struct zone_out *out, struct zone_ask *ask); /* any thread */
+void zone_stream_free(struct zone_stream *s);		       /* any thread */
+
+/* May @peer take the zone that the question names? *@zone: its number. RCODE_NOERROR, or what it is answered with, and
+ * why (an EDE). Any thread. */
+unsigned zone_set_transfer(const struct zone_set *zs, const struct dns_query *q, const struct sockaddr *peer, int *zone,
+			   int *ede);
+/* The number of the zone of that name (any case, last dot or none); -1: there is none. */
+int zone_set_find(const struct zone_set *zs, const char *name);
+uint32_t zone_set_serial(const struct zone_set *zs, int zone);
+
+#endif
