@@ -148,7 +148,7 @@ void site_on_view(struct zone_set *zs, const struct service_view *fresh, uint64_
 void sites_retry(struct zone_set *zs);
 void site_refresh(struct zone_set *zs, struct site *s); /* compiles it again */
 void sites_free(struct zone_set *zs);
-void zones_touch(struct zone_set *zs); /* something transferable changed */
+void zones_touch(struct zone_set *zs); /* something of the registry changed that can be transferred */
 
 /* A query after the walk. */
 enum target_kind {

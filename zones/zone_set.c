@@ -192,6 +192,14 @@ void zone_set_free(struct zone_set *zs)
 
 /* ---- the name server's own addresses */
 
+/* What every zone has changes. */
+static void zones_touch_all(struct zone_set *zs)
+{
+	zones_touch(zs);
+	for (size_t i = 0; i < zs->zone_count; i++)
+		zs->zones[i].dirty = true;
+}
+
 static void ns_free(void *arg, struct rcu_head *head)
 {
 	(void)arg;
@@ -224,7 +232,7 @@ int zone_set_ns_addresses(struct zone_set *zs, const char *const *addresses, siz
 	rcu_publish(&zs->ns, ns);
 	if (old != NULL)
 		rcu_reaper_add(zs->reaper, &old->reap, ns_free);
-	zones_touch(zs);
+	zones_touch_all(zs);
 	return E_OK;
 }
 
@@ -236,7 +244,7 @@ void zone_set_ttls(struct zone_set *zs, uint32_t ttl, uint32_t ttl_host, uint32_
 	__atomic_store_n(&c->ttl, ttl, __ATOMIC_RELAXED);
 	__atomic_store_n(&c->ttl_host, ttl_host, __ATOMIC_RELAXED);
 	__atomic_store_n(&c->ttl_negative, ttl_negative, __ATOMIC_RELAXED);
-	zones_touch(zs);
+	zones_touch_all(zs);
 }
 
 /* ---- watcher, serials */

@@ -1,0 +1,164 @@
+"""Whole zones go out: what AXFR says is what DNS answers, record by record; only to who may have it; and other servers
+take it."""
+import socket
+import struct
+
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.zone
+import pytest
+
+from conftest import SLOW
+
+
+@pytest.fixture(scope="module")
+def out():
+    from conftest import Server
+    server = Server()
+    server.zone("muster.internal", transfer_allow="127.0.0.0/8")
+    server.zone("bound.test", layout="bound", transfer_allow="127.0.0.1,::1")
+    server.zone("group.test", layout="bound-group", group="PAY_GROUP", transfer_allow="127.0.0.1")
+    server.zone("ns.test", layout="bound-ns", namespace="prod", transfer_allow="127.0.0.1")
+    server.zone("some.test", export_groups="PAY_GROUP", transfer_allow="127.0.0.1")
+    server.zone("closed.test", layout="bound")
+    server.start()
+    for i in range(1, 5):
+        server.register("OrderService", f"10.0.0.{i}", 8080 + i % 2, weight=i, ephemeral="false",
+                        clusterName="hz-a" if i > 2 else "DEFAULT", metadata='{"dns.port-name":"http"}')
+    server.register("cart", "2001:db8::1", 80, ephemeral="false", namespaceId="prod", groupName="PAY_GROUP")
+    server.register("cart", "10.0.1.1", 80, ephemeral="false", namespaceId="prod", groupName="PAY_GROUP")
+    server.register("sick", "10.0.2.1", 80, ephemeral="false", healthy="false", enabled="false")
+    server.register("n" * 70, "10.0.3.1", 80, ephemeral="false", groupName="g" * 70)
+    yield server
+    server.close()
+
+
+def transfer(server, zone):
+    """All records in their order, and the messages."""
+    records, messages = [], 0
+    for message in dns.query.xfr(server.dns[0], zone, port=server.dns[1], lifetime=20 * SLOW, relativize=False):
+        messages += 1
+        for rrset in message.answer:
+            records += [(rrset.name, rrset.rdtype, rrset.ttl, rdata) for rdata in rrset]
+    return records, messages
+
+
+def by_set(records):
+    sets = {}
+    for name, rdtype, ttl, rdata in records:
+        sets.setdefault((name, rdtype), []).append((ttl, rdata))
+    return sets
+
+
+ZONES = ["muster.internal.", "bound.test.", "group.test.", "ns.test.", "some.test."]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_every_record_set_of_a_transfer_is_what_dns_answers(out, zone):
+    records, _ = transfer(out, zone)
+    assert records[0][1] == records[-1][1] == dns.rdatatype.SOA and records[0] == records[-1]
+    sets = by_set(records[:-1])
+    for (name, rdtype), transferred in sets.items():
+        answer = out.dig(name, rdtype, tcp=True)
+        assert answer.rcode() == dns.rcode.NOERROR and len(answer.answer) == 1, (name, rdtype)
+        assert sorted((answer.answer[0].ttl, r) for r in answer.answer[0]) == sorted(transferred), (name, rdtype)
+        assert len(set(transferred)) == len(transferred), (name, rdtype)
+
+
+@pytest.mark.parametrize("zone,names", [
+    ("muster.internal.", ["e-1--qorder-qservice.svc", "orderservice.svc", "orderservice.default.public.ns",
+                          "hz-a.c.orderservice.svc", "_http._tcp.orderservice.svc", "_orderservice._tcp.svc",
+                          "10-0-0-1.i.orderservice.svc", "10-0-0-1.i", "10-0-2-1.i", "cart.e-1--wpay-w-u-wgroup.prod.ns",
+                          "ns1", "dns-version"]),
+    ("bound.test.", ["orderservice", "10-0-0-1.i", "default.c.orderservice"]),
+    ("group.test.", ["cart.prod", "10-0-1-1.i"]),
+    ("ns.test.", ["cart.e-1--wpay-w-u-wgroup", "10-0-1-1.i"]),
+    ("some.test.", ["cart.e-1--wpay-w-u-wgroup.prod.ns", "10-0-1-1.i"]),
+])
+def test_names_of_every_kind_are_in_the_transfer(out, zone, names):
+    have = {str(name) for name, *_ in transfer(out, zone)[0]}
+    assert [n for n in names if f"{n}.{zone}" not in have] == []
+    if zone not in ("muster.internal.", "bound.test."):
+        assert not any("10-0-2-1" in n for n in have)
+
+
+def test_a_transfer_begins_where_the_last_change_was_acknowledged(out):
+    out.register("fresh", "10.0.9.1", 80, ephemeral="false")
+    before, _ = transfer(out, "bound.test.")
+    out.register("fresh", "10.0.9.2", 80, ephemeral="false")
+    after, _ = transfer(out, "bound.test.")
+    assert "fresh.bound.test. 10.0.9.2" in {f"{n} {r}" for n, _, _, r in after}
+    assert "fresh.bound.test. 10.0.9.2" not in {f"{n} {r}" for n, _, _, r in before}
+    assert after[0][3].serial > before[0][3].serial
+    soa = out.dig("bound.test.", "SOA").answer[0][0]
+    assert soa.serial == after[0][3].serial
+    assert transfer(out, "bound.test.")[0] == after, "nothing has changed"
+
+
+@pytest.mark.parametrize("zone,rcode", [("closed.test.", dns.rcode.REFUSED), ("svc.muster.internal.", dns.rcode.NOTAUTH),
+                                        ("elsewhere.test.", dns.rcode.NOTAUTH)])
+def test_who_may_not_have_it_is_told(out, zone, rcode):
+    answer = out.dig(zone, "AXFR", tcp=True, use_edns=0)
+    assert answer.rcode() == rcode and not answer.answer
+    if rcode == dns.rcode.REFUSED:
+        assert [o.code for o in answer.options] == [18]
+
+
+def test_over_udp_it_is_no_question(out):
+    assert out.dig("bound.test.", "AXFR").rcode() == dns.rcode.FORMERR
+
+
+def test_ixfr_says_that_nothing_is_new_or_sends_all(out):
+    serial = out.dig("bound.test.", "SOA").answer[0][0].serial
+
+    def ixfr(serial, tcp):
+        question = dns.message.make_query("bound.test.", "IXFR")
+        question.authority.append(dns.rrset.from_text("bound.test.", 0, "IN", "SOA", f". . {serial} 0 0 0 0"))
+        wire = question.to_wire()
+        if not tcp:
+            return dns.query.udp(question, out.dns[0], port=out.dns[1], timeout=5 * SLOW)
+        with socket.create_connection(out.dns, timeout=5 * SLOW) as s:
+            s.sendall(struct.pack("!H", len(wire)) + wire)
+            f = s.makefile("rb")
+            return dns.message.from_wire(f.read(struct.unpack("!H", f.read(2))[0]), xfr=True, one_rr_per_rrset=True)
+
+    current, behind, datagram = ixfr(serial, True), ixfr(serial - 1, True), ixfr(serial - 1, False)
+    assert [r.rdtype for r in current.answer] == [dns.rdatatype.SOA]
+    assert len(behind.answer) > 10 and behind.answer[0].rdtype == behind.answer[-1].rdtype == dns.rdatatype.SOA
+    assert [r.rdtype for r in datagram.answer] == [dns.rdatatype.SOA] and datagram.answer[0][0].serial == serial
+
+
+def test_what_follows_on_the_connection_is_answered_behind_it(out):
+    axfr, after = dns.message.make_query("bound.test.", "AXFR"), dns.message.make_query("cart.bound.test.", "A")
+    with socket.create_connection(out.dns, timeout=5 * SLOW) as s:
+        for q in (axfr, after, axfr):
+            wire = q.to_wire()
+            s.sendall(struct.pack("!H", len(wire)) + wire)
+        f = s.makefile("rb")
+        ids, soas = [], 0
+        while soas < 4:
+            wire = f.read(struct.unpack("!H", f.read(2))[0])
+            ids.append(struct.unpack("!H", wire[:2])[0])
+            if ids[-1] == axfr.id:
+                soas += sum(r.rdtype == dns.rdatatype.SOA for r in dns.message.from_wire(wire, xfr=True, one_rr_per_rrset=True).answer)
+    assert ids[0] == ids[-1] == axfr.id and ids.count(after.id) == 1
+
+
+def test_a_large_zone_comes_in_many_messages_and_others_are_answered_meanwhile(make_server):
+    server = make_server().zone("big.test", layout="bound", transfer_allow="127.0.0.1").start()
+    patience = '{"preserved.heart.beat.timeout":"600000","preserved.ip.delete.timeout":"900000"}'
+    for n in range(10):
+        for i in range(50):
+            server.register(f"s{n}", f"10.{n}.0.{i}", 80, ephemeral="true", metadata=patience)
+    records, messages = transfer(server, "big.test.")
+    addresses = {str(r) for n, t, _, r in records if t == dns.rdatatype.A and str(n) == "s7.big.test."}
+    assert addresses == {f"10.7.0.{i}" for i in range(50)} and messages > 5
+    # One that reads nothing holds up nobody, and is cut off by the idle time.
+    wire = dns.message.make_query("big.test.", "AXFR").to_wire()
+    with socket.create_connection(server.dns, timeout=5 * SLOW) as s:
+        s.sendall(struct.pack("!H", len(wire)) + wire)
+        assert transfer(server, "big.test.")[0] == records
+        assert len(server.addresses("s7.big.test.")) == 16
