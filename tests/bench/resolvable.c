@@ -74,7 +74,7 @@ static struct sockaddr_in loopback(uint16_t port)
 static int connected(int type, uint16_t port)
 {
 	struct sockaddr_in a = loopback(port);
-	struct timeval limit = { 10, 0 };
+	struct timeval limit = { 60, 0 };
 	int one = 1, fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
@@ -98,8 +98,10 @@ static bool http_ok(int fd, const char *method, const char *query)
 		return false;
 	for (;;) {
 		ssize_t got = recv(fd, text + len, sizeof(text) - 1 - len, 0);
-		if (got <= 0)
+		if (got <= 0) {
+			fprintf(stderr, "resolvable: %s %s: %s\n", method, query, got == 0 ? "closed" : strerror(errno));
 			return false;
+		}
 		len += (size_t)got;
 		text[len] = 0;
 		const char *body = strstr(text, "\r\n\r\n");
@@ -269,6 +271,7 @@ int main(int argc, char **argv)
 	static struct run r;
 	pthread_t threads[2];
 	uint64_t wrong = 0, done = 0;
+	double slowest = 0; /* change and question together */
 
 	if (argc < 4) {
 		fputs("usage: resolvable HTTPPORT DNSPORT OPERATIONS [CHURN=5000] [SEED=0] [GRPCPORT=0]\n", stderr);
@@ -296,12 +299,15 @@ int main(int argc, char **argv)
 	double begun = now_sec();
 	while (done < operations) {
 		unsigned service;
+		double begin = now_sec();
 		if (!change(&r, fd, &seed, &service)) {
 			wrong++;
 			break;
 		}
 		int set = ask(r.udp[done % SOCKETS], (uint16_t)(done * 7 + 1), service);
 		done++;
+		if (now_sec() - begin > slowest)
+			slowest = now_sec() - begin;
 		if (set != wanted(&r, service) && wrong++ < 5)
 			fprintf(stderr, "resolvable: operation %llu: r%u answers %04x, acknowledged %04x\n",
 				(unsigned long long)done, service, (unsigned)set,
@@ -314,8 +320,9 @@ int main(int argc, char **argv)
 	for (int i = 0; i < SLOTS; i++)
 		if (r.lines[i] != NULL)
 			sdkline_free(r.lines[i]);
-	printf("operations=%llu wrong=%llu seconds=%.1f churn_per_s=%.0f churn_errors=%llu queries_per_s=%.0f seed=%llu\n",
+	printf("operations=%llu wrong=%llu seconds=%.1f churn_per_s=%.0f churn_errors=%llu queries_per_s=%.0f slowest_ms=%.0f seed=%llu\n",
 	       (unsigned long long)done, (unsigned long long)wrong, sec, (double)r.churned / sec,
-	       (unsigned long long)r.churn_errors, (double)r.asked / sec, (unsigned long long)r.seed);
+	       (unsigned long long)r.churn_errors, (double)r.asked / sec, slowest * 1e3,
+	       (unsigned long long)r.seed);
 	return wrong > 0 || r.churn_errors > 0;
 }

@@ -219,7 +219,7 @@ bool sdkline_ask(struct sdkline *line, const char *type, const char *body)
 static int dial(uint16_t port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct timeval limit = { 10, 0 };
+	struct timeval limit = { 60, 0 };
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -1,5 +1,5 @@
 /* sdkline.h - one gRPC connection as an SDK holds it, used by one thread: set up, asked, answered, one request at a
- * time; every call waits for its answer (10 s at most). What the server asks of it meanwhile is answered. */
+ * time; every call waits for its answer (a minute at most). What the server asks of it meanwhile is answered. */
 #ifndef BENCH_SDKLINE_H
 #define BENCH_SDKLINE_H
 

@@ -127,7 +127,7 @@ class Client:
 
     def finish(self, number):
         call = self.calls[number]
-        self.until(lambda: call["ended"] or call["reset"] is not None)
+        self.until(lambda: call["ended"] or call["reset"] is not None, 30)  # a machine may be busy
         return call
 
     def status(self, number):
