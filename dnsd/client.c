@@ -24,7 +24,7 @@ void client_init(struct client *ret, const struct sockaddr *peer)
 {
 	uint64_t prefix = 0;
 	ret->addr_len = 0;
-	ret->near = false;
+	ret->near = ret->recursion = false;
 	if (peer->sa_family == AF_INET) {
 		const struct in_addr *a = &((const struct sockaddr_in *)(const void *)peer)->sin_addr;
 		uint32_t host = ntohl(a->s_addr);

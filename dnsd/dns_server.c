@@ -42,6 +42,8 @@ static void conf_fill(struct dns_server_conf *c)
 	c->tcp_max = c->tcp_max == 0 ? 4096 : c->tcp_max;
 	c->tcp_per_prefix = c->tcp_per_prefix == 0 ? 64 : c->tcp_per_prefix;
 	c->nsid = c->version = NULL; /* the slot has them */
+	c->forward = NULL;
+	c->forwarding = NULL;
 	c->listens = NULL;
 	c->listen_count = 0;
 }
@@ -109,6 +111,11 @@ int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf
 		error_set(err, E_NOMEM, "no memory for the DNS server");
 	else
 		rc = bind_all(s, conf, pairs, err);
+	if (rc == E_OK && conf->forwarding != NULL) {
+		rc = forward_start(&s->conf.forward, conf->forwarding, err);
+		if (rc < 0)
+			sockets_close(pairs, s->addr_count * s->conf.threads);
+	}
 	if (rc == E_OK) {
 		dns_counters_declare(&s->counters, s->conf.zones);
 		rc = workers_start(s, pairs, err);
@@ -253,10 +260,13 @@ void dns_server_commit(struct dns_server *s, struct dns_change *c)
 
 void dns_server_stop(struct dns_server *s)
 {
+	if (s->conf.forward != NULL)
+		forward_drain(s->conf.forward); /* workers wait for what they have asked */
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_stop(s->workers[i]);
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_free(s->workers[i]);
+	forward_free(s->conf.forward);
 	identity_free(atomic_load(&s->identity.now));
 	cookie_secrets_free(atomic_load(&s->cookies.now));
 	mem_free(s->workers);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "dnsd/cookie.h"
+#include "dnsd/forward.h"
 #include "dnsd/identity.h"
 #include "zones/zone_out.h"
 #include <sys/socket.h>
@@ -28,6 +29,8 @@ struct dns_server_conf {
 	const struct zone_set *zones;
 	struct zone_out *out; /* of whole zones; NULL: there are no transfers */
 	const char *nsid, *version; /* at most IDENTITY_MAX bytes, copied; NULL or "": not told */
+	const struct forward_conf *forwarding; /* NULL: names outside of the zones are refused; used at the start only */
+	struct forward *forward;	       /* the server's own */
 	const struct identity_slot *identity; /* the server's own: what its workers look at */
 	const struct cookie_slot *cookies;    /* likewise */
 };

@@ -11,6 +11,7 @@ enum {
 	QCLASS_IN = 1, QCLASS_CH = 3, QCLASS_ANY = 255,
 	OPCODE_QUERY = 0, OPCODE_NOTIFY = 4, OPCODE_UPDATE = 5, OPCODE_DSO = 6,
 	HEADER_QR = 0x8000, HEADER_OPCODE = 0x7800, HEADER_AA = 0x0400, HEADER_TC = 0x0200, HEADER_RD = 0x0100,
+	HEADER_RA = 0x0080, HEADER_AD = 0x0020,
 	EDNS_DO = 0x8000,
 	OPTION_NSID = 3, OPTION_ECS = 8, OPTION_COOKIE = 10, OPTION_KEEPALIVE = 11, OPTION_EDE = 15,
 };
@@ -36,6 +37,7 @@ enum question_fate {
 	QUESTION_REPLY, /* answered without zones: @rcode, perhaps @ede, no records */
 	QUESTION_ASK,	/* @query is whole: the zones answer */
 	QUESTION_TRANSFER, /* @query is whole: AXFR or IXFR on a stream */
+	QUESTION_FORWARD, /* not decided here: @query is whole, of no zone of ours, and the upstreams may be asked */
 	QUESTION_CHAOS, /* @query is whole: of class CHAOS, about the server itself */
 };
 

@@ -60,7 +60,7 @@ void reply_begin(struct dns_answer *ret, const struct question *q, uint8_t *to, 
 		memcpy(question, q->query.qname, q->question_len);
 	ret->ancount = ret->nscount = ret->arcount = 0;
 	ret->rcode = RCODE_NOERROR;
-	ret->aa = ret->tc = false;
+	ret->aa = ret->tc = ret->ra = ret->ad = false;
 	ret->pick = PICK_NONE;
 	ret->ede = EDE_NONE;
 	ret->ede_text = NULL;
@@ -146,7 +146,7 @@ size_t reply_end(struct dns_answer *a, const struct question *q, uint16_t rcode,
 		opt_put(a, q, rcode, limits);
 	uint8_t *h = a->w.start;
 	unsigned flags = HEADER_QR | (q->flags & (HEADER_OPCODE | HEADER_RD)) | (rcode & 0xfu);
-	flags |= (a->aa ? HEADER_AA : 0) | (a->tc ? HEADER_TC : 0);
+	flags |= (a->aa ? HEADER_AA : 0) | (a->tc ? HEADER_TC : 0) | (a->ra ? HEADER_RA : 0) | (a->ad ? HEADER_AD : 0);
 	put16(h, q->id);
 	put16(h + 2, flags);
 	put16(h + 4, q->question_len > 0);

@@ -1,5 +1,6 @@
 /* respond.c - the stages of an answer. */
 #include "dnsd/respond.h"
+#include "base/clock.h"
 
 static uint16_t size_within(uint16_t size, uint16_t preset)
 {
@@ -39,13 +40,36 @@ static enum cookie_state cookie_of(struct responder *r, struct exchange *x)
 	return state;
 }
 
-void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream)
+void respond_client(const struct responder *r, struct client *ret, const struct sockaddr *peer)
+{
+	client_init(ret, peer);
+	if (r->forwarding != NULL)
+		ret->recursion = forward_allows(r->forwarding->forward, peer);
+}
+
+/* Nobody's transfers are ours to forward. */
+static bool is_for_upstreams(const struct exchange *x)
+{
+	const struct dns_query *q = &x->question.query;
+	return x->client.recursion && q->zone == NULL && (x->question.flags & HEADER_RD) != 0 && q->qclass == QCLASS_IN &&
+	       q->qtype != RR_AXFR && q->qtype != RR_IXFR;
+}
+
+static void read_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream)
 {
 	x->fate = question_decode(&x->question, msg, len, stream);
 	x->cookie = x->fate != QUESTION_DROP && x->question.edns.cookie_len > 0 ? cookie_of(r, x) : COOKIE_NONE;
+}
+
+void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream)
+{
+	read_message(r, x, msg, len, stream);
 	r->tally.received[stream ? TRANSPORT_TCP : TRANSPORT_UDP] += len;
-	if (x->fate == QUESTION_ASK)
-		zone_set_prefetch(r->zones, &x->question.query);
+	if (x->fate != QUESTION_ASK)
+		return;
+	zone_set_prefetch(r->zones, &x->question.query);
+	if (is_for_upstreams(x))
+		x->fate = QUESTION_FORWARD;
 }
 
 void respond_locate(struct responder *r, struct exchange *x)
@@ -77,10 +101,22 @@ static const char *fault_text(const struct question *q)
 	}
 }
 
+/* Closes the answer and counts it. @zone: -1, none had a part in it. */
+static size_t finish(struct responder *r, const struct exchange *x, struct dns_answer *a, uint16_t rcode, int zone)
+{
+	const struct question *q = &x->question;
+	enum transport transport = q->query.stream ? TRANSPORT_TCP : TRANSPORT_UDP;
+	size_t len = reply_end(a, q, rcode, &r->limits[x->client.near]);
+	tally_query(&r->tally, transport, zone, q->query.qtype, rcode);
+	r->tally.truncated[transport] += a->tc;
+	r->tally.records[transport] += a->ancount;
+	r->tally.sent[transport] += len;
+	return len;
+}
+
 size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_t cap)
 {
 	struct question *q = &x->question;
-	enum transport transport = q->query.stream ? TRANSPORT_TCP : TRANSPORT_UDP;
 	if (x->fate == QUESTION_DROP) {
 		r->tally.dropped[DROP_MALFORMED]++;
 		return 0;
@@ -90,6 +126,7 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 		return 0;
 	struct dns_answer a;
 	reply_begin(&a, q, to, cap, limits);
+	a.ra = x->client.recursion;
 	uint16_t rcode = q->rcode;
 	int zone = -1;
 	if (x->fate == QUESTION_ASK) {
@@ -98,6 +135,10 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 		r->tally.picks[a.pick]++;
 		if (zone < 0)
 			tally_fault(&r->tally, FAULT_ZONE);
+	} else if (x->fate == QUESTION_FORWARD) {
+		rcode = RCODE_SERVFAIL;
+		a.ede = EDE_OTHER;
+		a.ede_text = "too many questions wait for the upstreams";
 	} else if (x->fate == QUESTION_CHAOS) {
 		identity_answer(&a, &q->query, identity_read(limits->identity));
 		rcode = a.rcode;
@@ -108,12 +149,30 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 		a.ede = q->ede;
 		a.ede_text = q->ede == EDE_OTHER ? fault_text(q) : NULL;
 	}
-	size_t len = reply_end(&a, q, rcode, limits);
-	tally_query(&r->tally, transport, zone, q->query.qtype, rcode);
-	r->tally.truncated[transport] += a.tc;
-	r->tally.records[transport] += a.ancount;
-	r->tally.sent[transport] += len;
-	return len;
+	return finish(r, x, &a, rcode, zone);
+}
+
+size_t respond_forwarded(struct responder *r, struct exchange *x, const struct forward_query *fq, bool stream, uint8_t *to,
+			 size_t cap)
+{
+	struct question *q = &x->question;
+	struct dns_answer a;
+	q->query.now_ms = clock_wall_ms();
+	read_message(r, x, fq->msg, fq->len, stream); /* as before */
+	reply_begin(&a, q, to, cap, &r->limits[x->client.near]);
+	a.ra = true;
+	a.ad = fq->authentic && (q->edns.dnssec_ok || (q->flags & HEADER_AD) != 0);
+	a.ede = fq->ede;
+	a.ede_text = fq->ede_text;
+	if (fq->body_len > (size_t)(a.w.end - a.w.at)) {
+		a.tc = true;
+	} else if (fq->body_len > 0) {
+		writer_put(&a.w, fq->body, fq->body_len);
+		a.ancount = fq->ancount;
+		a.nscount = fq->nscount;
+		a.arcount = fq->arcount;
+	}
+	return finish(r, x, &a, fq->rcode, -1);
 }
 
 size_t respond_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream,

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "dnsd/client.h"
 #include "dnsd/counters.h"
+#include "dnsd/forwarding.h"
 #include "dnsd/reply.h"
 
 struct responder_conf {
@@ -22,6 +23,7 @@ struct responder {
 	const struct cookie_slot *cookies;
 	struct rng rng;
 	struct tally tally;
+	struct forwarding *forwarding; /* NULL: names outside of our zones are refused to everybody */
 };
 
 /* One message on its way. */
@@ -35,6 +37,8 @@ struct exchange {
 void responder_init(struct responder *r, const struct zone_set *zones, const struct dns_counters *cells,
 		    const struct responder_conf *conf);
 
+/* Who asks: for @ret->client of an exchange. */
+void respond_client(const struct responder *r, struct client *ret, const struct sockaddr *peer);
 /* Stage 1: reads @len bytes at @msg, borrowed until the last stage. */
 void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream);
 /* Stages 2 and 3; the former is worth it for batches only. */
@@ -43,6 +47,11 @@ void respond_prepare(struct responder *r, struct exchange *x);
 /* Stage 4: the answer into @to, which may be the query's own buffer. Returns its length, 0: none is sent, or it is a
  * transfer (transfer.h). */
 size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_t cap);
+
+/* After the first stage a question may be for the forwarder (QUESTION_FORWARD): whoever cannot ask it calls
+ * respond_write() as usual, which says that it failed. Else this is its answer, later: @q has the message too. */
+size_t respond_forwarded(struct responder *r, struct exchange *x, const struct forward_query *q, bool stream, uint8_t *to,
+			 size_t cap);
 
 size_t respond_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream,
 		       uint8_t *to, size_t cap);

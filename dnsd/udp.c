@@ -138,11 +138,47 @@ static void read_all(struct udp_socket *s, int n)
 			b->in[i].msg_len = 0; /* write_all: counted already */
 			continue;
 		}
-		client_init(&x->client, &b->peers[i].any);
+		respond_client(s->responder, &x->client, &b->peers[i].any);
 		x->question.query.client = x->client.bucket;
 		x->question.query.now_ms = now_ms;
 		respond_read(s->responder, x, b->slots[i].bytes, b->in[i].msg_len, false);
 	}
+}
+
+/* Where the answer to a forwarded question goes to, and from which address. */
+struct way_back {
+	union peer peer;
+	socklen_t peer_len;
+	size_t control_len;
+	_Alignas(16) uint8_t control[CONTROL_MAX];
+};
+
+static bool forward_one(struct udp_socket *s, int i)
+{
+	const struct udp_batch *b = s->batch;
+	const struct msghdr *h = &b->in[i].msg_hdr;
+	struct way_back back = { b->peers[i], h->msg_namelen, s->wildcard ? h->msg_controllen : 0, { 0 } };
+	memcpy(back.control, b->control[i], sizeof(back.control));
+	return forwarding_ask(s->responder->forwarding, &s->asker, b->slots[i].bytes, b->in[i].msg_len, &back, sizeof(back));
+}
+
+/* One answer of the forwarder. */
+static void on_forwarded(struct asker *a, struct forward_query *q)
+{
+	struct udp_socket *s = (struct udp_socket *)(void *)((uint8_t *)a - offsetof(struct udp_socket, asker));
+	struct way_back *back = q->extra;
+	struct exchange *x = &s->batch->exchanges[0]; /* no batch is being answered */
+	uint8_t answer[SEND_MAX];
+	rcu_begin();
+	respond_client(s->responder, &x->client, &back->peer.any);
+	size_t len = respond_forwarded(s->responder, x, q, false, answer, sizeof(answer));
+	rcu_end();
+	struct iovec iov = { answer, len };
+	struct msghdr h = { .msg_name = &back->peer, .msg_namelen = back->peer_len, .msg_iov = &iov, .msg_iovlen = 1,
+			    .msg_control = back->control_len > 0 ? back->control : NULL, .msg_controllen = back->control_len };
+	if (sendmsg(s->fd, &h, MSG_DONTWAIT) < 0)
+		s->responder->tally.dropped[DROP_SEND]++;
+	tally_flush(&s->responder->tally);
 }
 
 /* Returns how many answers stand in @out. */
@@ -152,6 +188,8 @@ static int write_all(struct udp_socket *s, int n)
 	int out = 0;
 	for (int i = 0; i < n; i++) {
 		if (b->in[i].msg_len == 0)
+			continue;
+		if (b->exchanges[i].fate == QUESTION_FORWARD && forward_one(s, i))
 			continue;
 		size_t len = respond_write(s->responder, &b->exchanges[i], b->slots[i].bytes, SEND_MAX);
 		if (len == 0)
@@ -240,6 +278,8 @@ int udp_socket_open(struct udp_socket *s, uv_loop_t *loop, int fd, const struct 
 	s->wildcard = address_is_wildcard(addr);
 	s->batch = batch;
 	s->responder = responder;
+	if (responder->forwarding != NULL)
+		forwarding_join(responder->forwarding, &s->asker, on_forwarded);
 	uv_poll_start(&s->poll, UV_READABLE, on_readable);
 	return E_OK;
 }
@@ -258,6 +298,8 @@ void udp_socket_close(struct udp_socket *s, void (*on_gone)(struct udp_socket *s
 	if (s->fd < 0 || uv_is_closing((uv_handle_t *)&s->poll))
 		return;
 	s->on_closed = on_gone;
+	if (s->responder->forwarding != NULL)
+		forwarding_leave(s->responder->forwarding, &s->asker);
 	uv_close((uv_handle_t *)&s->poll, on_closed);
 }
 

@@ -17,6 +17,7 @@ struct udp_socket { /* embedded by the worker; must stay in place until closed *
 	bool wildcard; /* answers leave from the address asked */
 	struct udp_batch *batch;
 	struct responder *responder;
+	struct asker asker; /* waits for answers of the forwarder */
 	void (*on_closed)(struct udp_socket *s);
 };
 

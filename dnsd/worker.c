@@ -30,6 +30,7 @@ struct worker {
 	uv_loop_t loop;
 	uv_async_t stop;
 	struct inbox *inbox; /* struct worker_news */
+	struct forwarding forwarding;
 	bool closing;
 	uv_thread_t thread;
 	unsigned number;
@@ -49,7 +50,7 @@ static void on_place_closed(struct udp_socket *udp)
 
 static void close_all(struct worker *w)
 {
-	w->closing = true;
+	forwarding_close(&w->forwarding);
 	uv_close((uv_handle_t *)&w->stop, NULL);
 	if (w->inbox != NULL)
 		inbox_close(w->inbox, NULL, NULL);
@@ -62,9 +63,20 @@ static void close_all(struct worker *w)
 		transfers_close(w->transfers);
 }
 
+/* Questions that are out come back at once: the forwarder was drained before. */
 static void on_stop(uv_async_t *async)
 {
-	close_all(async->data);
+	struct worker *w = async->data;
+	w->closing = true;
+	if (w->forwarding.out == 0)
+		close_all(w);
+}
+
+static void on_questions_back(void *arg)
+{
+	struct worker *w = arg;
+	if (w->closing && w->forwarding.out == 0)
+		close_all(w);
 }
 
 static void thread_main(void *arg)
@@ -101,6 +113,7 @@ static void worker_done(struct worker *w)
 	if (w->transfers != NULL)
 		transfers_free(w->transfers);
 	udp_batch_free(w->batch);
+	forwarding_done(&w->forwarding);
 	mem_free(w);
 }
 
@@ -206,6 +219,10 @@ static int worker_fill(struct worker *w, const struct dns_server_conf *conf, con
 	if (rc == E_OK && transfers_open(&w->transfers, &w->loop, conf->out, &w->responder) < 0)
 		rc = error_set(err, E_NOMEM, "no memory for DNS transfers");
 	tcp.transfers = w->transfers;
+	if (rc == E_OK)
+		rc = forwarding_open(&w->forwarding, &w->loop, conf->forward, on_questions_back, w, err);
+	if (rc == E_OK && conf->forward != NULL)
+		w->responder.forwarding = &w->forwarding;
 	if (rc == E_OK)
 		rc = tcp_front_open(&w->tcp, &w->loop, &tcp, &w->responder, err);
 	for (; rc == E_OK && i < count; i++) {

@@ -1,6 +1,7 @@
 /* settings.c - see settings.h: defaults, file, environment, flags, then the checks that need all of them. */
 #include "musterd/settings.h"
 #include "base/mem.h"
+#include "dnsd/sockets.h"
 #include "musterd/settings_file.h"
 #include "musterd/settings_hint.h"
 #include "musterd/settings_table.h"
@@ -407,6 +408,38 @@ static void check_secret(struct loader *l, const char *word)
 			 "write one such as openssl rand -hex 16 prints", strlen(word), 2 * COOKIE_SECRET_LEN);
 }
 
+/* What asks the wildcard's port of this host, asks us. */
+static bool reaches(const struct sockaddr_storage *listen, const struct sockaddr_storage *upstream)
+{
+	if (address_port(listen) != address_port(upstream))
+		return false;
+	if (address_is_wildcard(listen) && address_is_loopback(upstream))
+		return true;
+	if (listen->ss_family != upstream->ss_family)
+		return false;
+	if (listen->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)listen)->sin_addr.s_addr ==
+		       ((const struct sockaddr_in *)upstream)->sin_addr.s_addr;
+	return IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)listen)->sin6_addr,
+				  &((const struct sockaddr_in6 *)upstream)->sin6_addr);
+}
+
+static void check_upstreams(struct loader *l)
+{
+	const struct settings *s = l->s;
+	bool port = true, loop = false;
+	for (size_t u = 0; u < s->forward.upstreams.count; u++) {
+		const struct sockaddr_storage *at = &s->forward.upstreams.at[u].addr;
+		port = port && address_port(at) != 0;
+		for (size_t i = 0; i < s->dns.listen.count; i++)
+			loop = loop || reaches(&s->dns.listen.at[i].addr, at);
+	}
+	check_text(l, &s->forward.upstreams, port, "has port 0: write the port that the resolver listens on, 53 as a rule");
+	check_text(l, &s->forward.upstreams, !loop || !port, "is this server itself (dns.listen): a loop");
+	check_text(l, &s->forward.trust_anchor,
+		   s->forward.trust_anchor == NULL || access(s->forward.trust_anchor, R_OK) == 0, "cannot be read");
+}
+
 static void check_all(struct loader *l)
 {
 	const struct settings *s = l->s;
@@ -425,6 +458,7 @@ static void check_all(struct loader *l)
 	check_text(l, &s->dns.mname, is_name_or_null(s->dns.mname), "is no domain name");
 	check_text(l, &s->dns.rname, is_name_or_null(s->dns.rname),
 		   "is no domain name: write hostmaster.example for hostmaster@example");
+	check_upstreams(l);
 	if (settings_zones_finish(l->s) < 0)
 		l->no_memory = true;
 	for (size_t i = 0; i < s->zone_count; i++)

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SETTINGS_KEYS_MAX = 96, SETTINGS_ZONES_MAX = 256, ZONE_KEYS_MAX = 24 };
+enum { SETTINGS_KEYS_MAX = 160, SETTINGS_ZONES_MAX = 256, ZONE_KEYS_MAX = 24 };
 
 enum settings_task {
 	SETTINGS_SERVE,
@@ -78,6 +78,14 @@ struct settings {
 		const char *nsid;	   /* NULL: the host's name; "off": none */
 		const char *version;	   /* "hide", NULL: none */
 	} dns;
+	struct {
+		struct address_list upstreams; /* empty: off */
+		struct cidr_list allow;
+		size_t cache;
+		int64_t timeout_ms;
+		unsigned pending;
+		const char *trust_anchor; /* NULL: nothing is validated */
+	} forward;
 	struct {
 		struct address_list listen;
 		struct address_list operator_listen; /* empty: operators are served with everybody */

@@ -90,6 +90,22 @@ const struct setting settings_table[] = {
 	{ "dns", "rname", SETTING_TEXT, AT(dns.rname), "", 0, 0, NULL,
 	  "Mailbox named in the SOA; empty: hostmaster in the zone." },
 
+	{ "forward", "upstreams", SETTING_ADDRESSES, AT(forward.upstreams), "", 0, 8, NULL,
+	  "Resolvers, with their ports, that are asked for names outside of the zones, for hosts whose resolv.conf names this "
+	  "server: 192.0.2.1:53, [2001:db8::1]:53. Empty: such names are refused." },
+	{ "forward", "allow", SETTING_CIDRS, AT(forward.allow), "127.0.0.0/8, ::1, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7, fe80::/10",
+	  1, 256, NULL,
+	  "Address ranges whose questions are forwarded; what is written replaces the whole list. Others are refused." },
+	{ "forward", "cache", SETTING_SIZE, AT(forward.cache), "16MiB", 64 * KIB, 4096 * MIB, NULL,
+	  "Memory for answers of the upstreams." },
+	{ "forward", "timeout", SETTING_DURATION, AT(forward.timeout_ms), "4s", 100, MINUTE, NULL,
+	  "A question that no upstream has answered after this time, with all retries, is answered SERVFAIL." },
+	{ "forward", "pending", SETTING_COUNT, AT(forward.pending), "2000", 1, 100000, NULL,
+	  "Questions that may wait for the upstreams; one more is answered SERVFAIL." },
+	{ "forward", "trust_anchor", SETTING_TEXT, AT(forward.trust_anchor), "", 0, 0, NULL,
+	  "File of DS or DNSKEY records (/usr/share/dns/root.key): answers of the upstreams are validated by it. Empty: they "
+	  "are not." },
+
 	{ "http", "listen", SETTING_ADDRESSES, AT(http.listen), "127.0.0.1:8848", 1, 16, NULL,
 	  "Addresses of the HTTP server; any but loopback needs http.allow." },
 	{ "http", "operator_listen", SETTING_ADDRESSES, AT(http.operator_listen), "", 0, 16, NULL,

@@ -69,6 +69,18 @@ const char *wiring_version(const struct settings *s)
 	return s->dns.version == NULL || strcmp(s->dns.version, "hide") == 0 ? NULL : s->dns.version;
 }
 
+static void wire_forward(struct forward_conf *to, const struct settings *s)
+{
+	to->upstreams = (const struct sockaddr_storage *)s->forward.upstreams.at;
+	to->upstream_count = s->forward.upstreams.count;
+	to->allow = s->forward.allow.at;
+	to->allow_count = s->forward.allow.count;
+	to->trust_anchor = s->forward.trust_anchor;
+	to->cache_bytes = s->forward.cache;
+	to->timeout_ms = s->forward.timeout_ms;
+	to->pending_max = s->forward.pending;
+}
+
 static void wire_dns(struct dns_server_conf *to, const struct settings *s)
 {
 	to->listens = s->dns.listen.at;
@@ -170,6 +182,8 @@ int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 	wire_desk(&ret->conf.desk, s, ret->warm_path);
 	wire_zones(&ret->conf.zones, s, ret->zones);
 	wire_dns(&ret->conf.dns, s);
+	wire_forward(&ret->forward, s);
+	ret->conf.dns.forwarding = s->forward.upstreams.count > 0 ? &ret->forward : NULL;
 	ret->conf.dns.nsid = wiring_nsid(s, ret->nsid);
 	ret->conf.cookie_secrets = (const char *const *)s->dns.cookie_secrets.at;
 	ret->conf.cookie_secret_count = s->dns.cookie_secrets.count;

@@ -9,6 +9,7 @@
 struct wiring {
 	struct server_conf conf;
 	struct zone_conf *zones; /* heap; the rest is borrowed from the settings */
+	struct forward_conf forward;
 	struct backups backups; /* dir: heap */
 	char *warm_path, *changes_path; /* NULL: off */
 	char nsid[IDENTITY_MAX + 1];	/* the host's name */
