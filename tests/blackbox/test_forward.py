@@ -1,0 +1,173 @@
+"""Names outside of the zones, for hosts whose resolv.conf points here: a real unbound is the upstream."""
+import contextlib
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import pytest
+from conftest import MUSTERD, Server, eventually, free_port, need
+
+EDE = 15
+
+
+@contextlib.contextmanager
+def upstream(port=None, forward=None):
+    """unbound with corp.example of its own, or one that forwards everything to @forward."""
+    need("unbound")
+    port = port or free_port()
+    rest = f'forward-zone:\n  name: "."\n  forward-addr: 127.0.0.1@{forward}\n' if forward else ""
+    text = f"""server:
+  do-daemonize: no
+  interface: 127.0.0.1@{port}
+  port: {port}
+  username: ""
+  chroot: ""
+  pidfile: ""
+  use-syslog: no
+  do-not-query-localhost: no
+  access-control: 127.0.0.0/8 allow
+  local-zone: "corp.example." static
+  local-data: "corp.example. 300 SOA ns.corp.example. host.corp.example. 1 2 3 4 5"
+  local-data: "www.corp.example. 300 A 192.0.2.7"
+  local-data: "www.corp.example. 300 AAAA 2001:db8::7"
+{"".join(f'  local-data: "many.corp.example. 300 A 192.0.{2 + i // 200}.{i % 200 + 1}"' + chr(10) for i in range(400))}
+{rest}"""
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
+        conf.write(text)
+        conf.flush()
+        process = subprocess.Popen(["unbound", "-d", "-c", conf.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            eventually(lambda: ask(port, "www.corp.example") is not None, 20)
+            yield process, port
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+
+def ask(port, name, kind="A", rd=True, tcp=False, timeout=3, **more):
+    question = dns.message.make_query(name, kind, use_edns=0, **more)
+    if not rd:
+        question.flags &= ~dns.flags.RD
+    try:
+        return (dns.query.tcp if tcp else dns.query.udp)(question, "127.0.0.1", port=port, timeout=timeout)
+    except (OSError, dns.exception.Timeout):
+        return None
+
+
+def ede(answer):
+    return [int.from_bytes(o.to_wire()[:2], "big") for o in answer.options if o.otype == EDE]
+
+
+@contextlib.contextmanager
+def forwarder(port, **settings):
+    server = Server(**{"forward.upstreams": f"127.0.0.1:{port}", **settings})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def pair():
+    with upstream() as (_, port), forwarder(port) as server:
+        yield server
+
+
+@pytest.mark.parametrize("tcp", [False])
+def test_names_of_others_are_resolved_and_ours_stay_ours(pair, tcp):
+    pair.register("orders", "10.30.0.1", 80)
+    other = ask(pair.dns[1], "wWw.cOrp.example", tcp=tcp, timeout=10)
+    assert other.rcode() == dns.rcode.NOERROR and [r.to_text() for r in other.answer[0]] == ["192.0.2.7"]
+    assert other.flags & dns.flags.RA and not other.flags & dns.flags.AA
+    assert other.question[0].name.to_text() == other.answer[0].name.to_text() == "wWw.cOrp.example."
+    six = ask(pair.dns[1], "www.corp.example", "AAAA", tcp=tcp, timeout=10)
+    assert [r.to_text() for r in six.answer[0]] == ["2001:db8::7"]
+    ours = ask(pair.dns[1], "orders.svc.muster.internal", tcp=tcp)
+    assert [r.to_text() for r in ours.answer[0]] == ["10.30.0.1"]
+    assert ours.flags & dns.flags.AA and ours.flags & dns.flags.RA
+    absent = ask(pair.dns[1], "no.svc.muster.internal", tcp=tcp)
+    assert absent.rcode() == dns.rcode.NXDOMAIN and absent.flags & dns.flags.AA
+
+
+def test_an_absent_name_and_an_absent_type_are_told_apart(pair):
+    absent = ask(pair.dns[1], "no.corp.example", timeout=10)
+    assert absent.rcode() == dns.rcode.NXDOMAIN and absent.authority[0].rdtype == dns.rdatatype.SOA
+    empty = ask(pair.dns[1], "www.corp.example", "MX", timeout=10)
+    assert empty.rcode() == dns.rcode.NOERROR and not empty.answer and empty.authority
+
+
+def test_without_the_wish_for_recursion_nothing_is_forwarded(pair):
+    answer = ask(pair.dns[1], "www.corp.example", rd=False)
+    assert answer.rcode() == dns.rcode.REFUSED and ede(answer) == [20]
+
+
+def test_off_unless_upstreams_are_set(server):
+    answer = ask(server.dns[1], "www.corp.example")
+    assert answer.rcode() == dns.rcode.REFUSED and ede(answer) == [20] and not answer.flags & dns.flags.RA
+
+
+def test_who_is_not_allowed_is_refused():
+    with upstream() as (_, port), forwarder(port, **{"forward.allow": "10.0.0.0/8"}) as server:
+        answer = ask(server.dns[1], "www.corp.example")
+        assert answer.rcode() == dns.rcode.REFUSED and not answer.flags & dns.flags.RA
+
+
+def test_a_silent_upstream_costs_its_time_and_no_more():
+    with upstream() as (process, port), forwarder(port, **{"forward.timeout": "1s", "forward.pending": "3"}) as server:
+        process.send_signal(signal.SIGSTOP)
+        answers = []
+        askers = [threading.Thread(target=lambda i=i: answers.append(ask(server.dns[1], f"n{i}.corp.example", timeout=15))) for i in range(6)]
+        start = time.monotonic()
+        for a in askers:
+            a.start()
+        server.register("meanwhile", "10.30.0.3", 80)
+        assert server.addresses("meanwhile.svc.muster.internal") == ["10.30.0.3"]
+        for a in askers:
+            a.join()
+        assert time.monotonic() - start < 12
+        assert [a.rcode() for a in answers] == [dns.rcode.SERVFAIL] * 6
+        assert sorted(e for a in answers for e in ede(a)) == [0, 0, 0, 22, 22, 22]
+        process.send_signal(signal.SIGCONT)
+        eventually(lambda: ask(server.dns[1], "www.corp.example", timeout=5).rcode() == 0, 60)
+
+
+def test_a_stop_waits_for_nobody():
+    with upstream() as (process, port), forwarder(port, **{"forward.timeout": "30s"}) as server:
+        process.send_signal(signal.SIGSTOP)
+        waiting = threading.Thread(target=ask, args=(server.dns[1], "www.corp.example"), kwargs={"timeout": 20})
+        waiting.start()
+        eventually(lambda: "muster_dns_forward_pending 1" in server.get("/metrics").text, 10)
+        server.stop(limit=10)
+        waiting.join()
+
+
+def test_upstreams_that_lead_back_are_found_and_refused():
+    """This server > unbound > this server."""
+    own = free_port()
+    with upstream(forward=own) as (_, port):
+        with forwarder(port, **{"dns.listen": f"127.0.0.1:{own}"}) as server:
+            eventually(lambda: "muster_dns_forward_loop 1" in server.get("/metrics").text, 30)
+            answer = ask(own, "www.elsewhere.example", timeout=10)
+            assert answer.rcode() == dns.rcode.REFUSED and "loop" in answer.options[0].text
+            assert "ask this server again" in server.log_text()
+
+
+@pytest.mark.parametrize("flags, words", [
+    (["--dns.listen=127.0.0.1:5399", "--forward.upstreams=127.0.0.1:5399"], "forward.upstreams: \"127.0.0.1:5399\" is this server itself"),
+    (["--dns.listen=0.0.0.0:5399", "--forward.upstreams=127.0.0.1:5399"], "is this server itself"),
+    (["--forward.upstreams=127.0.0.1:0"], "has port 0"),
+    (["--forward.upstreams=192.0.2.1"], "forward.upstreams"),
+    (["--forward.trust_anchor=/no/such/file"], "forward.trust_anchor: \"/no/such/file\" cannot be read"),
+    (["--forward.timeout=1ms"], "forward.timeout"),
+])
+def test_wrong_settings_are_told(flags, words):
+    done = subprocess.run([MUSTERD, "--check-config", *flags], capture_output=True, text=True)
+    assert done.returncode == 2 and words in done.stdout + done.stderr
