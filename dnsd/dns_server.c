@@ -111,8 +111,10 @@ int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf
 		error_set(err, E_NOMEM, "no memory for the DNS server");
 	else
 		rc = bind_all(s, conf, pairs, err);
+	struct forward_cells cells;
+	forward_declare(&cells);
 	if (rc == E_OK && conf->forwarding != NULL) {
-		rc = forward_start(&s->conf.forward, conf->forwarding, err);
+		rc = forward_start(&s->conf.forward, conf->forwarding, &cells, err);
 		if (rc < 0)
 			sockets_close(pairs, s->addr_count * s->conf.threads);
 	}

@@ -22,11 +22,12 @@
 enum {
 	TYPE_HINFO = 13, /* asked for by nobody: of the name that finds loops */
 	SWEEP_MS = 100,
-	LOOP_AGAIN_MS = 30 * 1000, /* while there is one */
+	LOOP_AGAIN_MS = 30 * 1000, /* while there is one, or no answer tells */
+	LOOP_FIRST_MS = 1000,	   /* no answer told, for the first time; then twice that */
 	LOOP_CHECK_MS = 600 * 1000,
 	LOOP_LABEL = 16, /* hexadecimal digits of a number, twice */
 };
-enum outcome { ANSWERED, FAILED, TIMED_OUT, LOOPED, OUTCOMES };
+enum outcome { ANSWERED, FAILED, TIMED_OUT, LOOPED };
 
 /* A question that libunbound has. */
 struct waiting {
@@ -50,6 +51,7 @@ struct forward {
 	struct waiting *first, *last;
 	bool draining, probe_seen, probe_asked;
 	bool looped;
+	unsigned untold; /* probes in a row whose answer does not tell */
 	uint8_t probe[2 * (1 + LOOP_LABEL) + 13 + 1]; /* wire, folded */
 	struct rng rng;
 	int64_t timeout_ms;
@@ -57,14 +59,14 @@ struct forward {
 	_Atomic unsigned pending; /* questions that exist */
 	struct cidr *allow;
 	size_t allow_count;
-	unsigned outcomes[OUTCOMES], pending_cell, looped_cell;
+	struct forward_cells cells;
 };
 
 /* ---- a question's way back */
 
 static void give_back(struct forward *f, struct forward_query *q, enum outcome outcome)
 {
-	metrics_add(f->outcomes[outcome], 1);
+	metrics_add(f->cells.outcomes[outcome], 1);
 	inbox_post(q->home, &q->message);
 }
 
@@ -136,7 +138,7 @@ static void set_looped(struct forward *f, bool looped)
 	else if (!looped && f->looped)
 		log_info("forward", "the upstreams no longer ask this server: names outside of its zones are forwarded");
 	f->looped = looped;
-	metrics_set(f->looped_cell, looped);
+	metrics_set(f->cells.looped, looped);
 }
 
 static void probe_later(struct forward *f);
@@ -144,9 +146,10 @@ static void probe_later(struct forward *f);
 static void on_probe_answer(void *arg, int error, struct ub_result *result)
 {
 	struct forward *f = arg;
-	(void)error;
+	bool told = error == 0 && (result->rcode == RCODE_NOERROR || result->rcode == RCODE_NXDOMAIN);
 	ub_resolve_free(result);
 	f->probe_asked = false;
+	f->untold = told ? 0 : f->untold + 1;
 	set_looped(f, f->probe_seen);
 	probe_later(f);
 }
@@ -173,14 +176,19 @@ static void on_probe_due(uv_timer_t *timer)
 	probe_name(f, name, sizeof(name));
 	f->probe_seen = false;
 	f->probe_asked = ub_resolve_async(f->context, name, TYPE_HINFO, QCLASS_IN, f, on_probe_answer, NULL) == 0;
-	if (!f->probe_asked)
+	if (!f->probe_asked) {
+		f->untold++;
 		probe_later(f);
+	}
 }
 
 static void probe_later(struct forward *f)
 {
+	uint64_t rest = f->looped ? LOOP_AGAIN_MS : LOOP_CHECK_MS;
+	if (f->untold > 0 && !f->looped)
+		rest = f->untold > 5 ? LOOP_AGAIN_MS : (uint64_t)LOOP_FIRST_MS << (f->untold - 1);
 	if (!f->draining)
-		uv_timer_start(&f->probing, on_probe_due, f->looped ? LOOP_AGAIN_MS : LOOP_CHECK_MS, 0);
+		uv_timer_start(&f->probing, on_probe_due, rest, 0);
 }
 
 /* ---- a question's way out */
@@ -276,14 +284,14 @@ struct forward_query *forward_query_new(struct forward *f, const uint8_t *msg, s
 	memcpy(q->msg, msg, len);
 	q->len = len;
 	q->ede = EDE_NONE;
-	metrics_shift(f->pending_cell, 1);
+	metrics_shift(f->cells.pending, 1);
 	return q;
 }
 
 void forward_query_free(struct forward *f, struct forward_query *q)
 {
 	atomic_fetch_sub(&f->pending, 1);
-	metrics_shift(f->pending_cell, -1);
+	metrics_shift(f->cells.pending, -1);
 	mem_free(q->extra);
 	mem_free(q->body);
 	mem_free(q);
@@ -296,14 +304,14 @@ void forward_ask(struct forward *f, struct forward_query *q)
 
 /* ---- start and end */
 
-static void declare_metrics(struct forward *f)
+void forward_declare(struct forward_cells *ret)
 {
-	static const char *const labels[OUTCOMES] = { "result=\"answered\"", "result=\"failed\"", "result=\"timeout\"",
-						      "result=\"loop\"" };
-	for (int i = 0; i < OUTCOMES; i++)
-		f->outcomes[i] = metrics_counter("dns_forwarded_total", "Questions asked of the upstreams.", labels[i]);
-	f->pending_cell = metrics_gauge("dns_forward_pending", "Questions that wait for an upstream.", NULL);
-	f->looped_cell = metrics_gauge("dns_forward_loop", "1: the upstreams ask this server again.", NULL);
+	static const char *const labels[FORWARD_OUTCOMES] = { "result=\"answered\"", "result=\"failed\"",
+							      "result=\"timeout\"", "result=\"loop\"" };
+	for (int i = 0; i < FORWARD_OUTCOMES; i++)
+		ret->outcomes[i] = metrics_counter("dns_forwarded_total", "Questions asked of the upstreams.", labels[i]);
+	ret->pending = metrics_gauge("dns_forward_pending", "Questions that wait for an upstream.", NULL);
+	ret->looped = metrics_gauge("dns_forward_loop", "1: the upstreams ask this server again.", NULL);
 }
 
 static int set_option(struct ub_ctx *context, const char *name, const char *value, struct error *err)
@@ -436,7 +444,7 @@ static void forward_done(struct forward *f)
 	mem_free(f);
 }
 
-int forward_start(struct forward **ret, const struct forward_conf *conf, struct error *err)
+int forward_start(struct forward **ret, const struct forward_conf *conf, const struct forward_cells *cells, struct error *err)
 {
 	struct forward *f = mem_zalloc(1, sizeof(*f));
 	if (f == NULL || uv_loop_init(&f->loop) != 0) {
@@ -448,7 +456,7 @@ int forward_start(struct forward **ret, const struct forward_conf *conf, struct 
 	f->allow = (struct cidr *)(void *)mem_memdup0((const void *)conf->allow, conf->allow_count * sizeof(*conf->allow));
 	f->allow_count = conf->allow_count;
 	rng_seed_system(&f->rng);
-	declare_metrics(f);
+	f->cells = *cells;
 	int rc = f->allow == NULL ? error_set(err, E_NOMEM, "no memory for the forwarder") : context_open(f, conf, err);
 	if (rc == E_OK)
 		rc = handles_open(f, err);

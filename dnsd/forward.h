@@ -24,6 +24,12 @@ struct forward_conf {
 
 struct forward;
 
+enum { FORWARD_OUTCOMES = 4 };
+struct forward_cells { /* metrics */
+	unsigned outcomes[FORWARD_OUTCOMES], pending, looped;
+};
+void forward_declare(struct forward_cells *ret); /* once, whether there is a forwarder or not */
+
 /* One question on its way: the worker's, then the forwarder's, then with its answer the worker's again. */
 struct forward_query {
 	struct inbox_message message;
@@ -45,7 +51,7 @@ struct forward_query {
 
 /* Control thread. Starts the thread "forward". Errors: E_NOMEM, E_IO, E_INVALID (an upstream or the trust anchor that
  * libunbound does not take). */
-int forward_start(struct forward **ret, const struct forward_conf *conf, struct error *err);
+int forward_start(struct forward **ret, const struct forward_conf *conf, const struct forward_cells *cells, struct error *err);
 /* From now on every question comes straight back, refused by SERVFAIL, and so do those on their way. Workers may still
  * ask; forward_free() comes when they no longer can. */
 void forward_drain(struct forward *f);
