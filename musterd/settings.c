@@ -7,6 +7,7 @@
 #include "musterd/settings_table.h"
 #include "musterd/settings_value.h"
 #include "musterd/settings_zone.h"
+#include "zones/reverse.h"
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
@@ -440,6 +441,29 @@ static void check_upstreams(struct loader *l)
 		   s->forward.trust_anchor == NULL || access(s->forward.trust_anchor, R_OK) == 0, "cannot be read");
 }
 
+/* Each range has a zone's name, and no zone is there twice. Behind the zones' own checks. */
+static void check_reverse(struct loader *l)
+{
+	const struct settings *s = l->s;
+	const struct cidr_list *list = &s->dns.reverse;
+	char name[REVERSE_NAME_MAX], other[REVERSE_NAME_MAX];
+	struct error err;
+	size_t index;
+	const struct settings_origin *origin = origin_of(s, list, &index);
+	for (size_t i = 0; i < list->count && !l->failed[index]; i++) {
+		if (reverse_zone_name(name, &list->at[i], &err) < 0) {
+			complain(l, origin->where, "dns.reverse: range %zu of \"%.200s\": %s", i + 1, origin->text, err.text);
+			continue;
+		}
+		for (size_t k = 0; k < i; k++)
+			if (reverse_zone_name(other, &list->at[k], NULL) == E_OK && strcmp(name, other) == 0)
+				complain(l, origin->where, "dns.reverse: zone %s stands there twice", name);
+		for (size_t k = 0; k < s->zone_count; k++)
+			if (strcmp(s->zones[k].conf.name, name) == 0)
+				complain(l, origin->where, "dns.reverse: zone %s is set at %s too", name, s->zones[k].where);
+	}
+}
+
 static void check_all(struct loader *l)
 {
 	const struct settings *s = l->s;
@@ -466,6 +490,7 @@ static void check_all(struct loader *l)
 			if (err.code < 0)
 				complain(l, settings_zone_where(&s->zones[i], nth), "zone %s: %s",
 					 s->zones[i].conf.name, err.text);
+	check_reverse(l);
 }
 
 /* ---- the whole */

@@ -75,6 +75,7 @@ struct settings {
 		int64_t tcp_idle_ms;
 		unsigned tcp_max, tcp_per_prefix;
 		const char *mname, *rname; /* NULL: by zone */
+		struct cidr_list reverse;
 		const char *nsid;	   /* NULL: the host's name; "off": none */
 		const char *version;	   /* "hide", NULL: none */
 	} dns;

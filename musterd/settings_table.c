@@ -90,6 +90,11 @@ const struct setting settings_table[] = {
 	{ "dns", "rname", SETTING_TEXT, AT(dns.rname), "", 0, 0, NULL,
 	  "Mailbox named in the SOA; empty: hostmaster in the zone." },
 
+	{ "dns", "reverse", SETTING_CIDRS, AT(dns.reverse), "", 0, 64, NULL,
+	  "Address ranges that are served as reverse zones (10.0.0.0/8 is 10.in-addr.arpa, 2001:db8::/32 is "
+	  "8.b.d.0.1.0.0.2.ip6.arpa): of whole octets (IPv4) or nibbles (IPv6). An address in them points to its name in the "
+	  "first zone that has it." },
+
 	{ "forward", "upstreams", SETTING_ADDRESSES, AT(forward.upstreams), "", 0, 8, NULL,
 	  "Resolvers, with their ports, that are asked for names outside of the zones, for hosts whose resolv.conf names this "
 	  "server: 192.0.2.1:53, [2001:db8::1]:53. Empty: such names are refused." },

@@ -35,6 +35,8 @@ static void wire_zones(struct zone_set_conf *to, const struct settings *s, const
 {
 	to->zones = zones;
 	to->zone_count = s->zone_count;
+	to->reverse = s->dns.reverse.at;
+	to->reverse_count = s->dns.reverse.count;
 	to->ttl = s->dns.ttl;
 	to->ttl_host = s->dns.ttl_host;
 	to->ttl_negative = s->dns.ttl_negative;

@@ -1,5 +1,6 @@
 /* answer.c - what a name and a type are answered with, and the verdicts (dns.md 2.5 rows 11 to 20, 2.7). DNS workers,
  * inside RCU sections: no heap, no lock. */
+#include "zones/address.h"
 #include "zones/answer.h"
 
 void reply_truncate(struct reply *r)
@@ -155,6 +156,22 @@ static void answer_host(struct reply *r, const struct target *t)
 		reply_nodata(r);
 }
 
+/* PTR to <addr>.i of a zone of names. */
+static void answer_pointer(struct reply *r, const struct target *t)
+{
+	uint8_t name[1 + ADDRESS_LABEL_MAX + 2 + ZONE_WIRE_MAX];
+	const struct zone *z = t->forward;
+	if (r->q->qtype != RR_PTR && r->q->qtype != RR_ANY) {
+		reply_nodata(r);
+		return;
+	}
+	size_t len = t->family == 4 ? address_format4(name + 1, t->addr) : address_format6(name + 1, t->addr);
+	name[0] = (uint8_t)len;
+	memcpy(name + 1 + len, "\001i", 2);
+	memcpy(name + 3 + len, z->name, z->len);
+	reply_record(r, RR_PTR, ttl_read(&r->zs->conf.ttl_host), name, 3 + len + z->len);
+}
+
 static void answer_version(struct reply *r)
 {
 	static const char version[] = "\0051.0.0";
@@ -271,6 +288,9 @@ static void answer_target(struct reply *r, const struct target *t)
 		return;
 	case TARGET_NS:
 		answer_ns_host(r);
+		return;
+	case TARGET_POINTER:
+		answer_pointer(r, t);
 		return;
 	case TARGET_EMPTY:
 		answer_empty(r, t->blob);

@@ -129,6 +129,7 @@ static void say_in_zone(const struct naming *n, const struct zone *z, const char
 			say(n, service, between, z->text);
 		break;
 	case LAYOUT_STATIC:
+	case LAYOUT_REVERSE:
 		break;
 	}
 }
@@ -147,6 +148,18 @@ static void escape(char *to, const uint8_t *label, size_t len)
 		*to++ = (char)c;
 	}
 	*to = '\0';
+}
+
+static void say_reverse(const struct naming *n, const struct instance *i)
+{
+	char name[REVERSE_NAME_MAX + 1];
+	uint32_t host, txt;
+	if (n->site->shown->count == 0 || !reverse_covers(&n->zs->reverse, i->family, i->addr) ||
+	    !blob_address_find(n->site->blob, i->family, i->addr, &host, &txt))
+		return;
+	reverse_name(name, i->family, i->addr);
+	strcat(name, ".");
+	n->each(n->arg, name);
 }
 
 void zone_set_explain_names(const struct zone_set *zs, const struct service_view *v, const struct instance *i,
@@ -180,4 +193,6 @@ void zone_set_explain_names(const struct zone_set *zs, const struct service_view
 		escape(text, raw + 1, raw[0]);
 		say_in_zone(&n, &zs->zones[z], text, group.text, ns.text);
 	}
+	if (i != NULL)
+		say_reverse(&n, i);
 }

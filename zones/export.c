@@ -290,43 +290,60 @@ int exports_reserve(struct zone_set *zs, const struct appearance *old, const str
 	*change = (struct exports_change){ false, false };
 	if (old->shown == fresh->shown && hosts_same(old->blob, fresh->blob))
 		return E_OK;
+	struct host_counts all = { 0 };
 	while (pairing_next(&p)) {
 		struct host_counts c = { 0 };
 		hosts_differ(p.was, p.is, count_one, &c);
+		all.added4 += c.added4;
+		all.added6 += c.added6;
 		if (host_table_reserve(&zs->exports[p.export].hosts, c.added4, c.added6) < 0)
 			return E_NOMEM;
 		change->added |= c.added4 + c.added6 > 0;
 		change->dropped |= c.dropped > 0;
 	}
-	return E_OK;
+	return reverse_reserve(&zs->reverse, all.added4, all.added6);
 }
+
+/* The names above an address in a reverse zone stand before it does, and go after it. */
+struct hosts_here {
+	struct zone_set *zs;
+	struct host_table *hosts;
+};
 
 static void add_one(void *arg, bool added, int family, const uint8_t *addr)
 {
-	struct export *x = arg;
-	if (added)
-		host_table_add(&x->hosts, family, addr);
+	struct hosts_here *here = arg;
+	if (!added)
+		return;
+	reverse_add(&here->zs->reverse, family, addr);
+	host_table_add(here->hosts, family, addr);
 }
 
 static void drop_one(void *arg, bool added, int family, const uint8_t *addr)
 {
-	struct export *x = arg;
-	if (!added)
-		host_table_drop(&x->hosts, family, addr);
+	struct hosts_here *here = arg;
+	if (added)
+		return;
+	host_table_drop(here->hosts, family, addr);
+	reverse_drop(&here->zs->reverse, family, addr);
 }
 
 void exports_add(struct zone_set *zs, const struct appearance *old, const struct appearance *fresh)
 {
 	struct pairing p = { .old = old, .fresh = fresh };
-	while (pairing_next(&p))
-		hosts_differ(p.was, p.is, add_one, &zs->exports[p.export]);
+	while (pairing_next(&p)) {
+		struct hosts_here here = { zs, &zs->exports[p.export].hosts };
+		hosts_differ(p.was, p.is, add_one, &here);
+	}
 }
 
 void exports_drop(struct zone_set *zs, const struct appearance *old, const struct appearance *fresh)
 {
 	struct pairing p = { .old = old, .fresh = fresh };
-	while (pairing_next(&p))
-		hosts_differ(p.was, p.is, drop_one, &zs->exports[p.export]);
+	while (pairing_next(&p)) {
+		struct hosts_here here = { zs, &zs->exports[p.export].hosts };
+		hosts_differ(p.was, p.is, drop_one, &here);
+	}
 }
 
 uint64_t exports_hosts(const struct zone_set *zs)

@@ -293,6 +293,8 @@ void walk(const struct zone_set *zs, const struct dns_query *q, struct target *t
 		t->kind = TARGET_APEX;
 	else if (z->layout == LAYOUT_FULL)
 		walk_full(zs, &p, t);
+	else if (z->layout == LAYOUT_REVERSE)
+		walk_reverse(zs, q, t);
 	else if (walk_fixed(z, &p, t) || z->layout == LAYOUT_STATIC)
 		;
 	else if (z->layout == LAYOUT_BOUND)

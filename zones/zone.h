@@ -9,6 +9,7 @@
 #include "zones/export.h"
 #include "zones/label.h"
 #include "zones/name_index.h"
+#include "zones/reverse.h"
 #include "zones/zone_set.h"
 
 enum {
@@ -34,6 +35,7 @@ struct zone { /* immutable but for the serial */
 	uint32_t scope;
 	uint8_t group[LABEL_MAX + 9]; /* bound-group: the group's label, wire, padded for word reads */
 	const struct export *export; /* what is shown here; NULL: nothing of the registry */
+	struct cidr prefix; /* of a reverse zone */
 	uint8_t mname[DNS_NAME_MAX], rname[DNS_NAME_MAX]; /* wire; without the zone's part when inside it */
 	uint8_t mname_len, rname_len;
 	bool mname_inside, rname_inside;
@@ -102,6 +104,10 @@ struct zone_set {
 	size_t shown_count;
 	unsigned filters; /* exports with a bit */
 	struct arena strings; /* of the settings */
+	struct reverse reverse;
+	const struct zone **forward; /* that reverse zones point to: the first zone of each export */
+	size_t forward_count;
+	uint32_t *forward_at; /* their numbers */
 	struct rcu_reaper *reaper;
 	struct slab *slab; /* of sites and blobs */
 	struct blob_builder *builder;
@@ -154,17 +160,22 @@ void zones_touch(struct zone_set *zs); /* something of the registry changed that
 enum target_kind {
 	TARGET_NONE, TARGET_ABSENT, TARGET_EMPTY, /* NXDOMAIN; NODATA */
 	TARGET_APEX, TARGET_SET, TARGET_PORTS, TARGET_ADDRESS, TARGET_HOST, TARGET_VERSION, TARGET_NS,
+	TARGET_POINTER,
 };
 struct target {
 	enum target_kind kind;
 	struct blob *blob;	       /* SET, PORTS, ADDRESS; maybe EMPTY: TXT only */
 	const struct blob_group *group; /* PORTS */
-	int family;		       /* ADDRESS, HOST */
+	int family;		       /* ADDRESS, HOST, POINTER */
 	uint32_t host, txt_key;	       /* ADDRESS */
+	const struct zone *forward;    /* POINTER: <addr>.i of this zone */
 	uint8_t addr[16];
 };
 /* walk.c */
 void walk(const struct zone_set *zs, const struct dns_query *q, struct target *ret);
+
+/* reverse.c */
+void walk_reverse(const struct zone_set *zs, const struct dns_query *q, struct target *ret);
 
 /* What the first stages leave in dns_query.scratch for the walk. */
 enum { AT_STAGE, AT_HASH, AT_NODE, AT_PARENT, AT_LABEL };

@@ -5,6 +5,7 @@
 #include "zones/unsettled.h"
 #include "zones/zone.h"
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { SERIAL_INTERVAL_MS = 1000 };
@@ -86,33 +87,110 @@ static int zone_place(struct zone_set *zs, struct zone *z, const struct zone_con
 	return E_OK;
 }
 
+static void zone_start(struct zone_set *zs, struct zone *z)
+{
+	z->set = zs;
+	z->number = (int)(z - zs->zones);
+	z->dirty = true;
+	atomic_init(&z->serial, serial_next(0, clock_wall_ms()));
+}
+
+static int zone_make(struct zone_set *zs, const struct zone_conf *conf, struct error *err)
+{
+	struct zone *z = &zs->zones[zs->zone_count++];
+	int rc = zone_init(z, conf, err);
+	if (rc < 0)
+		return rc;
+	rc = zone_place(zs, z, conf, err);
+	if (rc < 0)
+		return error_wrap(err, rc, "zone %s", z->text);
+	zone_start(zs, z);
+	if (z->export == NULL)
+		return E_OK;
+	if (z->len > zs->longest_zone)
+		zs->longest_zone = z->len;
+	for (size_t i = 0; i < zs->forward_count; i++)
+		if (zs->zones[zs->forward_at[i]].export == z->export)
+			return E_OK;
+	zs->forward_at[zs->forward_count++] = (uint32_t)z->number;
+	return E_OK;
+}
+
+/* The zone of @prefix; its SOA names are those of the first zone. */
+static int reverse_zone_make(struct zone_set *zs, const struct cidr *prefix, const struct zone_conf *first,
+			     struct error *err)
+{
+	char name[REVERSE_NAME_MAX], mname[DNS_NAME_MAX + 8], rname[DNS_NAME_MAX + 16];
+	struct zone_conf conf = { .name = name, .layout = LAYOUT_REVERSE, .mname = mname, .rname = rname };
+	int rc = reverse_zone_name(name, prefix, err);
+	if (rc < 0)
+		return rc;
+	snprintf(mname, sizeof(mname), "%s%s", first->mname != NULL ? "" : "ns1.", first->mname != NULL ? first->mname : first->name);
+	snprintf(rname, sizeof(rname), "%s%s", first->rname != NULL ? "" : "hostmaster.",
+		 first->rname != NULL ? first->rname : first->name);
+	struct zone *z = &zs->zones[zs->zone_count++];
+	rc = zone_init(z, &conf, err);
+	if (rc < 0)
+		return rc;
+	z->prefix = *prefix;
+	zone_start(zs, z);
+	return E_OK;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	const struct zone *const *x = a, *const *y = b;
+	return (*x)->number - (*y)->number;
+}
+
+/* Zones have their last place: what points at them can be made. */
+static void forward_settle(struct zone_set *zs)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < zs->zone_count; i++)
+		for (size_t k = 0; k < zs->forward_count; k++)
+			if ((uint32_t)zs->zones[i].number == zs->forward_at[k])
+				zs->forward[n++] = &zs->zones[i];
+	qsort(zs->forward, n, sizeof(zs->forward[0]), compare_numbers);
+}
+
+static int zones_room(struct zone_set *zs, const struct zone_set_conf *conf)
+{
+	size_t n = conf->zone_count + conf->reverse_count + 1;
+	struct cidr *prefixes = arena_zalloc(&zs->strings, n * sizeof(*prefixes));
+	zs->zones = mem_zalloc(n, sizeof(*zs->zones));
+	zs->scopes = mem_zalloc(n, sizeof(*zs->scopes));
+	zs->exports = mem_zalloc(n, sizeof(*zs->exports));
+	zs->forward = arena_zalloc(&zs->strings, n * sizeof(struct zone *));
+	zs->forward_at = arena_zalloc(&zs->strings, n * sizeof(*zs->forward_at));
+	if (zs->zones == NULL || zs->scopes == NULL || zs->exports == NULL || zs->forward == NULL ||
+	    zs->forward_at == NULL || prefixes == NULL || scope_get(zs, "public", "DEFAULT_GROUP") == NULL)
+		return E_NOMEM;
+	if (conf->reverse_count > 0)
+		memcpy(prefixes, conf->reverse, conf->reverse_count * sizeof(*prefixes));
+	reverse_init(&zs->reverse, prefixes, conf->reverse_count, zs->reaper);
+	return E_OK;
+}
+
 static int zones_make(struct zone_set *zs, const struct zone_set_conf *conf, struct error *err)
 {
-	zs->zones = mem_zalloc(conf->zone_count + 1, sizeof(*zs->zones));
-	zs->scopes = mem_zalloc(conf->zone_count + 1, sizeof(*zs->scopes));
-	zs->exports = mem_zalloc(conf->zone_count + 1, sizeof(*zs->exports));
+	static const struct zone_conf nothing = { .name = "invalid" };
 	if (conf->zone_count > EXPORTS_MAX)
 		return error_set(err, E_LIMIT, "%zu zones are more than %d", conf->zone_count, EXPORTS_MAX);
-	if (zs->zones == NULL || zs->scopes == NULL || zs->exports == NULL ||
-	    scope_get(zs, "public", "DEFAULT_GROUP") == NULL)
+	if (zones_room(zs, conf) < 0)
 		return error_set(err, E_NOMEM, "zones: no memory");
 	for (size_t i = 0; i < conf->zone_count; i++) {
-		struct zone *z = &zs->zones[i];
-		zs->zone_count++;
-		int rc = zone_init(z, &conf->zones[i], err);
+		int rc = zone_make(zs, &conf->zones[i], err);
 		if (rc < 0)
 			return rc;
-		rc = zone_place(zs, z, &conf->zones[i], err);
+	}
+	for (size_t i = 0; i < conf->reverse_count; i++) {
+		int rc = reverse_zone_make(zs, &conf->reverse[i], conf->zone_count > 0 ? conf->zones : &nothing, err);
 		if (rc < 0)
-			return error_wrap(err, rc, "zone %s", z->text);
-		z->set = zs;
-		z->number = (int)i;
-		z->dirty = true;
-		atomic_init(&z->serial, serial_next(0, clock_wall_ms()));
-		if (z->len > zs->longest_zone)
-			zs->longest_zone = z->len;
+			return rc;
 	}
 	qsort(zs->zones, zs->zone_count, sizeof(*zs->zones), compare_zones);
+	forward_settle(zs);
 	return zones_check(zs, err);
 }
 
@@ -120,6 +198,7 @@ static int conf_copy(struct zone_set *zs, const struct zone_set_conf *conf)
 {
 	zs->conf = *conf;
 	zs->conf.zones = NULL;
+	zs->conf.reverse = NULL;
 	zs->keys = mem_zalloc(conf->metadata_key_count + 1, sizeof(*zs->keys));
 	if (zs->keys == NULL)
 		return E_NOMEM;
@@ -180,6 +259,7 @@ void zone_set_free(struct zone_set *zs)
 	for (size_t i = 0; i < zs->zone_count; i++)
 		zone_done(&zs->zones[i]);
 	exports_done(zs);
+	reverse_done(&zs->reverse);
 	for (size_t i = 0; zs->keys != NULL && zs->keys[i] != NULL; i++)
 		mem_free(zs->keys[i]);
 	mem_free(zs->keys);

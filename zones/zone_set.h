@@ -14,7 +14,8 @@
 
 /* Which names a zone has (dns.md 1.9): of everything; of one group; of one group in every namespace; of one namespace;
  * none of the registry. */
-enum zone_layout { LAYOUT_FULL, LAYOUT_BOUND, LAYOUT_BOUND_GROUP, LAYOUT_BOUND_NS, LAYOUT_STATIC };
+enum zone_layout { LAYOUT_FULL, LAYOUT_BOUND, LAYOUT_BOUND_GROUP, LAYOUT_BOUND_NS, LAYOUT_STATIC,
+		   LAYOUT_REVERSE /* of zone_set_conf.reverse, not to be asked for */ };
 enum select_mode { SELECT_AUTO, SELECT_ALL, SELECT_ONE, SELECT_SHUFFLE, SELECT_SUBSET, SELECT_HASH };
 enum protect_mode { PROTECT_NACOS, PROTECT_ALWAYS, PROTECT_OFF };
 enum all_unhealthy { UNHEALTHY_EMPTY, UNHEALTHY_OPEN, UNHEALTHY_SERVFAIL, UNHEALTHY_NXDOMAIN, UNHEALTHY_LAST };
@@ -33,6 +34,8 @@ struct zone_conf {
 struct zone_set_conf {
 	const struct zone_conf *zones; /* copied */
 	size_t zone_count;
+	const struct cidr *reverse; /* prefixes that are zones of addresses; copied */
+	size_t reverse_count;
 	uint32_t ttl, ttl_host, ttl_negative, ttl_apex, ttl_version; /* seconds: 5, 60, 5, 3600, 28800 */
 	enum select_mode mode;
 	enum protect_mode protect;

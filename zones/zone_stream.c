@@ -384,6 +384,7 @@ static bool parent_open(struct zone_stream *s, const struct image_folder *group,
 		parent_put(s, group->label);
 		return nth == 0 && group->parent->number == s->zone->scope;
 	case LAYOUT_STATIC:
+	case LAYOUT_REVERSE:
 		break;
 	}
 	return false;

@@ -131,6 +131,7 @@ static bool rdata_read(const uint8_t *m, size_t len, size_t at, struct asked_rec
 				return false; /* RFC 3597: not compressed */
 		return name_read(m, len, &p, r->target) && p == end;
 	case RR_NS:
+	case RR_PTR:
 		return name_read(m, len, &p, r->target) && p == end;
 	case RR_SOA:
 		if (!name_read(m, len, &p, r->target) || !name_read(m, len, &p, rname) || p + 20 != end)

@@ -1,0 +1,130 @@
+"""Names of zones with dig: layouts, zones below one another, export filters, reverse zones; what settings refuse."""
+import subprocess
+
+import pytest
+from conftest import MUSTERD, SLOW, need
+
+
+def dig(server, *arguments):
+    """(status, answer lines as dig prints them) of one question."""
+    need("dig")
+    run = subprocess.run(["dig", f"@{server.dns[0]}", "-p", str(server.dns[1]), "+tries=1", f"+time={5 * SLOW}", *arguments],
+                         stdout=subprocess.PIPE, text=True, timeout=30 * SLOW)
+    assert run.returncode == 0, run.stdout
+    status = run.stdout.split("status: ")[1].split(",")[0]
+    answer = run.stdout.split(";; ANSWER SECTION:\n")
+    rows = answer[1].split("\n\n")[0].splitlines() if len(answer) == 2 else []
+    return status, [" ".join(row.split()) for row in rows]
+
+
+def data(server, *arguments):
+    status, rows = dig(server, *arguments)
+    assert status == "NOERROR", (arguments, status)
+    return sorted(row.split(" ", 4)[4] for row in rows)
+
+
+def register(server):
+    server.register("orders", "10.0.0.1", 80)
+    server.register("orders", "10.0.0.2", 80, namespaceId="prod")
+    server.register("orders", "10.0.0.3", 80, namespaceId="prod", groupName="PAY_GROUP")
+    server.register("orders", "2001:db8::4", 80, groupName="PAY_GROUP")
+
+
+def test_each_layout_has_its_names(make_server):
+    server = make_server().zone("mesh.example", layout="full").zone("prod.mesh.example", layout="bound", namespace="prod")
+    server.zone("svc.cluster.internal", layout="bound-group", group="PAY_GROUP").zone("prod.internal", layout="bound-ns", namespace="prod")
+    server.zone("static.example", layout="static").start()
+    register(server)
+    assert data(server, "orders.svc.mesh.example") == ["10.0.0.1"]
+    assert data(server, "orders.default.prod.ns.mesh.example") == ["10.0.0.2"]
+    assert data(server, "orders.prod.mesh.example") == ["10.0.0.2"]
+    assert data(server, "orders.prod.svc.cluster.internal") == ["10.0.0.3"]
+    assert data(server, "orders.public.svc.cluster.internal", "AAAA") == ["2001:db8::4"]
+    assert data(server, "orders.default.prod.internal") == ["10.0.0.2"]
+    assert data(server, "orders.pay_group.prod.internal") == ["10.0.0.3"]
+    # targets lie in the zone that was asked
+    assert data(server, "_orders._tcp.prod.svc.cluster.internal", "SRV") == ["10 32768 80 10-0-0-3.i.svc.cluster.internal."]
+    assert data(server, "10-0-0-3.i.svc.cluster.internal") == ["10.0.0.3"]
+    assert dig(server, "10-0-0-1.i.svc.cluster.internal")[0] == "NXDOMAIN"
+    assert data(server, "_orders._tcp.default.prod.internal", "SRV") == ["10 32768 80 10-0-0-2.i.prod.internal."]
+    # what lies between exists, and nothing else
+    for name in ("prod.svc.cluster.internal", "_tcp.prod.svc.cluster.internal", "default.prod.internal", "i.prod.internal"):
+        assert dig(server, name) == ("NOERROR", []), name
+    for name in ("dev.svc.cluster.internal", "orders.dev.svc.cluster.internal", "svc.prod.internal", "g0.prod.internal",
+                 "orders.static.example", "i.static.example", "dns-version.static.example"):
+        assert dig(server, name)[0] == "NXDOMAIN", name
+    assert data(server, "static.example", "NS") == ["ns1.static.example."]
+
+
+def test_a_zone_below_another_answers_for_itself_and_the_upper_one_has_its_ds(make_server):
+    server = make_server().zone("mesh.example", layout="full").zone("a.b.mesh.example", layout="bound", namespace="prod").start()
+    register(server)
+    assert data(server, "orders.a.b.mesh.example") == ["10.0.0.2"]
+    assert dig(server, "orders.b.mesh.example")[0] == "NXDOMAIN"
+    assert dig(server, "b.mesh.example") == ("NOERROR", [])  # the lower zone is below
+    assert data(server, "a.b.mesh.example", "SOA")[0].startswith("ns1.a.b.mesh.example.")
+    for name, apex in (("a.b.mesh.example", "mesh.example."), ("orders.a.b.mesh.example", "a.b.mesh.example.")):
+        reply = server.dig(name, "DS")
+        assert reply.rcode() == 0 and not reply.answer and reply.authority[0].name.to_text() == apex, reply
+
+
+def test_an_export_filter_hides_what_it_does_not_name(make_server):
+    server = make_server().zone("all.example", layout="full").zone("edge.example", layout="full", export_namespaces="prod, public",
+                                                                   export_groups="PAY_GROUP")
+    server.zone("web.example", layout="bound", export_metadata="tier=web").start()
+    register(server)
+    assert data(server, "orders.e-1--wpay-w-u-wgroup.prod.ns.edge.example") == ["10.0.0.3"]
+    for name in ("orders.svc.edge.example", "orders.default.prod.ns.edge.example", "default.prod.ns.edge.example",
+                 "10-0-0-1.i.edge.example", "10-0-0-2.i.edge.example", "orders.web.example", "10-0-0-1.i.web.example"):
+        assert dig(server, name)[0] == "NXDOMAIN", name
+    assert data(server, "10-0-0-3.i.edge.example") == ["10.0.0.3"]
+    assert data(server, "10-0-0-1.i.all.example") == ["10.0.0.1"]
+    # a service's own metadata show it, and hide it again
+    assert server.put("/nacos/v1/ns/service", serviceName="orders", protectThreshold="0", metadata='{"tier":"web"}').status == 200
+    assert data(server, "orders.web.example") == ["10.0.0.1"]
+    assert data(server, "10-0-0-1.i.web.example") == ["10.0.0.1"]
+    assert server.put("/nacos/v1/ns/service", serviceName="orders", protectThreshold="0", metadata='{"tier":"db"}').status == 200
+    assert dig(server, "orders.web.example")[0] == "NXDOMAIN" and dig(server, "10-0-0-1.i.web.example")[0] == "NXDOMAIN"
+    assert data(server, "orders.svc.all.example") == ["10.0.0.1"]
+
+
+def test_addresses_point_to_names_with_dig_x(make_server):
+    server = make_server(dns_reverse="10.0.0.0/8, 2001:db8::/32").zone("mesh.example", layout="full").start()
+    register(server)
+    assert data(server, "-x", "10.0.0.2") == ["10-0-0-2.i.mesh.example."]
+    assert data(server, "-x", "2001:db8::4") == ["2001-db8-0-0-0-0-0-4.i.mesh.example."]
+    assert dig(server, "-x", "10.0.0.9")[0] == "NXDOMAIN"
+    assert dig(server, "-x", "2001:db8::5")[0] == "NXDOMAIN"
+    assert dig(server, "-x", "192.0.2.1")[0] == "REFUSED"
+    for name in ("0.10.in-addr.arpa", "0.0.10.in-addr.arpa", "0.0.8.b.d.0.1.0.0.2.ip6.arpa"):  # as with QNAME minimisation
+        assert dig(server, name, "A") == ("NOERROR", []), name
+    assert dig(server, "1.10.in-addr.arpa", "A")[0] == "NXDOMAIN"
+    assert data(server, "10.in-addr.arpa", "NS") == ["ns1.mesh.example."]
+    server.deregister("orders", "10.0.0.1", 80)
+    assert dig(server, "-x", "10.0.0.1")[0] == "NXDOMAIN"
+    server.register("other", "10.0.0.2", 81)
+    server.deregister("orders", "10.0.0.2", 80, namespaceId="prod")
+    assert data(server, "-x", "10.0.0.2") == ["10-0-0-2.i.mesh.example."]  # another service has it
+    explained = server.get("/muster/v1/explain", serviceName="other", ip="10.0.0.2").text
+    assert "2.0.0.10.in-addr.arpa." in explained, explained
+
+
+@pytest.mark.parametrize("text, line, words", [
+    ("[dns]\nreverse = 10.0.0.0/12\n", 2, ["12 bits is no zone", "whole octets"]),
+    ("[dns]\nreverse = 10.0.0.0/8, 2001:db8::/33\n", 2, ["range 2", "nibbles"]),
+    ("[dns]\nreverse = 10.0.0.0/8, 10.0.0.0/8\n", 2, ["10.in-addr.arpa", "twice"]),
+    ("[dns]\nreverse = 10.0.0.0/8\n[zone 10.in-addr.arpa]\nlayout = static\n", 2, ["10.in-addr.arpa", ":3"]),
+    ("[zone a.example]\nlayout = bound-nss\n", 2, ["bound-ns"]),
+    ("[zone a.example]\nlayout = bound-ns\ngroup = g\n", 3, ["bound-group"]),
+    ("[zone a.example]\nlayout = bound-group\nnamespace = x\n", 3, ["bound-ns"]),
+    ("[zone a.example]\nexport_namespaces = a/b\n", 2, ["export_namespaces"]),
+    ("[zone a.example]\nexport_metadata = =x\n", 2, ["key=value"]),
+    ("[zone a.example]\nlayout = static\nexport_groups = x\n", 3, ["static"]),
+])
+def test_settings_that_cannot_be_are_told_with_file_and_line(tmp_path, text, line, words):
+    conf = tmp_path / "bad.conf"
+    conf.write_text(text)
+    run = subprocess.run([MUSTERD, "-c", str(conf), "--check-config"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True, timeout=20 * SLOW)
+    assert run.returncode == 2, run.stdout
+    assert any(f"{conf}:{line}:" in row and all(w in row for w in words) for row in run.stdout.splitlines()), run.stdout

@@ -1,0 +1,140 @@
+/* reverse.c - see reverse.h; and the walk in a reverse zone. */
+#include "zones/reverse.h"
+#include "zones/zone.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- names */
+
+/* The first @bits bits of @addr as labels, the last one first, and the zone above them all. */
+static void name_write(char to[REVERSE_NAME_MAX], bool v4, const uint8_t *addr, unsigned bits)
+{
+	for (unsigned n = bits / (v4 ? 8 : 4); n > 0; n--)
+		to += v4 ? sprintf(to, "%u.", addr[n - 1])
+			 : sprintf(to, "%x.", n % 2 == 1 ? addr[n / 2] >> 4 : addr[n / 2 - 1] & 15);
+	strcpy(to, v4 ? "in-addr.arpa" : "ip6.arpa");
+}
+
+int reverse_zone_name(char to[REVERSE_NAME_MAX], const struct cidr *prefix, struct error *err)
+{
+	bool v4 = prefix->family == AF_INET;
+	unsigned step = v4 ? 8 : 4, most = v4 ? 24 : 124;
+	if (prefix->bits % step != 0 || prefix->bits > most)
+		return error_set(err, E_RANGE, "a prefix of %u bits is no zone: %s", prefix->bits,
+				 v4 ? "write /0, /8, /16 or /24 (whole octets)"
+				    : "write a multiple of 4 (whole nibbles), /124 at most");
+	name_write(to, v4, prefix->addr, prefix->bits);
+	return E_OK;
+}
+
+void reverse_name(char to[REVERSE_NAME_MAX], int family, const uint8_t *addr)
+{
+	name_write(to, family == 4, addr, family == 4 ? 32 : 128);
+}
+
+/* ---- the control thread's */
+
+void reverse_init(struct reverse *r, const struct cidr *prefixes, size_t count, struct rcu_reaper *reaper)
+{
+	r->prefixes = prefixes;
+	r->count = count;
+	address_tree_init(&r->v4, reaper);
+	address_tree_init(&r->v6, reaper);
+}
+
+void reverse_done(struct reverse *r)
+{
+	address_tree_done(&r->v4);
+	address_tree_done(&r->v6);
+}
+
+static bool begins(const struct cidr *c, int family, const uint8_t *addr)
+{
+	unsigned whole = c->bits / 8, rest = c->bits % 8;
+	if (c->family != (family == 4 ? AF_INET : AF_INET6) || memcmp(c->addr, addr, whole) != 0)
+		return false;
+	return rest == 0 || (c->addr[whole] ^ addr[whole]) >> (8 - rest) == 0;
+}
+
+bool reverse_covers(const struct reverse *r, int family, const uint8_t *addr)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (begins(&r->prefixes[i], family, addr))
+			return true;
+	return false;
+}
+
+int reverse_reserve(struct reverse *r, uint32_t v4, uint32_t v6)
+{
+	return r->count > 0 && (address_tree_reserve(&r->v4, v4) < 0 || address_tree_reserve(&r->v6, v6) < 0) ? E_NOMEM
+													       : E_OK;
+}
+
+static struct address_tree *tree_of(struct reverse *r, int family, const uint8_t *addr, uint8_t key[16])
+{
+	memset(key, 0, 16);
+	memcpy(key, addr, family == 4 ? 4 : 16);
+	return family == 4 ? &r->v4 : &r->v6;
+}
+
+void reverse_add(struct reverse *r, int family, const uint8_t *addr)
+{
+	uint8_t key[16];
+	if (reverse_covers(r, family, addr))
+		address_tree_add(tree_of(r, family, addr, key), key);
+}
+
+void reverse_drop(struct reverse *r, int family, const uint8_t *addr)
+{
+	uint8_t key[16];
+	if (reverse_covers(r, family, addr))
+		address_tree_drop(tree_of(r, family, addr, key), key);
+}
+
+/* ---- readers */
+
+/* The octet or nibble of a label in the one form that it has; -1: it is none. */
+static int label_value(const uint8_t *label, bool v4)
+{
+	int v = 0;
+	if (label[0] < 1 || label[0] > (v4 ? 3 : 1) || (label[0] > 1 && label[1] == '0'))
+		return -1;
+	for (unsigned i = 1; i <= label[0]; i++) {
+		int digit = label[i] >= '0' && label[i] <= '9' ? label[i] - '0'
+			    : !v4 && label[i] >= 'a' && label[i] <= 'f' ? label[i] - 'a' + 10
+									: -1;
+		if (digit < 0)
+			return -1;
+		v = v * (v4 ? 10 : 16) + digit;
+	}
+	return v > 255 ? -1 : v;
+}
+
+/* The zone whose name for the address the answer gives: the first of the settings that shows it. */
+static const struct zone *forward_zone(const struct zone_set *zs, int family, const uint8_t *addr)
+{
+	for (size_t i = 0; i < zs->forward_count; i++)
+		if (host_table_has(&zs->forward[i]->export->hosts, family, addr))
+			return zs->forward[i];
+	return NULL;
+}
+
+void walk_reverse(const struct zone_set *zs, const struct dns_query *q, struct target *t)
+{
+	const struct zone *z = q->zone;
+	bool v4 = z->prefix.family == AF_INET;
+	unsigned bits = z->prefix.bits, step = v4 ? 8 : 4, all = v4 ? 32 : 128;
+	memset(t->addr, 0, sizeof(t->addr));
+	memcpy(t->addr, z->prefix.addr, v4 ? 4 : 16);
+	for (unsigned left = (unsigned)(q->labels - z->labels); left > 0; left--, bits += step) {
+		int v = bits == all ? -1 : label_value(q->name + q->label_at[left - 1], v4);
+		if (v < 0)
+			return;
+		t->addr[bits / 8] = (uint8_t)(t->addr[bits / 8] | (v4 || bits % 8 == 4 ? v : v << 4));
+	}
+	t->family = v4 ? 4 : 6;
+	if (bits < all)
+		t->kind = address_tree_has(v4 ? &zs->reverse.v4 : &zs->reverse.v6, t->addr, bits) ? TARGET_EMPTY : TARGET_ABSENT;
+	else if ((t->forward = forward_zone(zs, t->family, t->addr)) != NULL)
+		t->kind = TARGET_POINTER;
+}
