@@ -11,9 +11,8 @@ static void on_home(void *arg, struct inbox_message *first, unsigned count)
 		struct forward_query *q = (struct forward_query *)m;
 		struct asker *a = handles_find(&g->askers, q->asker);
 		next = m->next;
-		if (a != NULL)
-			a->answered(a, q);
-		forward_query_free(g->forward, q);
+		if (a == NULL || !a->answered(a, q))
+			forward_query_free(g->forward, q);
 	}
 	g->on_back(g->arg);
 }
@@ -42,7 +41,7 @@ void forwarding_done(struct forwarding *g)
 	handles_done(&g->askers);
 }
 
-void forwarding_join(struct forwarding *g, struct asker *a, void (*answered)(struct asker *a, struct forward_query *q))
+void forwarding_join(struct forwarding *g, struct asker *a, bool (*answered)(struct asker *a, struct forward_query *q))
 {
 	a->answered = answered;
 	a->handle = g->forward != NULL ? handles_add(&g->askers, a) : 0;

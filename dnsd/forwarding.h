@@ -6,10 +6,10 @@
 #include "base/handle.h"
 #include "dnsd/forward.h"
 
-/* Embedded by whoever asks. @answered: @q is borrowed. */
+/* Embedded by whoever asks. @answered: true takes @q over, for forward_query_free() later; else it was borrowed. */
 struct asker {
 	uint64_t handle; /* 0: it does not ask */
-	void (*answered)(struct asker *a, struct forward_query *q);
+	bool (*answered)(struct asker *a, struct forward_query *q);
 };
 
 struct forwarding {
@@ -27,7 +27,7 @@ int forwarding_open(struct forwarding *g, uv_loop_t *loop, struct forward *forwa
 void forwarding_close(struct forwarding *g); /* nothing is out any more */
 void forwarding_done(struct forwarding *g);  /* the loop has run out */
 
-void forwarding_join(struct forwarding *g, struct asker *a, void (*answered)(struct asker *a, struct forward_query *q));
+void forwarding_join(struct forwarding *g, struct asker *a, bool (*answered)(struct asker *a, struct forward_query *q));
 void forwarding_leave(struct forwarding *g, struct asker *a);
 /* Asks @len bytes at @msg for @a; @extra comes back with it. false: too many wait, or no memory. */
 bool forwarding_ask(struct forwarding *g, const struct asker *a, const uint8_t *msg, size_t len, const void *extra,

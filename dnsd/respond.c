@@ -179,6 +179,8 @@ size_t respond_message(struct responder *r, struct exchange *x, const uint8_t *m
 		       uint8_t *to, size_t cap)
 {
 	respond_read(r, x, msg, len, stream);
+	if (x->fate == QUESTION_FORWARD)
+		return 0;
 	respond_prepare(r, x);
 	return respond_write(r, x, to, cap);
 }

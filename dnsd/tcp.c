@@ -2,7 +2,7 @@
  * behind the part of a message that the connection keeps > every whole message is answered into the worker's output
  * buffer > one write > reading on. What the socket does not take at once is kept by the connection, and it is not read
  * from until that is written: so a client that never reads costs one output buffer until its idle time is over. Ends:
- * the peer closes (what it sent before is answered), idle, a slow message, a bad length, a limit, an error; all by
+ * the peer closes (what it sent before is answered, by the forwarder too), idle, a slow message, a bad length, a limit, an error; all by
  * conn_close(), and the close callback frees. */
 #include "dnsd/tcp.h"
 #include "base/clock.h"
@@ -23,6 +23,7 @@ enum {
 	BUCKETS = 1024, /* of client prefixes */
 	BACKLOG = 1024,
 	SWEEP_MS = 250,
+	FORWARDED_MAX = 64, /* questions of one connection that wait for the forwarder */
 };
 
 struct conn_list { /* oldest first */
@@ -43,6 +44,10 @@ struct conn {
 	uint32_t in_len, in_cap;
 	uint8_t *out; /* being written */
 	bool writing; /* and not read from meanwhile */
+	struct asker asker;	   /* waits for answers of the forwarder */
+	unsigned asked;		   /* so many */
+	struct forward_query *late; /* answers of the forwarder behind what is being written */
+	bool ended;		   /* the peer sends no more; closed when nothing is asked */
 	struct transfer *transfer; /* on its way: nothing else is answered, or read, before it is through; NULL: none */
 };
 
@@ -126,6 +131,18 @@ static void on_conn_closed(uv_handle_t *handle)
 	mem_free(c);
 }
 
+/* What it asked of the forwarder is nobody's any more. */
+static void conn_forget(struct conn *c)
+{
+	struct forwarding *g = c->front->responder->forwarding;
+	forwarding_leave(g, &c->asker);
+	for (struct inbox_message *m = c->late != NULL ? &c->late->message : NULL, *next; m != NULL; m = next) {
+		next = m->next;
+		forward_query_free(g->forward, (struct forward_query *)m);
+	}
+	c->late = NULL;
+}
+
 static void conn_close(struct conn *c, enum close_reason why)
 {
 	struct tcp_front *f = c->front;
@@ -135,6 +152,8 @@ static void conn_close(struct conn *c, enum close_reason why)
 	if (c->transfer != NULL)
 		transfer_free(c->transfer);
 	c->transfer = NULL;
+	if (f->responder->forwarding != NULL)
+		conn_forget(c);
 	struct conn **at = bucket_of(f, c->prefix);
 	while (*at != c)
 		at = &(*at)->prefix_next;
@@ -204,6 +223,16 @@ static size_t conn_transfer(struct conn *c, uint8_t *to)
 	return len;
 }
 
+/* Its answer comes when it comes: later questions may be answered before (RFC 7766, 7). */
+static bool conn_forward(struct conn *c, const uint8_t *msg, size_t len)
+{
+	if (c->asked >= FORWARDED_MAX ||
+	    !forwarding_ask(c->front->responder->forwarding, &c->asker, msg, len, NULL, 0))
+		return false;
+	c->asked++;
+	return true;
+}
+
 /* Answers whole messages of @c at @at into the output buffer, while a largest answer still fits. Returns the
  * octets used up; @bad: a length that no message has. */
 static size_t answer_some(struct conn *c, const uint8_t *at, size_t len, bool *bad)
@@ -228,6 +257,8 @@ static size_t answer_some(struct conn *c, const uint8_t *at, size_t len, bool *b
 		size_t n = respond_message(f->responder, &f->exchange, frame + FRAME_HEAD, msg_len, true,
 					   to + FRAME_HEAD, DNS_MESSAGE_MAX);
 		used += FRAME_HEAD + msg_len;
+		if (f->exchange.fate == QUESTION_FORWARD && !conn_forward(c, frame + FRAME_HEAD, msg_len))
+			n = respond_write(f->responder, &f->exchange, to + FRAME_HEAD, DNS_MESSAGE_MAX);
 		if (f->exchange.fate == QUESTION_TRANSFER)
 			n = conn_transfer(c, to + FRAME_HEAD);
 		out_add(f, n);
@@ -355,6 +386,11 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct conn *c = stream->data;
+	if (n == UV_EOF && c->asked > 0) { /* what it asked is still answered */
+		c->ended = true;
+		uv_read_stop(stream);
+		return;
+	}
 	if (n < 0)
 		return conn_close(c, n == UV_EOF ? CLOSE_PEER : CLOSE_ERROR);
 	if (n == 0)
@@ -369,11 +405,69 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		uv_read_stop(stream);
 }
 
+/* One answer of the forwarder, while nothing is being written. false: closed. */
+static bool conn_answer(struct conn *c, const struct forward_query *q)
+{
+	struct tcp_front *f = c->front;
+	f->exchange.client = c->client;
+	f->exchange.question.query.client = c->client.bucket;
+	rcu_begin();
+	out_add(f, respond_forwarded(f->responder, &f->exchange, q, true, f->out + f->out_len + FRAME_HEAD, DNS_MESSAGE_MAX));
+	rcu_end();
+	tally_flush(&f->responder->tally);
+	if (!conn_write(c))
+		return false;
+	conn_rank(c, true);
+	return true;
+}
+
+/* Those that waited behind a write. false: closed. */
+static bool conn_answer_late(struct conn *c)
+{
+	while (c->late != NULL && !conn_busy(c)) {
+		struct forward_query *q = c->late;
+		c->late = (struct forward_query *)q->message.next;
+		bool open = conn_answer(c, q);
+		forward_query_free(c->front->responder->forwarding->forward, q);
+		if (!open)
+			return false;
+	}
+	return true;
+}
+
+static bool conn_is_through(const struct conn *c)
+{
+	return c->ended && c->asked == 0 && c->late == NULL && !conn_busy(c);
+}
+
+static bool on_forwarded(struct asker *a, struct forward_query *q)
+{
+	struct conn *c = (struct conn *)(void *)((uint8_t *)a - offsetof(struct conn, asker));
+	c->asked--;
+	if (conn_busy(c) || c->late != NULL) {
+		struct forward_query **last = &c->late;
+		while (*last != NULL)
+			last = (struct forward_query **)(void *)&(*last)->message.next;
+		q->message.next = NULL;
+		*last = q;
+		return true;
+	}
+	if (conn_answer(c, q) && conn_is_through(c))
+		conn_close(c, CLOSE_PEER);
+	return false;
+}
+
 /* Its write is done: first what waited behind it, then reading. */
 static void conn_go_on(struct conn *c)
 {
+	if (!conn_answer_late(c) || conn_busy(c))
+		return;
 	conn_feed(c, c->in, c->in_len);
-	if (c->list != NULL && !conn_busy(c))
+	if (c->list == NULL || conn_busy(c))
+		return;
+	if (conn_is_through(c))
+		conn_close(c, CLOSE_PEER);
+	else if (!c->ended)
 		uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
 }
 
@@ -459,7 +553,9 @@ static void accept_one(struct tcp_front *f, struct listening *l)
 		return;
 	}
 	c->prefix = prefix_of(&peer);
-	client_init(&c->client, (const struct sockaddr *)&peer);
+	respond_client(f->responder, &c->client, (const struct sockaddr *)&peer);
+	if (f->responder->forwarding != NULL)
+		forwarding_join(f->responder->forwarding, &c->asker, on_forwarded);
 	make_room(f, c->prefix);
 	struct conn **bucket = bucket_of(f, c->prefix);
 	c->prefix_next = *bucket;

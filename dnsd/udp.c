@@ -163,7 +163,7 @@ static bool forward_one(struct udp_socket *s, int i)
 }
 
 /* One answer of the forwarder. */
-static void on_forwarded(struct asker *a, struct forward_query *q)
+static bool on_forwarded(struct asker *a, struct forward_query *q)
 {
 	struct udp_socket *s = (struct udp_socket *)(void *)((uint8_t *)a - offsetof(struct udp_socket, asker));
 	struct way_back *back = q->extra;
@@ -179,6 +179,7 @@ static void on_forwarded(struct asker *a, struct forward_query *q)
 	if (sendmsg(s->fd, &h, MSG_DONTWAIT) < 0)
 		s->responder->tally.dropped[DROP_SEND]++;
 	tally_flush(&s->responder->tally);
+	return false;
 }
 
 /* Returns how many answers stand in @out. */

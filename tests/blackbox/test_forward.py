@@ -1,6 +1,7 @@
 """Names outside of the zones, for hosts whose resolv.conf points here: a real unbound is the upstream."""
 import contextlib
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -81,7 +82,7 @@ def pair():
         yield server
 
 
-@pytest.mark.parametrize("tcp", [False])
+@pytest.mark.parametrize("tcp", [False, True])
 def test_names_of_others_are_resolved_and_ours_stay_ours(pair, tcp):
     pair.register("orders", "10.30.0.1", 80)
     other = ask(pair.dns[1], "wWw.cOrp.example", tcp=tcp, timeout=10)
@@ -104,9 +105,36 @@ def test_an_absent_name_and_an_absent_type_are_told_apart(pair):
     assert empty.rcode() == dns.rcode.NOERROR and not empty.answer and empty.authority
 
 
+def test_an_answer_too_large_for_udp_is_whole_over_tcp(pair):
+    small = ask(pair.dns[1], "many.corp.example", timeout=10)
+    assert small.flags & dns.flags.TC and not small.answer
+    whole = ask(pair.dns[1], "many.corp.example", tcp=True, timeout=10)
+    assert not whole.flags & dns.flags.TC and len(whole.answer[0]) == 400
+
+
 def test_without_the_wish_for_recursion_nothing_is_forwarded(pair):
     answer = ask(pair.dns[1], "www.corp.example", rd=False)
     assert answer.rcode() == dns.rcode.REFUSED and ede(answer) == [20]
+
+
+def test_answers_on_one_connection_need_not_wait_for_each_other(pair):
+    """A question of ours behind one for the upstreams: both are answered, in whichever order, before the half-close ends it."""
+    pair.register("behind", "10.30.0.2", 80)
+    questions = [dns.message.make_query(n, "A") for n in ("www.corp.example", "behind.svc.muster.internal", "no.corp.example")]
+    with socket.create_connection(pair.dns, 10) as s:
+        s.settimeout(10)
+        s.sendall(b"".join(len(w).to_bytes(2, "big") + w for w in (q.to_wire() for q in questions)))
+        s.shutdown(socket.SHUT_WR)
+        data = b""
+        while chunk := s.recv(65536):
+            data += chunk
+    rcodes = {}
+    while data:
+        size = int.from_bytes(data[:2], "big")
+        answer = dns.message.from_wire(data[2:2 + size])
+        rcodes[answer.id] = answer.rcode()
+        data = data[2 + size:]
+    assert rcodes == {questions[0].id: 0, questions[1].id: 0, questions[2].id: 3}
 
 
 def test_off_unless_upstreams_are_set(server):
