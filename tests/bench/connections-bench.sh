@@ -46,7 +46,7 @@ fi
 if [[ $parts == *" many "* ]]; then
 	echo "== 50,000 gRPC connections from 8 source addresses"
 	if [ "$allowed" -lt 50300 ]; then
-		echo "only $allowed descriptors are allowed here (ulimit -H -n): as many as fit"
+		echo "only $allowed descriptors are allowed here (ulimit -H -n): as many as fit; make bench-connections-vm holds 50,000"
 		hold $((allowed - 300)) 10 -A 8 -b 5
 		bar "50,000 gRPC connections at a time, those that are up" "" ">=" 50000
 	else
