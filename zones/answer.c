@@ -210,17 +210,30 @@ static bool wants_instances(unsigned type)
 	return type == RR_A || type == RR_AAAA || type == RR_SRV || type == RR_ANY;
 }
 
+/* A set with something special about it. true: that was the answer. */
+static bool answer_special(struct reply *r, const struct blob *b)
+{
+	const struct blob_extra *extra = blob_extra(b);
+	if ((b->flags & BLOB_STALE) != 0 && wants_instances(r->q->qtype))
+		r->a->ede = EDE_STALE;
+	if (!extra->cname || r->q->labels == r->zone->labels) /* an apex cannot be an alias: it has the addresses */
+		return false;
+	size_t len;
+	const uint8_t *name = blob_target(b, b->n4 + b->n6, &len);
+	reply_record(r, RR_CNAME, reply_ttl(r, b), name, len);
+	return true;
+}
+
 /* The cold part of the blob is touched only for TXT. */
 static void answer_set(struct reply *r, struct blob *b)
 {
 	unsigned type = r->q->qtype;
-	if ((b->flags & (BLOB_SERVFAIL | BLOB_STALE)) != 0 && wants_instances(type)) {
-		if ((b->flags & BLOB_SERVFAIL) != 0) {
-			reply_servfail(r, EDE_NO_REACHABLE_AUTHORITY);
-			return;
-		}
-		r->a->ede = EDE_STALE;
+	if ((b->flags & BLOB_SERVFAIL) != 0 && wants_instances(type)) {
+		reply_servfail(r, EDE_NO_REACHABLE_AUTHORITY);
+		return;
 	}
+	if (b->at_extra != 0 && answer_special(r, b))
+		return;
 	if (type == RR_ANY)
 		type = b->n4 > 0 ? RR_A : b->n6 > 0 ? RR_AAAA : b->nsrv > 0 ? RR_SRV : RR_TXT;
 	if (type == RR_A && b->n4 > 0) {

@@ -226,15 +226,33 @@ static void srv_shuffle(const struct srv_list *l, struct rng *rng, uint8_t *orde
 		order[i] = (uint8_t)list[i].index;
 }
 
+/* Does SRV point at it by a name of its own? */
+static bool host_is_named(const struct blob *b, uint32_t host)
+{
+	return host >= b->n4 + b->n6;
+}
+
 static const uint8_t *host_address(const struct blob *b, uint32_t host, int *family)
 {
 	*family = host < b->n4 ? 4 : 6;
 	return host < b->n4 ? b->v4[host].addr : blob_v6(b)[host - b->n4].addr;
 }
 
+static uint8_t *put_srv_named(uint8_t *at, const struct reply *r, const struct srv_list *l, const struct blob_srv *e)
+{
+	size_t len;
+	const uint8_t *name = blob_target(l->blob, e->host, &len);
+	at = put_rr(at, OWNER_QNAME, RR_SRV, reply_ttl(r, l->blob), (unsigned)(6 + len));
+	at = put16(put16(put16(at, e->priority), e->weight), e->port);
+	memcpy(at, name, len);
+	return at + len;
+}
+
 static uint8_t *put_srv(uint8_t *at, const struct reply *r, const struct srv_list *l, const struct blob_srv *e)
 {
 	int family;
+	if (host_is_named(l->blob, e->host))
+		return put_srv_named(at, r, l, e);
 	const uint8_t *addr = host_address(l->blob, e->host, &family);
 	uint8_t *label = at + SRV_FIXED;
 	size_t len = family == 4 ? address_format4(label + 1, addr) : address_format6(label + 1, addr);
@@ -259,6 +277,10 @@ static void put_srv_additional(struct reply *r, const struct srv_list *l, const 
 		uint32_t host = srv_answered(l, i)->host;
 		size_t target = (size_t)(at - r->a->w.start) + SRV_FIXED;
 		int family;
+		if (host_is_named(b, host)) { /* of another zone, or answered there by itself */
+			at += RR_FIXED + (size_t)(at[RR_FIXED - 2] << 8 | at[RR_FIXED - 1]);
+			continue;
+		}
 		const uint8_t *addr = host_address(b, host, &family);
 		unsigned len = family == 4 ? 4 : 16;
 		if (target >= POINTER_END || RR_FIXED + len > reply_room(r))
@@ -281,6 +303,8 @@ static void reply_srv_list(struct reply *r, struct srv_list *l, uint32_t label_b
 	uint8_t order[SHUFFLE_MAX];
 	size_t each = SRV_FIXED + 2u + r->zone->len, most = each + 1 + ADDRESS_LABEL_MAX;
 	bool whole = l->n * each + label_bytes <= reply_room(r);
+	if (l->blob->at_extra != 0)
+		most = SRV_FIXED + DNS_NAME_MAX;
 	if (!whole && (!r->q->stream || reply_room(r) < most)) {
 		reply_truncate(r);
 		return;

@@ -46,7 +46,7 @@ struct blob_v6 {
 
 struct blob_srv { /* sorted by host, port, priority */
 	uint16_t priority, weight, port, spare;
-	uint32_t host; /* index into v4, or n4 + index into v6 */
+	uint32_t host; /* index into v4, or n4 + index into v6, or behind those a name: blob_target() */
 };
 
 struct blob_group { /* the ports of one name and protocol */
@@ -103,6 +103,8 @@ struct blob_cold {
 /* What most blobs do not have. */
 struct blob_extra {
 	int64_t held_ms; /* BLOB_STALE by UNHEALTHY_LAST: since when; else 0 */
+	uint32_t targets, at_targets; /* SRV targets with a name of their own: offsets of length octet and wire form */
+	bool cname; /* all there is is one such instance, and the owner is its alias */
 };
 
 static inline const void *blob_at(const struct blob *b, uint32_t offset)
@@ -134,6 +136,15 @@ static inline const struct blob_cluster *blob_clusters(const struct blob *b)
 	return blob_at(b, blob_cold(b)->at_clusters);
 }
 
+/* The name of SRV host @host >= n4 + n6, and its length with the root. */
+static inline const uint8_t *blob_target(const struct blob *b, uint32_t host, size_t *len)
+{
+	const uint32_t *offsets = blob_at(b, blob_extra(b)->at_targets);
+	const uint8_t *at = blob_at(b, offsets[host - b->n4 - b->n6]);
+	*len = at[0];
+	return at + 1;
+}
+
 /* Readers. NULL: no such name here. */
 const struct blob_group *blob_group_find(const struct blob *b, const uint8_t *name, size_t len, bool udp);
 const struct blob_cluster *blob_cluster_find(const struct blob *b, const uint8_t *label);
@@ -148,8 +159,12 @@ uint32_t blob_txt_find(const struct blob *b, uint32_t txt_key, uint32_t *ret, ui
 
 /* The control thread's: compiling. Scratch memory is kept between calls. */
 struct blob_builder;
-/* @conf and @slab, which the blobs come from, are borrowed. NULL: no memory. */
-struct blob_builder *blob_builder_new(const struct zone_set_conf *conf, struct slab *slab);
+struct host_names;
+struct host_name;
+/* @conf, @slab, which the blobs come from, and @hosts are borrowed. NULL: no memory. */
+struct blob_builder *blob_builder_new(const struct zone_set_conf *conf, struct slab *slab, struct host_names *hosts);
+/* The host names that the last compiled service has, each once, healthy or not. */
+uint32_t blob_builder_hosts(const struct blob_builder *bb, struct host_name *const **ret);
 void blob_builder_free(struct blob_builder *bb);
 /* What a compilation takes from before, and from the time. */
 struct blob_past {

@@ -22,18 +22,47 @@ static bool protects(const struct blob_builder *bb)
 	return (float)bb->healthy / (float)bb->total <= (float)threshold;
 }
 
-static void rows_answer(struct blob_builder *bb, bool all)
+/* Calls for each row, and for each one with a host name. */
+static void rows_each(struct blob_builder *bb, void (*each)(struct blob_builder *bb, struct row *r, void *arg), void *arg)
 {
 	struct row *rows = bb->rows.at;
-	for (uint32_t i = 0; i < bb->row_count; i++) {
-		rows[i].answered = rows[i].candidate && (all || rows[i].healthy);
-		if (rows[i].answered && rows[i].whole > bb->weight_max)
-			bb->weight_max = rows[i].whole;
-	}
+	struct named_row *named = bb->named.at;
+	for (uint32_t i = 0; i < bb->row_count; i++)
+		each(bb, &rows[i], arg);
+	for (uint32_t i = 0; i < bb->named_count; i++)
+		each(bb, &named[i].row, arg);
+}
+
+struct census {
+	uint32_t candidates, healthy;
+	bool all;
+};
+
+static void row_count(struct blob_builder *bb, struct row *r, void *arg)
+{
+	struct census *c = arg;
+	(void)bb;
+	c->candidates += r->candidate;
+	c->healthy += r->candidate && r->healthy;
+}
+
+static void row_answer(struct blob_builder *bb, struct row *r, void *arg)
+{
+	const struct census *c = arg;
+	(void)bb;
+	r->answered = r->candidate && (c->all || r->healthy);
+}
+
+static void row_weigh(struct blob_builder *bb, struct row *r, void *arg)
+{
+	(void)arg;
+	if (r->answered && r->whole > bb->weight_max)
+		bb->weight_max = r->whole;
+	bb->plain_answered |= r->answered && !r->named && r->family != 0;
 }
 
 /* Was it answered until now? */
-static bool was_shown(const struct blob *b, const struct row *r)
+static bool was_answered(const struct blob *b, const struct row *r)
 {
 	uint32_t host, txt, first;
 	if (!blob_address_find(b, r->family, r->addr, &host, &txt) || host == UINT32_MAX)
@@ -49,35 +78,24 @@ static bool was_shown(const struct blob *b, const struct row *r)
 static bool rows_hold(struct blob_builder *bb)
 {
 	struct row *rows = bb->rows.at;
-	const struct blob_extra *extra = bb->before == NULL ? NULL : blob_extra(bb->before);
+	struct named_row *named = bb->named.at;
+	const struct blob *before = bb->before;
+	const struct blob_extra *extra = before == NULL ? NULL : blob_extra(before);
 	int64_t since = extra != NULL && extra->held_ms != 0 ? extra->held_ms : bb->now_ms;
 	bool any = false;
-	if (bb->before == NULL || bb->before->n4 + bb->before->n6 == 0 || bb->now_ms - since >= bb->conf->last_max_ms)
+	if (before == NULL || before->n4 + before->n6 + before->nsrv == 0 || bb->now_ms - since >= bb->conf->last_max_ms)
 		return false;
-	for (uint32_t i = 0; i < bb->row_count; i++) {
-		rows[i].answered = rows[i].candidate && was_shown(bb->before, &rows[i]);
-		any |= rows[i].answered;
-		if (rows[i].answered && rows[i].whole > bb->weight_max)
-			bb->weight_max = rows[i].whole;
-	}
+	for (uint32_t i = 0; i < bb->row_count; i++)
+		any |= rows[i].answered = rows[i].candidate && was_answered(before, &rows[i]);
+	for (uint32_t i = 0; i < bb->named_count; i++)
+		any |= named[i].row.answered = named[i].row.candidate && named_was_answered(before, &named[i]);
 	bb->held_ms = any ? since : 0;
 	return any;
 }
 
-/* Marks the rows that are answered. Returns blob flags. */
-static unsigned rows_choose(struct blob_builder *bb)
+/* The policy for sets in which nobody is well. Returns blob flags. */
+static unsigned rows_despair(struct blob_builder *bb)
 {
-	const struct row *rows = bb->rows.at;
-	uint32_t candidates = 0, healthy = 0;
-	for (uint32_t i = 0; i < bb->row_count; i++) {
-		candidates += rows[i].candidate;
-		healthy += rows[i].candidate && rows[i].healthy;
-	}
-	bool all = protects(bb) || (healthy == 0 && bb->rules.all_unhealthy == UNHEALTHY_OPEN);
-	bb->held_ms = 0;
-	rows_answer(bb, all);
-	if (candidates == 0 || healthy > 0 || all)
-		return 0;
 	switch (bb->rules.all_unhealthy) {
 	case UNHEALTHY_SERVFAIL:
 		return BLOB_SERVFAIL;
@@ -88,6 +106,22 @@ static unsigned rows_choose(struct blob_builder *bb)
 	default:
 		return 0;
 	}
+}
+
+/* Marks the rows that are answered. Returns blob flags. */
+static unsigned rows_choose(struct blob_builder *bb)
+{
+	struct census c = { 0, 0, false };
+	unsigned flags = 0;
+	rows_each(bb, row_count, &c);
+	c.all = protects(bb) || (c.healthy == 0 && bb->rules.all_unhealthy == UNHEALTHY_OPEN);
+	bb->held_ms = 0;
+	bb->plain_answered = false;
+	rows_each(bb, row_answer, &c);
+	if (c.candidates > 0 && c.healthy == 0 && !c.all)
+		flags = rows_despair(bb);
+	rows_each(bb, row_weigh, NULL);
+	return flags;
 }
 
 static uint32_t load_be32(const uint8_t *a)
@@ -159,7 +193,7 @@ static const uint64_t *rows_sort(struct blob_builder *bb)
 }
 
 /* Adds @r's ports to the entries of its host, the last ones from @from on; the same port twice adds weights. */
-static void host_ports(struct blob_builder *bb, const struct row *r, uint32_t host, uint32_t from)
+void host_ports(struct blob_builder *bb, const struct row *r, uint32_t host, uint32_t from)
 {
 	const struct port_row *p = (struct port_row *)bb->ports.at + r->first_port;
 	struct srv_row *srv = bb->srv.at;
@@ -263,7 +297,7 @@ static int hosts_gather(struct blob_builder *bb)
 	}
 	if (bb->idle4 + bb->idle6 + bb->n6 > 0)
 		qsort(bb->txts.at, bb->txt_count, sizeof(struct blob_txt), compare_txt);
-	return E_OK;
+	return named_emit(bb);
 }
 
 /* k of dns.md 2.3: the largest for which the heaviest instance stays within 16 bits. */
@@ -338,8 +372,9 @@ static struct layout layout_of(const struct blob_builder *bb, uint32_t clusters)
 	at += txt_each ? bb->txt_count * (uint32_t)sizeof(struct blob_txt) : 0;
 	l.at_pool = at;
 	at = aligned(at + bb->txt_len, 8);
-	l.at_extra = bb->held_ms == 0 ? 0 : at;
-	l.at_cold = at += l.at_extra == 0 ? 0 : (uint32_t)sizeof(struct blob_extra);
+	uint32_t extra = extra_size(bb);
+	l.at_extra = extra == 0 ? 0 : at;
+	l.at_cold = at += extra;
 	l.at_clusters = at += (uint32_t)sizeof(struct blob_cold);
 	l.size = at + clusters * (uint32_t)sizeof(struct blob_cluster);
 	return l;
@@ -367,6 +402,8 @@ static uint32_t label_bytes(const struct blob_builder *bb, uint32_t host)
 {
 	uint8_t label[ADDRESS_LABEL_MAX];
 	const uint8_t *a4 = bb->addr4.at, *a6 = bb->addr6.at;
+	if (host >= bb->n4 + bb->n6) /* more than what it takes: the zone's name is not behind it */
+		return ((const struct host_name *const *)bb->targets.at)[host - bb->n4 - bb->n6]->wire_len;
 	return 1 + (uint32_t)(host < bb->n4 ? address_format4(label, a4 + 4 * (size_t)host)
 					    : address_format6(label, a6 + 16 * (size_t)(host - bb->n4)));
 }
@@ -406,12 +443,6 @@ static void put_groups(struct blob_builder *bb, struct blob *b, const struct lay
 				g->label_bytes += label_bytes(bb, row[i].host);
 			}
 	}
-}
-
-static void put_extra(struct blob_builder *bb, struct blob *b)
-{
-	struct blob_extra *e = (void *)((char *)b + b->at_extra);
-	*e = (struct blob_extra){ .held_ms = bb->held_ms };
 }
 
 static void put_cold(struct blob_builder *bb, struct blob *b, const struct layout *l)
@@ -474,7 +505,7 @@ struct blob *set_compile(struct blob_builder *bb, const struct instance *const *
 	put_srv(bb, b, ldexp(1, scale));
 	put_groups(bb, b, &l);
 	if (b->at_extra != 0)
-		put_extra(bb, b);
+		extra_put(bb, b);
 	put_cold(bb, b, &l);
 	struct blob_cold *cold = (void *)((char *)b + b->at_cold);
 	cold->scale = scale;

@@ -1,5 +1,5 @@
 /* blob_rows.c - from instances to rows: usable addresses, ports and their names, TXT strings (dns.md 1.6, 2.1, 2.8). */
-#include "zones/blob_rows.h"
+#include "zones/blob_set.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include <stdlib.h>
@@ -20,13 +20,12 @@ void *scratch_reserve(struct scratch *s, size_t bytes)
 	return at;
 }
 
-static bool usable(const struct zone_set_conf *conf, const struct instance *i)
+bool address_usable(const struct zone_set_conf *conf, int family, const uint8_t *a)
 {
 	static const uint8_t unspecified[16], loopback[16] = { [15] = 1 };
-	const uint8_t *a = i->addr;
-	if (i->family == 4)
+	if (family == 4)
 		return a[0] != 0 && a[0] < 224 && (conf->loopback_addresses || a[0] != 127);
-	if (i->family != 6 || a[0] == 0xff || memcmp(a, unspecified, 16) == 0)
+	if (family != 6 || a[0] == 0xff || memcmp(a, unspecified, 16) == 0)
 		return false;
 	return conf->loopback_addresses || memcmp(a, loopback, 16) != 0;
 }
@@ -235,22 +234,38 @@ static void rows_reset(struct blob_builder *bb)
 	bb->groups[GROUP_DEFAULT_UDP].udp = true;
 	bb->group_count = 2;
 	bb->row_count = bb->row4_count = bb->port_count = bb->srv_count = bb->txt_len = bb->dropped = 0;
-	bb->total = bb->healthy = 0;
+	bb->total = bb->healthy = bb->named_count = 0;
 	bb->txt_plain = bb->txt_last = 0;
 	bb->has_udp = bb->txt_any = false;
 	bb->txt_uniform = true;
 	bb->weight_max = 0;
 }
 
-static int row_add(struct blob_builder *bb, struct row *row, const struct instance *i)
+int row_put(struct blob_builder *bb, const struct row *row)
+{
+	struct row *rows = scratch_reserve(&bb->rows, (bb->row_count + 1) * sizeof(*rows));
+	if (rows == NULL)
+		return E_NOMEM;
+	rows[bb->row_count++] = *row;
+	bb->txt_any |= row->txt > 0;
+	bb->txt_uniform &= row->txt == rows[0].txt;
+	bb->row4_count += row->family == 4;
+	return E_OK;
+}
+
+static int row_add(struct blob_builder *bb, const struct instance *i)
 {
 	uint32_t first = bb->port_count;
+	struct host_name *host = NULL;
 	if (ports_gather(bb, i) < 0)
 		return E_NOMEM;
 	bool enabled = (i->flags & INSTANCE_ENABLED) != 0, healthy = (i->flags & INSTANCE_HEALTHY) != 0;
 	bb->total += enabled;
 	bb->healthy += enabled && healthy;
-	if (!usable(bb->conf, i)) { /* its port names exist all the same */
+	int rc = i->family != 0 ? E_RANGE : host_names_get(bb->hosts, &host, instance_ip(i));
+	if (rc == E_NOMEM)
+		return rc;
+	if (host == NULL && !address_usable(bb->conf, i->family, i->addr)) { /* its port names exist all the same */
 		bb->dropped++;
 		bb->port_count = first;
 		return E_OK;
@@ -260,24 +275,19 @@ static int row_add(struct blob_builder *bb, struct row *row, const struct instan
 		return E_NOMEM;
 	double whole = i->weight > WEIGHT_MAX ? WEIGHT_MAX : i->weight;
 	double share = bb->ramps == NULL ? 1 : ramp_share(bb->ramps, i, bb->now_ms);
-	*row = (struct row){ .addr = i->addr, .weight = whole * share, .whole = whole,
-			     .first_port = first, .ports = bb->port_count - first, .txt = (uint32_t)txt, .port = i->port,
-			     .family = i->family, .candidate = enabled && i->weight > 0, .healthy = healthy };
-	bb->txt_any |= txt > 0;
-	bb->txt_uniform &= txt == ((struct row *)bb->rows.at)[0].txt;
-	bb->row4_count += i->family == 4;
-	bb->row_count++;
-	return E_OK;
+	struct row row = { .addr = i->addr, .weight = whole * share, .whole = whole, .first_port = first,
+			   .ports = bb->port_count - first, .txt = (uint32_t)txt, .port = i->port, .family = i->family,
+			   .candidate = enabled && i->weight > 0, .healthy = healthy };
+	return host != NULL ? named_add(bb, &row, host) : row_put(bb, &row);
 }
 
 int rows_gather(struct blob_builder *bb, const struct instance *const *list, uint32_t n)
 {
 	rows_reset(bb);
-	struct row *rows = scratch_reserve(&bb->rows, (n + 1) * sizeof(*rows));
-	if (rows == NULL)
+	if (scratch_reserve(&bb->rows, (n + 1) * sizeof(struct row)) == NULL)
 		return E_NOMEM;
 	for (uint32_t i = 0; i < n; i++)
-		if (row_add(bb, &rows[bb->row_count], list[i]) < 0)
+		if (row_add(bb, list[i]) < 0)
 			return E_NOMEM;
 	return E_OK;
 }

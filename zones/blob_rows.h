@@ -4,6 +4,7 @@
 #define ZONES_BLOB_ROWS_H
 
 #include "zones/blob.h"
+#include "zones/host_names.h"
 
 /* Grows on demand and is kept: scratch memory of the builder. */
 struct scratch {
@@ -28,6 +29,12 @@ struct row { /* one registered instance with a usable address */
 	uint16_t port;
 	uint8_t family;
 	bool candidate, healthy, answered;
+	bool named; /* an address of a host name */
+};
+
+struct named_row { /* one with a host name; its addresses, if any, are rows besides */
+	struct row row;
+	struct host_name *host;
 };
 
 struct srv_row {
@@ -52,6 +59,7 @@ struct set_rules { /* settings, with the service's own on top */
 struct blob_builder {
 	const struct zone_set_conf *conf;
 	struct slab *slab;
+	struct host_names *hosts;
 	struct set_rules rules;
 	const struct service_info *info;
 	const struct ramps *ramps; /* NULL: none */
@@ -65,10 +73,12 @@ struct blob_builder {
 	uint16_t txt_cluster; /* the last plain instance's TXT was of this cluster... */
 	uint32_t txt_plain;   /* ...and stands here; 0: none yet */
 	uint32_t txt_last;    /* the newest string of the pool */
+	uint32_t named_count, target_count, target_bytes, met_count;
+	bool plain_answered, cname; /* one with an address is answered; see blob_extra */
 	bool has_udp, txt_uniform, txt_any;
 	double weight_max;
 	struct scratch rows, ports, keys, keys2, srv, txt_pool, txts, addr4, addr6, weights, alias, work, share,
-	    idle_addr4, idle_addr6, slices, old_slices, counts;
+	    idle_addr4, idle_addr6, slices, old_slices, counts, named, targets, met;
 };
 
 /* Reads the instances into rows, ports and groups. E_NOMEM. */
@@ -76,6 +86,8 @@ int rows_gather(struct blob_builder *bb, const struct instance *const *list, uin
 /* Appends u16 length and TXT rdata: @name (may be NULL), @cluster (may be NULL), and the allowed keys of @metadata.
  * Returns its offset in the pool + 1, 0: nothing to say, or -1: no memory. */
 int64_t txt_append(struct blob_builder *bb, const char *name, const char *cluster, struct packed metadata);
+int row_put(struct blob_builder *bb, const struct row *row); /* E_NOMEM */
+bool address_usable(const struct zone_set_conf *conf, int family, const uint8_t *addr);
 bool txt_allowed(const struct blob_builder *bb, const char *key, size_t len);
 
 #endif

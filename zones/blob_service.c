@@ -9,12 +9,13 @@
 
 enum { TTL_MAX = 3600 };
 
-struct blob_builder *blob_builder_new(const struct zone_set_conf *conf, struct slab *slab)
+struct blob_builder *blob_builder_new(const struct zone_set_conf *conf, struct slab *slab, struct host_names *hosts)
 {
 	struct blob_builder *bb = mem_zalloc(1, sizeof(*bb));
 	if (bb != NULL) {
 		bb->conf = conf;
 		bb->slab = slab;
+		bb->hosts = hosts;
 	}
 	return bb;
 }
@@ -25,7 +26,8 @@ void blob_builder_free(struct blob_builder *bb)
 		return;
 	struct scratch *all[] = { &bb->rows, &bb->ports, &bb->keys, &bb->keys2, &bb->srv, &bb->txt_pool, &bb->txts,
 				  &bb->addr4, &bb->addr6, &bb->weights, &bb->alias, &bb->work, &bb->share,
-				  &bb->idle_addr4, &bb->idle_addr6, &bb->slices, &bb->old_slices, &bb->counts };
+				  &bb->idle_addr4, &bb->idle_addr6, &bb->slices, &bb->old_slices, &bb->counts, &bb->named,
+				  &bb->targets, &bb->met };
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		mem_free(all[i]->at);
 	mem_free(bb);
@@ -284,6 +286,26 @@ static void absence_settle(struct blob *b)
 	}
 }
 
+/* The host names of the set that was just compiled, once each: they lie side by side. */
+static int hosts_meet(struct blob_builder *bb)
+{
+	const struct named_row *rows = bb->named.at;
+	struct host_name **met = scratch_reserve(&bb->met, (bb->named_count + 1) * sizeof(*met));
+	bb->met_count = 0;
+	if (met == NULL)
+		return E_NOMEM;
+	for (uint32_t i = 0; i < bb->named_count; i++)
+		if (i == 0 || rows[i].host != rows[i - 1].host)
+			met[bb->met_count++] = rows[i].host;
+	return E_OK;
+}
+
+uint32_t blob_builder_hosts(const struct blob_builder *bb, struct host_name *const **ret)
+{
+	*ret = bb->met.at;
+	return bb->met_count;
+}
+
 struct blob *blob_compile(struct blob_builder *bb, const struct service_view *view, const struct blob_past *past)
 {
 	const struct service_info *info = view->info;
@@ -309,6 +331,10 @@ struct blob *blob_compile(struct blob_builder *bb, const struct service_view *vi
 	j.blob = set_compile(bb, view->instances, view->count, &extra);
 	if (j.blob == NULL)
 		return NULL;
+	if (hosts_meet(bb) < 0) {
+		blob_release(j.blob);
+		return NULL;
+	}
 	if (j.existing == 0 && extra.clusters == 0 && info->cluster_count > 0 &&
 	    cluster_exists(info, &j.slices, j.only))
 		j.blob->flags |= BLOB_DEFAULT_CLUSTER;

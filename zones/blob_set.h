@@ -12,6 +12,16 @@ struct set_extra {
 	const struct blob *before;     /* what it answers until now; NULL: nothing */
 };
 
+/* blob_build.c: adds the ports of @r to the SRV entries of @host, the last ones from @from on. */
+void host_ports(struct blob_builder *bb, const struct row *r, uint32_t host, uint32_t from);
+/* blob_named.c. E_NOMEM. */
+int named_add(struct blob_builder *bb, const struct row *row, struct host_name *host);
+int named_emit(struct blob_builder *bb); /* behind the hosts with addresses */
+bool named_was_answered(const struct blob *b, const struct named_row *r);
+/* What the blob has besides; 0: nothing. */
+uint32_t extra_size(const struct blob_builder *bb);
+void extra_put(const struct blob_builder *bb, struct blob *b);
+
 /* @bb->info and rules are set. NULL: no memory. One reference. */
 struct blob *set_compile(struct blob_builder *bb, const struct instance *const *list, uint32_t n,
 			 const struct set_extra *extra);

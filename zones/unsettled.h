@@ -1,6 +1,6 @@
 /* unsettled.h - services whose answers change though nothing happens to them: instances that start slowly, and the last
- * well ones of a service where nobody is. They are compiled again when their time has come. Other services have no
- * memory here. Private to zones/; control thread. */
+ * well ones of a service where nobody is, are compiled again when their time has come; those with host names when other
+ * addresses were found. Other services have no memory here. Private to zones/; control thread. */
 #ifndef ZONES_UNSETTLED_H
 #define ZONES_UNSETTLED_H
 

@@ -37,6 +37,15 @@ int wire_parse(uint8_t *ret, size_t cap, const char *text)
 	return (int)at;
 }
 
+bool zones_hold_name(const struct zone_set *zs, const uint8_t *wire, size_t len)
+{
+	for (size_t at = 0; wire[at] != 0; at += 1u + wire[at])
+		for (size_t i = 0; i < zs->zone_count; i++)
+			if (zs->zones[i].len == len - at && memcmp(zs->zones[i].name, wire + at, len - at) == 0)
+				return true;
+	return false;
+}
+
 /* A name of the SOA; what lies inside the zone is kept without the zone's part. */
 static int soa_name(const struct zone *z, const char *given, const char *label, uint8_t *ret, uint8_t *ret_len,
 		    bool *inside, struct error *err)

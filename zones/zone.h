@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "zones/blob.h"
 #include "zones/export.h"
+#include "zones/host_names.h"
 #include "zones/label.h"
 #include "zones/name_index.h"
 #include "zones/reverse.h"
@@ -125,6 +126,7 @@ struct zone_set {
 	char **keys; /* conf.metadata_keys */
 	struct map unsettled;	  /* unsettled.h; by the id of the service */
 	int64_t unsettled_due_ms; /* nothing is before */
+	struct host_names host_names;
 	_Atomic uint64_t stat_blobs, stat_bytes, stat_dropped, stat_rebuilds, stat_rebuild_ns, stat_nodes,
 	    stat_hosts, stat_conflicts;
 };
@@ -133,6 +135,7 @@ struct zone_set {
 int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err);
 void zone_done(struct zone *z);
 void zone_publish(struct zone_set *zs, struct zone *z); /* a new serial */
+bool zones_hold_name(const struct zone_set *zs, const uint8_t *wire, size_t len); /* is it in a zone of ours? */
 int wire_parse(uint8_t *ret, size_t cap, const char *text); /* folded; length with the root, or E_RANGE */
 bool serial_after(uint32_t a, uint32_t b); /* RFC 1982: a > b */
 uint32_t serial_next(uint32_t last, int64_t wall_ms);

@@ -220,13 +220,14 @@ int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct
 	map_init(&zs->sites, site_equal);
 	map_init(&zs->unsettled, unsettled_equal);
 	zs->unsettled_due_ms = INT64_MAX;
+	host_names_init(&zs->host_names, zs);
 	map_init(&zs->namespaces, folder_equal);
 	map_init(&zs->groups, folder_equal);
 	int rc = conf_copy(zs, conf);
 	if (rc == E_OK)
 		rc = name_index_init(&zs->index, reaper);
 	if (rc == E_OK && ((zs->slab = slab_new()) == NULL ||
-			   (zs->builder = blob_builder_new(&zs->conf, zs->slab)) == NULL))
+			   (zs->builder = blob_builder_new(&zs->conf, zs->slab, &zs->host_names)) == NULL))
 		rc = E_NOMEM;
 	if (rc < 0)
 		error_set(err, rc, "zones: no memory");
@@ -250,6 +251,7 @@ void zone_set_free(struct zone_set *zs)
 		return;
 	unsettled_free(zs);
 	sites_free(zs);
+	host_names_done(&zs->host_names);
 	map_done(&zs->sites);
 	map_done(&zs->namespaces);
 	map_done(&zs->groups);

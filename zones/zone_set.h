@@ -17,6 +17,7 @@
 enum zone_layout { LAYOUT_FULL, LAYOUT_BOUND, LAYOUT_BOUND_GROUP, LAYOUT_BOUND_NS, LAYOUT_STATIC,
 		   LAYOUT_REVERSE /* of zone_set_conf.reverse, not to be asked for */ };
 enum select_mode { SELECT_AUTO, SELECT_ALL, SELECT_ONE, SELECT_SHUFFLE, SELECT_SUBSET, SELECT_HASH };
+enum hostname_mode { HOSTNAME_FLATTEN, HOSTNAME_SRV_ONLY, HOSTNAME_CNAME };
 enum protect_mode { PROTECT_NACOS, PROTECT_ALWAYS, PROTECT_OFF };
 enum all_unhealthy { UNHEALTHY_EMPTY, UNHEALTHY_OPEN, UNHEALTHY_SERVFAIL, UNHEALTHY_NXDOMAIN, UNHEALTHY_LAST };
 
@@ -44,6 +45,10 @@ struct zone_set_conf {
 	int64_t last_max_ms;	      /* how long UNHEALTHY_LAST answers what was well last; 300000 */
 	uint32_t cap;		      /* addresses, 16 */
 	int64_t subset_rotate_ms;     /* 30000; 0: never */
+	enum hostname_mode hostname_mode;
+	/* The addresses of a host are wanted from now on (zone_set_host_found), or no longer; at once the last of each name
+	 * holds. NULL: nobody looks for them. */
+	void (*on_host_name)(void *arg, const char *name, bool wanted);
 	bool raw_alias, loopback_addresses;
 	bool minimal_responses; /* no additional records */
 	const char *const *metadata_keys; /* TXT allow-list */
@@ -65,6 +70,19 @@ void zone_set_serial_restore(struct zone_set *zs, const char *zone, uint32_t las
 int zone_set_ns_addresses(struct zone_set *zs, const char *const *addresses, size_t n, struct error *err);
 /* TTLs from the next answer on (a reload), seconds; a service's own dns.ttl stays. Control thread. */
 void zone_set_ttls(struct zone_set *zs, uint32_t ttl, uint32_t ttl_host, uint32_t ttl_negative);
+/* What was found for a host name that is wanted. Without addresses there are none; @stale: nobody answers now, and these
+ * were the last. @canonical: what the name is an alias of, NULL or the name itself: of nothing. Control thread. */
+struct host_address {
+	uint8_t family; /* 4, 6 */
+	uint8_t addr[16];
+};
+struct host_found {
+	const struct host_address *addresses;
+	size_t count;
+	bool stale;
+	const char *canonical;
+};
+void zone_set_host_found(struct zone_set *zs, const char *name, const struct host_found *found);
 /* The watcher to hand to desk_watch(): on_view compiles and publishes, on_turn moves serials (at most one a
  * second, from zone_set_tick too). */
 struct registry_watcher zone_set_watcher(struct zone_set *zs);
