@@ -60,13 +60,6 @@ static bool is(const struct instance *i, unsigned flag)
 	return (i->flags & flag) != 0;
 }
 
-/* From before our start, and not heard of since: a beat that changes nothing leaves the flag where it is. */
-static bool is_restored(const struct explaining *e, const struct instance *i)
-{
-	return is(i, INSTANCE_RESTORED) && (i->publisher == PUBLISHER_RESTORED ||
-					    atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed) <= e->f->started_ms);
-}
-
 static const char *checker_of(const struct explaining *e, const struct instance *i)
 {
 	return e->v->info->clusters[i->cluster].checker.type;
@@ -114,7 +107,7 @@ static void say_beats(const struct explaining *e, const struct instance *i, cons
 {
 	char age[DURATION_MAX], unhealthy[DURATION_MAX], removed[DURATION_MAX], left[DURATION_MAX];
 	int64_t beat = atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed);
-	if (is_restored(e, i))
+	if (instance_is_restored(i, e->f->started_ms))
 		say(e, "it was there before this server started, %s ago, and has not been heard of since",
 		    duration(age, e->now_ms - e->f->started_ms));
 	else
@@ -149,8 +142,8 @@ static void write_publisher(const struct explaining *e, const struct instance *i
 		}
 	} else {
 		int64_t beat = atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed);
-		json_kv_str(t, "kind", is_restored(e, i) ? "restored" : "heartbeats");
-		if (is_restored(e, i))
+		json_kv_str(t, "kind", instance_is_restored(i, e->f->started_ms) ? "restored" : "heartbeats");
+		if (instance_is_restored(i, e->f->started_ms))
 			json_kv_i64(t, "restoredAgeMs", e->now_ms - e->f->started_ms);
 		else
 			json_kv_i64(t, "lastBeatAgeMs", e->now_ms > beat ? e->now_ms - beat : 0);

@@ -15,6 +15,8 @@ static int read_address(struct request *r)
 	if (rc == E_OK)
 		rc = param_require(&r->params, P_IP, &spec->ip, &r->err);
 	if (rc == E_OK)
+		rc = name_check_ip(spec->ip, strlen(spec->ip), &r->err);
+	if (rc == E_OK)
 		rc = param_port(&r->params, P_PORT, &spec->port, &r->err);
 	spec->cluster = param_or(&r->params, P_CLUSTER_NAME, param_or(&r->params, P_CLUSTER, ""));
 	return rc;

@@ -33,7 +33,16 @@ void api_native_metrics(struct request *r)
 		reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", t->at, t->len);
 }
 
-static void write_instance(struct text *t, const struct service_view *v, const struct instance *i, int64_t now_ms)
+struct instances_query {
+	struct service_key key;
+	const char *ip; /* NULL: all */
+	uint16_t port;
+	bool by_port;
+	int64_t started_ms;
+};
+
+static void write_instance(struct text *t, const struct service_view *v, const struct instance *i,
+			   const struct instances_query *q, int64_t now_ms)
 {
 	int64_t beat = atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed);
 	json_open(t, '{');
@@ -46,7 +55,7 @@ static void write_instance(struct text *t, const struct service_view *v, const s
 	json_kv_bool(t, "enabled", (i->flags & INSTANCE_ENABLED) != 0);
 	json_kv_bool(t, "ephemeral", (i->flags & INSTANCE_EPHEMERAL) != 0);
 	json_kv_bool(t, "overridden", (i->flags & INSTANCE_OVERRIDDEN) != 0);
-	json_kv_bool(t, "restored", (i->flags & INSTANCE_RESTORED) != 0);
+	json_kv_bool(t, "restored", instance_is_restored(i, q->started_ms));
 	json_key(t, "reason");
 	if (i->reason_len > 0)
 		json_strn(t, instance_reason(i), i->reason_len);
@@ -64,7 +73,7 @@ static void write_instance(struct text *t, const struct service_view *v, const s
 	json_close(t, '}');
 }
 
-static void write_view(struct text *t, const struct service_view *v, const char *ip, const uint16_t *port)
+static void write_view(struct text *t, const struct service_view *v, const struct instances_query *q)
 {
 	int64_t now_ms = clock_ms();
 	const struct service_info *info = v->info;
@@ -83,31 +92,49 @@ static void write_view(struct text *t, const struct service_view *v, const char 
 	json_open(t, '[');
 	for (uint32_t n = 0; n < v->count; n++) {
 		const struct instance *i = v->instances[n];
-		if ((ip == NULL || strcmp(ip, instance_ip(i)) == 0) && (port == NULL || *port == i->port))
-			write_instance(t, v, i, now_ms);
+		if ((q->ip == NULL || strcmp(q->ip, instance_ip(i)) == 0) && (!q->by_port || q->port == i->port))
+			write_instance(t, v, i, q, now_ms);
 	}
 	json_close(t, ']');
 	json_close(t, '}');
 }
 
+/* On the control thread: who publishes an instance is its business. */
+static int write_instances(struct registry *reg, void *arg, struct error *err)
+{
+	struct request *r = arg;
+	const struct instances_query *q = r->more;
+	int rc = E_OK;
+	rcu_begin();
+	const struct service_view *v = registry_view(reg, &q->key);
+	if (v != NULL)
+		write_view(&r->out, v, q);
+	else
+		rc = error_set(err, E_NOTFOUND, "there is no service %s@@%s in namespace %s", q->key.group, q->key.name,
+			       q->key.ns);
+	rcu_end();
+	return rc;
+}
+
+static void instances_written(struct request *r)
+{
+	reply_json(r, 200, &r->out);
+}
+
 void api_native_instances(struct request *r)
 {
-	struct service_key key;
-	uint16_t port = 0;
-	bool by_port = param_text(&r->params, P_PORT) != NULL;
-	if (request_key(r, &key) < 0 || (by_port && param_port(&r->params, P_PORT, &port, &r->err) < 0)) {
+	struct instances_query *q = arena_zalloc(&r->call->arena, sizeof(*q));
+	r->more = q;
+	if (q == NULL) {
+		error_set(&r->err, E_NOMEM, "no memory for the list");
 		reply_failure(r);
 		return;
 	}
-	rcu_begin();
-	const struct service_view *v = registry_view(request_registry(r), &key);
-	if (v != NULL)
-		write_view(answer_begin_bare(r), v, param_text(&r->params, P_IP), by_port ? &port : NULL);
-	rcu_end();
-	if (v != NULL) {
-		answer_end_bare(r);
-		return;
-	}
-	error_set(&r->err, E_NOTFOUND, "there is no service %s@@%s in namespace %s", key.group, key.name, key.ns);
-	reply_failure(r);
+	q->ip = param_text(&r->params, P_IP);
+	q->by_port = param_text(&r->params, P_PORT) != NULL;
+	q->started_ms = r->io->api->started_ms;
+	if (request_key(r, &q->key) < 0 || (q->by_port && param_port(&r->params, P_PORT, &q->port, &r->err) < 0))
+		reply_failure(r);
+	else
+		request_call(r, write_instances, instances_written);
 }

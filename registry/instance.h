@@ -77,4 +77,13 @@ static inline bool instance_is_held(const struct instance *i)
 	return i->publisher > PUBLISHER_RESTORED;
 }
 
+/* From before our start, at @started_ms, and not heard of since: what its client says again leaves the flag where it is. */
+static inline bool instance_is_restored(const struct instance *i, int64_t started_ms)
+{
+	return (i->flags & INSTANCE_RESTORED) != 0 &&
+	       (i->publisher == PUBLISHER_RESTORED ||
+		(i->publisher == PUBLISHER_BEATS &&
+		 atomic_load_explicit(&i->last_beat_ms, memory_order_relaxed) <= started_ms));
+}
+
 #endif

@@ -84,6 +84,7 @@ def test_what_was_there_before_a_restart_says_so(make_server):
     server.restart()
     for service, ip in (("restored", "10.82.0.1"), ("restored-too", "10.82.0.2")):
         now = one(server, service, ip)
+        assert [i["restored"] for i in server.get("/muster/v1/instances", serviceName=service).json()["instances"]] == [True]
         assert now["publisher"]["kind"] == "restored" and now["listed"] is True and now["dns"]["answered"] is True
         assert says(now, "before this server started", "has not been heard of since") and says(now, "unless it is heard of")
     server.put("/nacos/v1/ns/instance/beat", serviceName="restored", ip="10.82.0.1", port=80)
@@ -91,6 +92,8 @@ def test_what_was_there_before_a_restart_says_so(make_server):
     again.register("restored-too", ip="10.82.0.2")
     assert one(server, "restored", "10.82.0.1")["publisher"]["kind"] == "heartbeats"
     assert one(server, "restored-too", "10.82.0.2")["publisher"]["kind"] == "connection"
+    for service in ("restored", "restored-too"):
+        assert [i["restored"] for i in server.get("/muster/v1/instances", serviceName=service).json()["instances"]] == [False]
     c.close()
     again.close()
 

@@ -341,3 +341,10 @@ def test_v3_client_registers_lists_and_beats(server):
     assert server.call("DELETE", path, {"serviceName": "three", "ip": "10.8.0.1", "port": 80}).json() == OK
     assert server.get(path + "/list", serviceName="three").json()["data"] == []
     assert server.get(path + "/list", serviceName="three-none").json()["data"] == []
+
+
+@pytest.mark.parametrize("ip", ["10.0.0", "10.0.0.256", "10.0.0.1 x"])
+@pytest.mark.parametrize("path", ["/nacos/v1/ns/instance", "/nacos/v2/ns/instance"])
+def test_deregistering_an_address_that_cannot_be_is_an_error(server, path, ip):
+    reply = server.delete(path, serviceName="no-address", ip=ip, port=80)
+    assert reply.status == 400 and "'ip'" in reply.text and "10.0.0" in reply.text, reply
