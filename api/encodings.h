@@ -58,6 +58,11 @@ struct encoding *encodings_find(struct encodings *e, const struct encoding_key *
  * beyond its references. */
 struct encoding *encodings_add(struct encodings *e, const struct encoding_key *key, const void *body,
 			       size_t len);
+static inline struct encoding *encoding_hold(struct encoding *c) /* one reference more */
+{
+	c->refs++;
+	return c;
+}
 void encoding_release(void *encoding); /* drops a reference */
 
 #endif

@@ -29,7 +29,8 @@ struct subscription {
 	struct topic *topic;
 	struct session *session;
 	struct subscription *next, *prev; /* of the topic */
-	struct io_timer timer;		  /* ack, or retry */
+	struct io_timer timer;		  /* of the next try */
+	int64_t ack_by_ms;		  /* while a push is in flight; the topic's timer looks */
 	uint64_t handle;
 	unsigned sequence;
 	uint64_t told, sent; /* numbers: known to have arrived, under way */
@@ -60,6 +61,40 @@ struct encoding *push_encode(struct io *io, const struct service_key *key, const
 	return info_body(io, key, v, &q, SHAPE_GRPC);
 }
 
+/* What the pushes of one change share: the list is looked up and encoded once, and the clock is read once. */
+struct round {
+	struct topic *topic;
+	int64_t now_ms;
+	struct encoding *body; /* of @clusters; NULL: not asked for yet, or there is none */
+	const char *clusters;  /* its first subscriber's */
+	uint64_t number;
+};
+
+static void round_begin(struct round *round, struct topic *t)
+{
+	*round = (struct round){ .topic = t, .now_ms = clock_ms() };
+}
+
+static void round_end(struct round *round)
+{
+	if (round->body != NULL)
+		encoding_release(round->body);
+}
+
+/* With a reference, as by push_encode(). */
+static struct encoding *round_body(struct round *round, const char *clusters, uint64_t *ret_number)
+{
+	if (round->body == NULL || strcmp(round->clusters, clusters) != 0) {
+		round_end(round);
+		round->clusters = clusters;
+		rcu_begin();
+		round->body = push_encode(round->topic->io, &round->topic->feed.key, clusters, false, &round->number);
+		rcu_end();
+	}
+	*ret_number = round->number;
+	return round->body != NULL ? encoding_hold(round->body) : NULL;
+}
+
 /* ---- one push */
 
 static struct subscription *subscription_of(struct io_timer *t)
@@ -67,30 +102,29 @@ static struct subscription *subscription_of(struct io_timer *t)
 	return (struct subscription *)((char *)t - offsetof(struct subscription, timer));
 }
 
-static void push_one(struct subscription *sub);
-
 /* For people and metrics; what is sent when does not depend on it. */
-static void set_pending(struct subscription *sub, bool pending)
+static void set_pending(struct subscription *sub, bool pending, int64_t now_ms)
 {
 	const struct push_cells *cells = &sub->session->io->push;
 	if (sub->pending == pending)
 		return;
 	sub->pending = pending;
 	if (pending)
-		sub->pending_ms = clock_ms();
+		sub->pending_ms = now_ms;
 	else
-		metrics_observe(cells->lag, (double)(clock_ms() - sub->pending_ms) * 1e-3);
+		metrics_observe(cells->lag, (double)(now_ms - sub->pending_ms) * 1e-3);
 	metrics_shift(cells->pending, pending ? 1 : -1);
 }
 
+static void push_again(struct subscription *sub);
+
 static void on_retry(struct io_timer *t)
 {
-	push_one(subscription_of(t));
+	push_again(subscription_of(t));
 }
 
-static void on_unacked(struct io_timer *t)
+static void on_unacked(struct subscription *sub)
 {
-	struct subscription *sub = subscription_of(t);
 	struct io *io = sub->session->io;
 	metrics_add(io->push.timed_out, 1);
 	sub->retries++;
@@ -98,22 +132,53 @@ static void on_unacked(struct io_timer *t)
 	io_timer_start(io, &sub->timer, RETRY_MS, on_retry);
 }
 
+/* One timer for all subscribers: most have acknowledged long before it is due. */
+static void on_acks_due(struct io_timer *timer)
+{
+	struct topic *t = (struct topic *)((char *)timer - offsetof(struct topic, acks));
+	int64_t now = clock_ms(), next = INT64_MAX;
+	for (struct subscription *sub = t->first; sub != NULL; sub = sub->next) {
+		if (sub->in_flight && sub->ack_by_ms <= now)
+			on_unacked(sub);
+		else if (sub->in_flight && sub->ack_by_ms < next)
+			next = sub->ack_by_ms;
+	}
+	t->awaits = next != INT64_MAX;
+	if (t->awaits)
+		io_timer_start(t->io, &t->acks, next - now, on_acks_due);
+}
+
+static void await_ack(struct subscription *sub, int64_t now_ms)
+{
+	struct topic *t = sub->topic;
+	sub->in_flight = true;
+	sub->ack_by_ms = now_ms + ACK_MS;
+	if (!t->awaits)
+		io_timer_start(t->io, &t->acks, ACK_MS, on_acks_due);
+	t->awaits = true;
+}
+
 /* Takes over the reference. */
 static int send_push(struct subscription *sub, struct encoding *c)
 {
-	char head[128];
-	int n = snprintf(head, sizeof(head), "{\"headers\":{},\"requestId\":\"%llu.%u\",\"module\":\"naming\",\"serviceInfo\":",
-			 (unsigned long long)sub->handle, ++sub->sequence);
+	struct text *head = &sub->session->io->scratch;
+	text_clear(head);
+	text_add(head, "{\"headers\":{},\"requestId\":\"");
+	text_u64(head, sub->handle);
+	text_add(head, ".");
+	text_u64(head, ++sub->sequence);
+	text_add(head, "\",\"module\":\"naming\",\"serviceInfo\":");
 	const struct stream_part body[] = {
-		{ .at = head, .len = (size_t)n },
+		{ .at = head->at, .len = head->len },
 		{ c->body, c->len, encoding_release, c },
 		{ .at = "}", .len = 1 },
 	};
-	return session_send(sub->session, "NotifySubscriberRequest", body, 3);
+	return head->failed ? grpc_refuse(body, 3, E_NOMEM)
+			    : session_send(sub->session, "NotifySubscriberRequest", body, 3);
 }
 
-/* The newest view to one subscriber, or its slot is marked for when there is room. */
-static void push_one(struct subscription *sub)
+/* The newest view to one subscriber of the round's topic, or its slot is marked for when there is room. */
+static void push_one(struct subscription *sub, struct round *round)
 {
 	struct session *s = sub->session;
 	struct io *io = s->io;
@@ -124,13 +189,11 @@ static void push_one(struct subscription *sub)
 		if (!sub->slot)
 			metrics_add(io->push.delayed, 1);
 		sub->slot = true;
-		set_pending(sub, true);
+		set_pending(sub, true, round->now_ms);
 		return;
 	}
 	sub->slot = false;
-	rcu_begin();
-	struct encoding *c = push_encode(io, &sub->topic->feed.key, sub->clusters, false, &number);
-	rcu_end();
+	struct encoding *c = round_body(round, sub->clusters, &number);
 	if (c == NULL) {
 		if (number != 0) /* no memory */
 			io_timer_start(io, &sub->timer, RETRY_MS, on_retry);
@@ -139,13 +202,13 @@ static void push_one(struct subscription *sub)
 	bool fresh = number > (sub->in_flight && sub->sent > sub->told ? sub->sent : sub->told);
 	if (fresh || sub->again) {
 		sub->again = false;
-		set_pending(sub, fresh);
+		set_pending(sub, fresh, round->now_ms);
 		if (send_push(sub, c) == E_OK) {
 			sub->pushes++;
 			sub->sent = number;
-			sub->in_flight = true;
 			metrics_add(io->push.sent, 1);
-			io_timer_start(io, &sub->timer, ACK_MS, on_unacked);
+			io_timer_stop(io, &sub->timer);
+			await_ack(sub, round->now_ms);
 		} else {
 			sub->in_flight = false;
 			io_timer_start(io, &sub->timer, RETRY_MS, on_retry);
@@ -154,7 +217,15 @@ static void push_one(struct subscription *sub)
 	}
 	encoding_release(c);
 	if (!sub->in_flight)
-		set_pending(sub, false); /* it was told by an answer meanwhile */
+		set_pending(sub, false, round->now_ms); /* it was told by an answer meanwhile */
+}
+
+static void push_again(struct subscription *sub)
+{
+	struct round round;
+	round_begin(&round, sub->topic);
+	push_one(sub, &round);
+	round_end(&round);
 }
 
 void push_acked(struct session *s, const char *request, bool well)
@@ -165,7 +236,6 @@ void push_acked(struct session *s, const char *request, bool well)
 	if (sub == NULL || sub->session != s || !sub->in_flight || strtoul(end + 1, NULL, 10) != sub->sequence)
 		return; /* of an older push, or unsubscribed meanwhile */
 	sub->in_flight = false;
-	io_timer_stop(s->io, &sub->timer);
 	if (!well) {
 		metrics_add(s->io->push.refused, 1);
 		sub->retries++;
@@ -174,8 +244,19 @@ void push_acked(struct session *s, const char *request, bool well)
 	}
 	sub->told = sub->sent;
 	sub->acks++;
-	set_pending(sub, sub->slot);
+	set_pending(sub, sub->slot, clock_ms());
 	metrics_add(s->io->push.acked, 1);
+}
+
+/* Of thousands of connections none is in the caches: what all of a slice will touch is asked for at once. */
+static void fetch_slice(struct subscription *const *slice, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		__builtin_prefetch(slice[i]->session);
+	for (unsigned step = 0; step < GRPC_FETCH_STEPS; step++)
+		for (unsigned i = 0; i < n; i++)
+			if (slice[i]->session->stream != NULL)
+				grpc_call_fetch(slice[i]->session->stream, step);
 }
 
 /* In slices: what is queued for some connections leaves while it is in the caches, and memory for all is never asked for.
@@ -183,12 +264,20 @@ void push_acked(struct session *s, const char *request, bool well)
 void push_news(struct topic *t)
 {
 	struct http2_server *http2 = grpc_server_http2(t->io->grpc);
-	unsigned n = 0;
-	for (struct subscription *sub = t->first; sub != NULL; sub = sub->next) {
-		push_one(sub);
-		if (++n % SLICE == 0)
+	struct subscription *slice[SLICE], *sub = t->first;
+	struct round round;
+	round_begin(&round, t);
+	while (sub != NULL) {
+		unsigned n = 0;
+		for (; n < SLICE && sub != NULL; sub = sub->next)
+			slice[n++] = sub;
+		fetch_slice(slice, n);
+		for (unsigned i = 0; i < n; i++)
+			push_one(slice[i], &round);
+		if (sub != NULL) /* the rest leaves at the end of this turn */
 			http2_server_flush(http2);
 	}
+	round_end(&round);
 }
 
 /* ---- subscriptions */
@@ -343,7 +432,7 @@ void push_session_drained(struct session *s)
 	struct subscription *sub;
 	for (size_t at = 0; (sub = map_next(&s->subscriptions, &at)) != NULL;)
 		if (sub->slot)
-			push_one(sub);
+			push_again(sub);
 }
 
 /* ---- for those who ask */

@@ -55,6 +55,7 @@ static void topic_free(struct topic *t)
 {
 	map_remove(&t->io->topics, t->feed.hash, &t->feed.key);
 	io_timer_stop(t->io, &t->merge);
+	io_timer_stop(t->io, &t->acks);
 	mem_free(t);
 }
 

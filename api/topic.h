@@ -22,8 +22,8 @@ struct topic {
 	struct command command;		/* join or leave */
 	bool joined, busy;
 	struct message *waiting, **waiting_end; /* subscribers' requests, for the join */
-	struct io_timer merge;
-	bool merging;
+	struct io_timer merge, acks; /* acks: when the oldest push to a gRPC subscriber is to be acknowledged (push.c) */
+	bool merging, awaits;	     /* @acks runs */
 	int64_t pushed_ms;
 	char text[];
 };

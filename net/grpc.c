@@ -166,6 +166,18 @@ int grpc_send(struct grpc_call *call, const struct stream_part *parts, unsigned 
 	return rc;
 }
 
+void grpc_call_fetch(const struct grpc_call *call, unsigned step)
+{
+	if (step == 0) {
+		__builtin_prefetch(call);
+	} else if (step == 1) {
+		__builtin_prefetch(call->conn);
+		__builtin_prefetch(call->request);
+	} else if (call->request != NULL) {
+		http2_fetch(call->request, step - 2);
+	}
+}
+
 void grpc_reply(struct grpc_call *call, const struct stream_part *parts, unsigned count)
 {
 	int rc = grpc_send(call, parts, count);

@@ -22,6 +22,8 @@ enum grpc_status {
 	GRPC_UNAVAILABLE = 14,
 };
 
+enum { GRPC_FETCH_STEPS = 2 + HTTP2_FETCH_STEPS };
+
 struct grpc_server; /* opaque */
 struct grpc_conn;   /* opaque */
 struct grpc_call;   /* opaque */
@@ -74,6 +76,9 @@ void *grpc_call_user(const struct grpc_call *call);
 /* Streaming: one message more, of the joined @parts (at most 7; released as by http2_write()). E_LIMIT: too much waits;
  * E_CLOSED. */
 int grpc_send(struct grpc_call *call, const struct stream_part *parts, unsigned count);
+/* For who is about to send to many calls, of which none is in the caches: asks for what that will touch. Each step, of
+ * GRPC_FETCH_STEPS, needs what the one before it has brought. */
+void grpc_call_fetch(const struct grpc_call *call, unsigned step);
 /* For who cannot send them: releases @parts; returns @rc. */
 int grpc_refuse(const struct stream_part *parts, unsigned count, int rc);
 /* Unary: the answer, and the end of @call. */

@@ -104,6 +104,9 @@ int http2_head(struct http2_request *r, const char *status, const struct http2_f
 /* Queues the joined parts; with a release a part is the writer's until it was handed on, and is released once whatever
  * comes out. E_LIMIT: over out_max, nothing is queued; E_NOMEM: the request is reset. */
 int http2_write(struct http2_request *r, const struct stream_part *parts, unsigned count);
+/* Asks for what writing to @r and sending it will touch, if it is not in the caches: see grpc_call_fetch(). */
+enum { HTTP2_FETCH_STEPS = 2 };
+void http2_fetch(const struct http2_request *r, unsigned step);
 /* Trailers behind what was written, and the end (1..HTTP2_FIELDS_MAX fields, copied). */
 int http2_finish(struct http2_request *r, const struct http2_field *fields, unsigned count);
 void http2_reset(struct http2_request *r);

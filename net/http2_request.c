@@ -405,6 +405,25 @@ int http2_write(struct http2_request *r, const struct stream_part *parts, unsign
 	return rc;
 }
 
+static void fetch(const void *at, size_t len)
+{
+	enum { LINE = 64 };
+	for (size_t i = 0; i < len; i += LINE)
+		__builtin_prefetch((const char *)at + i);
+}
+
+void http2_fetch(const struct http2_request *r, unsigned step)
+{
+	enum { SESSION_HEAD = 256 }; /* of nghttp2's: where it begins to look */
+	const struct http2_conn *c = r->conn;
+	if (step == 0) {
+		fetch(c, sizeof(*c));
+	} else {
+		fetch(c->stream, sizeof(*c->stream));
+		fetch(c->session, SESSION_HEAD);
+	}
+}
+
 int http2_finish(struct http2_request *r, const struct http2_field *fields, unsigned count)
 {
 	size_t len = 0;

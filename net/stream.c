@@ -1,4 +1,4 @@
-/* stream.c - see stream.h. Bytes are first offered to the kernel directly (uv_try_write: no request,
+/* stream.c - see stream.h. Bytes are first offered to the kernel directly (send: no request,
  * no watcher change). What it does not take becomes chunks on the heap; as long as there are some,
  * new bytes queue behind them, and one libuv write request at a time carries up to CHUNKS_MAX of
  * them. stream_close() cancels that request; its callback comes before the close callback. */
@@ -7,7 +7,10 @@
 #include "base/mem.h"
 #include "net/listener_peer.h"
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 enum { CHUNKS_MAX = 32 };
 
@@ -179,21 +182,28 @@ static int pump(struct stream *s)
 	return 0;
 }
 
-/* Offer everything to the kernel: bytes taken, or E_CLOSED. */
+/* Offer everything to the kernel: bytes taken, or E_CLOSED. Nothing is with libuv then. Of uv_try_write()'s write() a
+ * tenth is spent above the socket. */
 static ssize_t write_now(struct stream *s, const struct stream_part *parts, unsigned count)
 {
-	uv_buf_t bufs[STREAM_PARTS_MAX];
-	unsigned n = 0;
+	struct iovec bufs[STREAM_PARTS_MAX];
+	struct msghdr message = { .msg_iov = bufs };
+	uv_os_fd_t fd;
 	for (unsigned i = 0; i < count; i++)
 		if (parts[i].len > 0)
-			bufs[n++] = uv_buf_init((char *)(uintptr_t)parts[i].at,
-						(unsigned)parts[i].len);
-	if (n == 0 || s->queued > 0)
+			bufs[message.msg_iovlen++] = (struct iovec){ (void *)(uintptr_t)parts[i].at, parts[i].len };
+	if (message.msg_iovlen == 0 || s->queued > 0)
 		return 0;
-	int taken = uv_try_write((uv_stream_t *)&s->tcp, bufs, n);
-	if (taken == UV_EAGAIN)
-		return 0;
-	return taken < 0 ? E_CLOSED : taken;
+	if (uv_fileno((const uv_handle_t *)&s->tcp, &fd) < 0)
+		return E_CLOSED;
+	ssize_t taken;
+	do {
+		taken = message.msg_iovlen == 1 ? send(fd, bufs[0].iov_base, bufs[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+						: sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (taken < 0 && errno == EINTR);
+	if (taken < 0)
+		return errno == EAGAIN || errno == ENOBUFS ? 0 : E_CLOSED;
+	return taken;
 }
 
 int stream_write(struct stream *s, const struct stream_part *parts, unsigned count)
