@@ -2,6 +2,7 @@
 # connections-bench.sh MUSTERD - gRPC connections that do nothing: memory of each, what their health checks cost, 50,000 of
 # them from several source addresses. Core 0 serves, core 1 loads. PARTS: any of "memory cpu many" (all when not set). A part
 # that needs more descriptors than `ulimit -H -n` allows is made smaller, and says so; 50,000 are then not measured.
+# The CPU of health checks stands beside that of a bare echo over as many sockets in the same run (tcpfloor.c).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 musterd=$1 parts=" ${PARTS:-memory cpu many} "
@@ -39,9 +40,16 @@ fi
 if [[ $parts == *" cpu "* ]]; then
 	count=$((allowed < 20300 ? allowed - 300 : 20000))
 	echo "== $count gRPC connections, each with a health check every 5 s: CPU"
+	cc -O2 -o "$w/tcpfloor" "$here/tcpfloor.c"
+	: >"$w/floor"
+	floor() { "$w/tcpfloor" echo "$count" $((count / 5)) 8 | tee -a "$w/floor"; }
+	floor
 	hold "$count" 20 -b 5
+	floor
 	bar "CPU of 20,000 connections with health checks every 5 s" \
 		"$(awk -v us="$(value cpu_us_per_conn_s)" 'BEGIN { printf "%.1f", us * 20000 / 1e4 }')" "<=" 5 "% of a core"
+	beside "a bare echo of as many bytes on as many sockets, before, after" \
+		"$(awk -F= '{ printf "%s%.1f", NR > 1 ? " " : "", $NF * 4000 / per_s }' per_s="$((count / 5))" "$w/floor")" "% of a core"
 fi
 if [[ $parts == *" many "* ]]; then
 	echo "== 50,000 gRPC connections from 8 source addresses"

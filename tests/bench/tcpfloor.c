@@ -59,7 +59,7 @@ static void must(bool well, const char *what)
 	_exit(1);
 }
 
-static void run_on(int core)
+static void run_on(size_t core)
 {
 	cpu_set_t set;
 	CPU_ZERO(&set);
