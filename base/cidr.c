@@ -68,7 +68,12 @@ bool cidr_match(const struct cidr *c, const struct sockaddr *peer)
 {
 	sa_family_t family;
 	const uint8_t *at = peer_address(peer, &family);
-	if (at == NULL || family != c->family)
+	return at != NULL && cidr_match_address(c, family, at);
+}
+
+bool cidr_match_address(const struct cidr *c, sa_family_t family, const uint8_t *at)
+{
+	if (family != c->family)
 		return false;
 	unsigned whole = c->bits / 8, rest = c->bits % 8;
 	if (memcmp(at, c->addr, whole) != 0)

@@ -23,6 +23,7 @@ struct cidr_list {
 int cidr_parse(struct cidr *ret, const char *text, struct error *err);
 /* IPv4-mapped IPv6 peers are matched as the IPv4 addresses that they are. Ports do not count. */
 bool cidr_match(const struct cidr *c, const struct sockaddr *peer);
+bool cidr_match_address(const struct cidr *c, sa_family_t family, const uint8_t *address); /* 4 or 16 octets */
 bool cidr_match_any(const struct cidr *list, size_t count, const struct sockaddr *peer);
 
 #endif

@@ -79,6 +79,7 @@ static int workers_start(struct dns_server *s, struct socket_pair *pairs, struct
 	for (unsigned t = 0; t < threads; t++) {
 		for (size_t a = 0; a < s->addr_count; a++) {
 			sockets[a].addr = s->addrs[a];
+			dns_place_of(&sockets[a].place, &s->asked[a]);
 			sockets[a].pair = pairs[a * threads + t];
 			if (rc < 0)
 				sockets_close(&pairs[a * threads + t], 1);
@@ -202,7 +203,8 @@ static int change_news(struct dns_change *c, struct error *err)
 		n->count = c->count;
 		for (size_t i = 0; i < c->count; i++) {
 			n->at[i].kept = c->kept[i];
-			n->at[i].socket = (struct worker_socket){ c->addrs[i], c->pairs[i * c->threads + t] };
+			n->at[i].socket = (struct worker_socket){ .addr = c->addrs[i], .pair = c->pairs[i * c->threads + t] };
+			dns_place_of(&n->at[i].socket.place, &c->asked[i]);
 		}
 	}
 	return E_OK;

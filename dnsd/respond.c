@@ -67,6 +67,8 @@ void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, s
 	r->tally.received[stream ? TRANSPORT_TCP : TRANSPORT_UDP] += len;
 	if (x->fate != QUESTION_ASK)
 		return;
+	x->question.query.from = x->client.addr;
+	x->question.query.from_len = x->client.addr_len;
 	zone_set_prefetch(r->zones, &x->question.query);
 	if (is_for_upstreams(x))
 		x->fate = QUESTION_FORWARD;

@@ -40,6 +40,7 @@ struct conn {
 	struct conn *prefix_next;
 	uint64_t prefix;
 	struct client client;
+	struct dns_place place; /* where it came in; outlives the listener */
 	uint8_t *in; /* kept: the start of a message, or messages that wait behind a write */
 	uint32_t in_len, in_cap;
 	uint8_t *out; /* being written */
@@ -54,6 +55,7 @@ struct conn {
 struct listening {
 	uv_tcp_t tcp;
 	struct listening *next;
+	struct dns_place place;
 	bool starved; /* a peer waits, and there was no memory for it */
 };
 
@@ -242,6 +244,7 @@ static size_t answer_some(struct conn *c, const uint8_t *at, size_t len, bool *b
 	size_t used = 0;
 	f->exchange.client = c->client;
 	q->client = c->client.bucket;
+	q->at = &c->place;
 	q->now_ms = clock_wall_ms();
 	rcu_begin();
 	while (len - used >= FRAME_HEAD && OUT_MAX - f->out_len >= FRAME_MAX) {
@@ -553,6 +556,7 @@ static void accept_one(struct tcp_front *f, struct listening *l)
 		return;
 	}
 	c->prefix = prefix_of(&peer);
+	c->place = l->place;
 	respond_client(f->responder, &c->client, (const struct sockaddr *)&peer);
 	if (f->responder->forwarding != NULL)
 		forwarding_join(f->responder->forwarding, &c->asker, on_forwarded);
@@ -595,7 +599,7 @@ static void on_listening_closed(uv_handle_t *handle)
 	mem_free(handle); /* its first member */
 }
 
-int tcp_front_listen(struct tcp_front *f, int fd, struct listening **ret, struct error *err)
+int tcp_front_listen(struct tcp_front *f, int fd, const struct dns_place *place, struct listening **ret, struct error *err)
 {
 	struct listening *l = mem_zalloc(1, sizeof *l);
 	if (l == NULL) {
@@ -604,6 +608,7 @@ int tcp_front_listen(struct tcp_front *f, int fd, struct listening **ret, struct
 	}
 	uv_tcp_init(f->loop, &l->tcp);
 	l->tcp.data = f;
+	l->place = *place;
 	int rc = uv_tcp_open(&l->tcp, fd);
 	if (rc < 0) {
 		close(fd);

@@ -21,7 +21,7 @@ int tcp_front_open(struct tcp_front **ret, uv_loop_t *loop, const struct tcp_con
 		   struct error *err);
 struct listening;
 /* Takes the listening @fd, on failure too. *@ret is borrowed, for tcp_front_unlisten(). Errors: E_NOMEM, E_IO. */
-int tcp_front_listen(struct tcp_front *f, int fd, struct listening **ret, struct error *err);
+int tcp_front_listen(struct tcp_front *f, int fd, const struct dns_place *place, struct listening **ret, struct error *err);
 void tcp_front_unlisten(struct tcp_front *f, struct listening *l); /* its connections live on */
 void tcp_front_close(struct tcp_front *f); /* every handle; they are gone when the loop has run out */
 void tcp_front_free(struct tcp_front *f);

@@ -141,6 +141,7 @@ static void read_all(struct udp_socket *s, int n)
 		respond_client(s->responder, &x->client, &b->peers[i].any);
 		x->question.query.client = x->client.bucket;
 		x->question.query.now_ms = now_ms;
+		x->question.query.at = &s->place;
 		respond_read(s->responder, x, b->slots[i].bytes, b->in[i].msg_len, false);
 	}
 }
@@ -265,7 +266,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 }
 
 int udp_socket_open(struct udp_socket *s, uv_loop_t *loop, int fd, const struct sockaddr_storage *addr,
-		    struct udp_batch *batch, struct responder *responder, struct error *err)
+		    const struct dns_place *place, struct udp_batch *batch, struct responder *responder, struct error *err)
 {
 	int rc = uv_poll_init(loop, &s->poll, fd);
 	if (rc < 0) {
@@ -276,6 +277,7 @@ int udp_socket_open(struct udp_socket *s, uv_loop_t *loop, int fd, const struct 
 	s->poll.data = s;
 	s->fd = fd;
 	s->addr = *addr;
+	s->place = *place;
 	s->wildcard = address_is_wildcard(addr);
 	s->batch = batch;
 	s->responder = responder;

@@ -14,6 +14,7 @@ struct udp_socket { /* embedded by the worker; must stay in place until closed *
 	uv_poll_t poll;
 	int fd;
 	struct sockaddr_storage addr;
+	struct dns_place place; /* the same as it was set */
 	bool wildcard; /* answers leave from the address asked */
 	struct udp_batch *batch;
 	struct responder *responder;
@@ -23,7 +24,7 @@ struct udp_socket { /* embedded by the worker; must stay in place until closed *
 
 /* Takes @fd, on failure too. Errors: E_IO. */
 int udp_socket_open(struct udp_socket *s, uv_loop_t *loop, int fd, const struct sockaddr_storage *addr,
-		    struct udp_batch *batch, struct responder *responder, struct error *err);
+		    const struct dns_place *place, struct udp_batch *batch, struct responder *responder, struct error *err);
 /* The loop has to run once more; then @on_closed (NULL: none) may free it. */
 void udp_socket_close(struct udp_socket *s, void (*on_closed)(struct udp_socket *s));
 void udp_socket_drain(struct udp_socket *s); /* answers what has come in already */

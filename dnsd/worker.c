@@ -127,12 +127,12 @@ static struct place *place_open(struct worker *w, const struct worker_socket *s,
 		error_set(err, E_NOMEM, "no memory for a DNS address");
 		return NULL;
 	}
-	if (udp_socket_open(&p->udp, &w->loop, s->pair.udp, &s->addr, w->batch, &w->responder, err) < 0) {
+	if (udp_socket_open(&p->udp, &w->loop, s->pair.udp, &s->addr, &s->place, w->batch, &w->responder, err) < 0) {
 		close(s->pair.tcp);
 		mem_free(p);
 		return NULL;
 	}
-	if (tcp_front_listen(w->tcp, s->pair.tcp, &p->tcp, err) < 0) {
+	if (tcp_front_listen(w->tcp, s->pair.tcp, &s->place, &p->tcp, err) < 0) {
 		udp_socket_close(&p->udp, on_place_closed);
 		return NULL;
 	}

@@ -12,6 +12,7 @@ struct worker;
 /* What one listen address gives a worker. */
 struct worker_socket {
 	struct sockaddr_storage addr;
+	struct dns_place place; /* as it was set */
 	struct socket_pair pair;
 };
 

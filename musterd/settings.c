@@ -485,6 +485,12 @@ static void check_all(struct loader *l)
 	check_upstreams(l);
 	if (settings_zones_finish(l->s) < 0)
 		l->no_memory = true;
+	for (size_t i = 0; i < s->zone_count; i++) {
+		const char *stray = settings_zone_stray_listen(s, &s->zones[i]);
+		if (stray != NULL)
+			complain(l, settings_zone_listen_where(&s->zones[i]),
+				 "zone %s: listen: \"%.100s\" has an address that is none of dns.listen", s->zones[i].conf.name, stray);
+	}
 	for (size_t i = 0; i < s->zone_count; i++)
 		for (unsigned nth = 0; settings_zone_check(&s->zones[i], nth, &err) != E_NOTFOUND; nth++)
 			if (err.code < 0)

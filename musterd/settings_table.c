@@ -244,6 +244,11 @@ const struct setting zone_table[] = {
 	  "all services." },
 	{ "zone", "mname", SETTING_TEXT, ZONE_AT(mname), "", 0, 0, NULL, "As dns.mname, for this zone." },
 	{ "zone", "rname", SETTING_TEXT, ZONE_AT(rname), "", 0, 0, NULL, "As dns.rname, for this zone." },
+	{ "zone", "query_allow", SETTING_CIDRS, ZONE_AT(query_allow), "", 0, 256, NULL,
+	  "Address ranges whose questions about the zone are answered, others are refused; empty: everybody's are." },
+	{ "zone", "listen", SETTING_ADDRESSES, ZONE_AT(listen), "", 0, 64, NULL,
+	  "Addresses, as they stand in dns.listen, at which the zone is served; at the others there is no such zone. Empty: at "
+	  "all of them." },
 	{ "zone", "transfer_allow", SETTING_CIDRS, ZONE_AT(transfer_allow), "", 0, 256, NULL,
 	  "Address ranges that may take the whole zone by AXFR over TCP; empty: nobody may." },
 };

@@ -208,3 +208,28 @@ const char *settings_zone_where(const struct settings_zone *z, unsigned nth)
 {
 	return z->origins[row_of(checks[nth].key)].where;
 }
+
+static bool is_listened(const struct settings *s, const struct sockaddr_storage *at)
+{
+	struct dns_place ours, theirs;
+	dns_place_of(&theirs, at);
+	for (size_t i = 0; i < s->dns.listen.count; i++) {
+		dns_place_of(&ours, &s->dns.listen.at[i].addr);
+		if (ours.len == theirs.len && ours.port == theirs.port && memcmp(ours.addr, theirs.addr, ours.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+const char *settings_zone_stray_listen(const struct settings *s, const struct settings_zone *z)
+{
+	for (size_t i = 0; i < z->conf.listen.count; i++)
+		if (!is_listened(s, &z->conf.listen.at[i]))
+			return z->origins[row_of("listen")].text;
+	return NULL;
+}
+
+const char *settings_zone_listen_where(const struct settings_zone *z)
+{
+	return z->origins[row_of("listen")].where;
+}

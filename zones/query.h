@@ -29,6 +29,13 @@ enum { EDE_NONE = -1, EDE_OTHER = 0, EDE_STALE = 3, EDE_NOT_READY = 14, EDE_PROH
 struct zone;
 struct zone_node;
 
+/* One of the server's own addresses, as it was set: with port 0 if that was asked for. */
+struct dns_place {
+	uint8_t addr[16]; /* network order; an IPv4 address in the first four */
+	uint8_t len;	  /* 4, 16; 0: unknown */
+	uint16_t port;
+};
+
 struct dns_query {
 	/* from dnsd, before zones see it */
 	const uint8_t *qname;	 /* in the received packet, at offset 12, client's case */
@@ -39,6 +46,9 @@ struct dns_query {
 	uint8_t name[DNS_NAME_MAX + 9]; /* folded (A-Z only) copy of qname, zero-padded for word reads */
 	bool stream;		 /* TCP: the larger size limit */
 	uint64_t client;	 /* hash of the client's prefix (/24, /56), for the subset bucket */
+	const uint8_t *from;	 /* the client's address, for zones that not everybody may ask; NULL: unknown */
+	uint8_t from_len;	 /* 4, 16 */
+	const struct dns_place *at; /* where it came in, for zones that are not everywhere; NULL: unknown */
 	int64_t now_ms;		 /* clock_wall_ms() of the batch, for rotation */
 
 	/* the zones' scratch, between the stages */

@@ -85,6 +85,53 @@ static int ranges_copy(struct cidr_list *ret, const struct cidr_list *from)
 	return E_OK;
 }
 
+void dns_place_of(struct dns_place *ret, const struct sockaddr_storage *address)
+{
+	*ret = (struct dns_place){ 0 };
+	if (address->ss_family == AF_INET) {
+		const struct sockaddr_in *in4 = (const void *)address;
+		memcpy(ret->addr, &in4->sin_addr, 4);
+		ret->len = 4;
+		ret->port = ntohs(in4->sin_port);
+	} else if (address->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const void *)address;
+		memcpy(ret->addr, &in6->sin6_addr, 16);
+		ret->len = 16;
+		ret->port = ntohs(in6->sin6_port);
+	}
+}
+
+static int places_copy(struct zone *z, const struct zone_conf *conf)
+{
+	if (conf->listen.count == 0)
+		return E_OK;
+	z->places = mem_zalloc(conf->listen.count, sizeof(*z->places));
+	if (z->places == NULL)
+		return E_NOMEM;
+	for (; z->place_count < conf->listen.count; z->place_count++)
+		dns_place_of(&z->places[z->place_count], &conf->listen.at[z->place_count]);
+	return E_OK;
+}
+
+bool zone_is_at(const struct zone *z, const struct dns_place *at)
+{
+	for (size_t i = 0; i < z->place_count; i++) {
+		const struct dns_place *p = &z->places[i];
+		if (at != NULL && p->port == at->port && p->len == at->len && memcmp(p->addr, at->addr, p->len) == 0)
+			return true;
+	}
+	return z->places == NULL;
+}
+
+bool zone_allows(const struct zone *z, const struct dns_query *q)
+{
+	const struct cidr_list *l = &z->query_allow;
+	for (size_t i = 0; i < l->count; i++)
+		if (q->from != NULL && cidr_match_address(&l->at[i], q->from_len == 4 ? AF_INET : AF_INET6, q->from))
+			return true;
+	return l->count == 0;
+}
+
 int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err)
 {
 	uint8_t wire[DNS_NAME_MAX];
@@ -100,7 +147,8 @@ int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err)
 		z->labels++;
 	z->layout = conf->layout;
 	z->text = text_of(conf->name);
-	if (z->text == NULL || ranges_copy(&z->transfer_allow, &conf->transfer_allow) < 0)
+	if (z->text == NULL || ranges_copy(&z->transfer_allow, &conf->transfer_allow) < 0 ||
+	    ranges_copy(&z->query_allow, &conf->query_allow) < 0 || places_copy(z, conf) < 0)
 		return error_set(err, E_NOMEM, "zone %s: no memory", conf->name);
 	int rc = soa_name(z, conf->mname, "ns1", z->mname, &z->mname_len, &z->mname_inside, err);
 	if (rc < 0)
@@ -113,5 +161,7 @@ int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err)
 void zone_done(struct zone *z)
 {
 	mem_free(z->transfer_allow.at);
+	mem_free(z->query_allow.at);
+	mem_free(z->places);
 	mem_free(z->text);
 }

@@ -43,7 +43,9 @@ struct zone { /* immutable but for the serial */
 	bool mname_child; /* mname is one label below the apex: it has our addresses */
 	_Atomic uint32_t serial;
 	int number;
-	struct cidr_list transfer_allow;
+	struct cidr_list transfer_allow, query_allow;
+	struct dns_place *places; /* where it is; NULL: everywhere */
+	size_t place_count;
 	const struct zone_set *set;
 	char *text; /* presentation form, without the last dot */
 	/* control's */
@@ -134,6 +136,8 @@ struct zone_set {
 /* zone.c: parsing of settings, serials, addresses of the name server. */
 int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err);
 void zone_done(struct zone *z);
+bool zone_is_at(const struct zone *z, const struct dns_place *at);
+bool zone_allows(const struct zone *z, const struct dns_query *q);
 void zone_publish(struct zone_set *zs, struct zone *z); /* a new serial */
 bool zones_hold_name(const struct zone_set *zs, const uint8_t *wire, size_t len); /* is it in a zone of ours? */
 int wire_parse(uint8_t *ret, size_t cap, const char *text); /* folded; length with the root, or E_RANGE */

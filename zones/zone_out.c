@@ -309,7 +309,8 @@ unsigned zone_set_transfer(const struct zone_set *zs, const struct dns_query *q,
 	*ede = EDE_NONE;
 	for (size_t i = 0; i < zs->zone_count; i++) {
 		const struct zone *z = &zs->zones[i];
-		if (z->labels != q->labels || z->len != q->qname_len || memcmp(z->name, q->name, z->len) != 0)
+		if (z->labels != q->labels || z->len != q->qname_len || memcmp(z->name, q->name, z->len) != 0 ||
+		    !zone_is_at(z, q->at))
 			continue;
 		*zone = z->number;
 		if (!cidr_match_any(z->transfer_allow.at, z->transfer_allow.count, peer)) {

@@ -463,7 +463,8 @@ static const struct zone *zone_find(const struct zone_set *zs, const struct dns_
 		if (q->labels < z->labels)
 			continue;
 		size_t at = q->label_at[q->labels - z->labels];
-		if (q->qname_len - at != z->len || !zone_matches(z, q->name + at))
+		if (q->qname_len - at != z->len || !zone_matches(z, q->name + at) ||
+		    (z->places != NULL && !zone_is_at(z, q->at)))
 			continue;
 		/* the DS of an apex is the upper zone's, if that is ours too */
 		if (q->qtype != RR_DS || q->labels != z->labels || lower != NULL)

@@ -30,7 +30,14 @@ struct zone_conf {
 	struct word_list export_namespaces, export_groups, export_metadata;
 	const char *mname, *rname; /* NULL: ns1.<zone>, hostmaster.<zone> */
 	struct cidr_list transfer_allow; /* who may take the whole zone */
+	struct cidr_list query_allow;	 /* who may ask; empty: everybody */
+	struct {
+		const struct sockaddr_storage *at;
+		size_t count;
+	} listen; /* where the zone is, of the server's addresses as they were set; empty: everywhere */
 };
+
+void dns_place_of(struct dns_place *ret, const struct sockaddr_storage *address);
 
 struct zone_set_conf {
 	const struct zone_conf *zones; /* copied */
