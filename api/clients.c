@@ -363,10 +363,8 @@ struct publisher {
 };
 
 struct publisher_query {
-	struct service_key key;
-	const char *ip;
-	uint16_t port;
-	bool by_port, held;
+	struct address_query wanted;
+	bool held;
 	const char *rows; /* struct publisher with its texts */
 	size_t rows_len;
 	struct client *clients;
@@ -380,10 +378,10 @@ static int read_publishers(struct registry *reg, void *arg, struct error *err)
 	struct publisher_query *q = r->more;
 	(void)err;
 	rcu_begin();
-	const struct service_view *v = registry_view(reg, &q->key);
+	const struct service_view *v = registry_view(reg, &q->wanted.key);
 	for (uint32_t n = 0; v != NULL && n < v->count; n++) {
 		const struct instance *i = v->instances[n];
-		if ((q->ip != NULL && strcmp(q->ip, instance_ip(i)) != 0) || (q->by_port && q->port != i->port))
+		if (!address_wanted(&q->wanted, instance_ip(i), i->port))
 			continue;
 		struct publisher p = { .number = instance_is_held(i) ? i->publisher : 0,
 				       .port = i->port,
@@ -437,7 +435,7 @@ static void publishers_found(struct request *r)
 
 static void see_publishers(const struct request *r, struct io *io, struct text *to)
 {
-	session_each_publisher(io, &((const struct publisher_query *)r->more)->key, to);
+	session_each_publisher(io, &((const struct publisher_query *)r->more)->wanted.key, to);
 }
 
 static void publishers_read(struct request *r)
@@ -466,9 +464,7 @@ void api_service_publishers(struct request *r)
 		reply_failure(r);
 		return;
 	}
-	q->ip = param_text(&r->params, P_IP);
-	q->by_port = param_number_given(&r->params, P_PORT);
-	if (request_key(r, &q->key) < 0 || (q->by_port && param_port(&r->params, P_PORT, &q->port, &r->err) < 0))
+	if (request_address(r, &q->wanted) < 0)
 		reply_failure(r);
 	else
 		request_call(r, read_publishers, publishers_read);

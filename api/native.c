@@ -34,10 +34,7 @@ void api_native_metrics(struct request *r)
 }
 
 struct instances_query {
-	struct service_key key;
-	const char *ip; /* NULL: all */
-	uint16_t port;
-	bool by_port;
+	struct address_query wanted;
 	int64_t started_ms;
 };
 
@@ -92,7 +89,7 @@ static void write_view(struct text *t, const struct service_view *v, const struc
 	json_open(t, '[');
 	for (uint32_t n = 0; n < v->count; n++) {
 		const struct instance *i = v->instances[n];
-		if ((q->ip == NULL || strcmp(q->ip, instance_ip(i)) == 0) && (!q->by_port || q->port == i->port))
+		if (address_wanted(&q->wanted, instance_ip(i), i->port))
 			write_instance(t, v, i, q, now_ms);
 	}
 	json_close(t, ']');
@@ -105,13 +102,14 @@ static int write_instances(struct registry *reg, void *arg, struct error *err)
 	struct request *r = arg;
 	const struct instances_query *q = r->more;
 	int rc = E_OK;
+	const struct service_key *key = &q->wanted.key;
 	rcu_begin();
-	const struct service_view *v = registry_view(reg, &q->key);
+	const struct service_view *v = registry_view(reg, key);
 	if (v != NULL)
 		write_view(&r->out, v, q);
 	else
-		rc = error_set(err, E_NOTFOUND, "there is no service %s@@%s in namespace %s", q->key.group, q->key.name,
-			       q->key.ns);
+		rc = error_set(err, E_NOTFOUND, "there is no service %s@@%s in namespace %s", key->group, key->name,
+			       key->ns);
 	rcu_end();
 	return rc;
 }
@@ -130,10 +128,8 @@ void api_native_instances(struct request *r)
 		reply_failure(r);
 		return;
 	}
-	q->ip = param_text(&r->params, P_IP);
-	q->by_port = param_text(&r->params, P_PORT) != NULL;
 	q->started_ms = r->io->api->started_ms;
-	if (request_key(r, &q->key) < 0 || (q->by_port && param_port(&r->params, P_PORT, &q->port, &r->err) < 0))
+	if (request_address(r, &q->wanted) < 0)
 		reply_failure(r);
 	else
 		request_call(r, write_instances, instances_written);

@@ -191,6 +191,19 @@ int request_key(struct request *r, struct service_key *ret)
 			      name, buf, &r->err);
 }
 
+int request_address(struct request *r, struct address_query *ret)
+{
+	int rc = request_key(r, &ret->key);
+	ret->ip = param_text(&r->params, P_IP);
+	ret->by_port = param_number_given(&r->params, P_PORT);
+	return rc < 0 || !ret->by_port ? rc : param_port(&r->params, P_PORT, &ret->port, &r->err);
+}
+
+bool address_wanted(const struct address_query *q, const char *ip, uint16_t port)
+{
+	return (q->ip == NULL || strcmp(q->ip, ip) == 0) && (!q->by_port || q->port == port);
+}
+
 char *request_last_segment(struct request *r)
 {
 	const char *path = r->call->path.at, *slash = path;

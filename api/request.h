@@ -56,6 +56,15 @@ void answer_end_bare(struct request *r);
 /* ---- commands */
 /* Sets up r->cmd with the key of serviceName, groupName, namespaceId. */
 int request_key(struct request *r, struct service_key *ret);
+/* A service and, of the addresses in it, those that are asked for. */
+struct address_query {
+	struct service_key key;
+	const char *ip; /* NULL: any */
+	uint16_t port;
+	bool by_port;
+};
+int request_address(struct request *r, struct address_query *ret); /* of ip and port, too; both may be absent */
+bool address_wanted(const struct address_query *q, const char *ip, uint16_t port);
 /* What follows the last slash of the path, decoded, in the arena; NULL: nothing, or no memory. */
 char *request_last_segment(struct request *r);
 void request_command(struct request *r, enum command_kind kind);

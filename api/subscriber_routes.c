@@ -10,10 +10,8 @@
 enum { PAGE_MAX = 10000, PAGE_V1 = 1000, PAGE_V3 = 100 };
 
 struct subscriber_query {
-	struct service_key key;
-	const char *client, *ip; /* NULL: any */
-	uint16_t port;
-	bool by_port;
+	struct address_query wanted;
+	const char *client;
 	int64_t page, size;
 };
 
@@ -21,6 +19,16 @@ static void fail(struct request *r)
 {
 	error_set(&r->err, E_NOMEM, "no memory for the list of subscribers");
 	reply_failure(r);
+}
+
+/* What the threads have seen, sorted; NULL: that was answered. */
+static struct subscriber *sorted(struct request *r, size_t *count)
+{
+	struct subscriber *list;
+	*count = subscribers_sort(&list, &r->call->arena, &r->out);
+	if (list == NULL)
+		fail(r);
+	return list;
 }
 
 static void write_grouped(struct text *t, const char *member, const struct service_key *key)
@@ -63,13 +71,11 @@ static void write_v3(struct text *t, const struct subscriber *s)
 static void page_found(struct request *r)
 {
 	const struct subscriber_query *q = r->more;
-	struct subscriber *list;
-	size_t n = subscribers_sort(&list, &r->call->arena, &r->out);
 	bool v1 = request_is_v1(r);
-	if (list == NULL) {
-		fail(r);
+	size_t n;
+	struct subscriber *list = sorted(r, &n);
+	if (list == NULL)
 		return;
-	}
 	size_t from = (size_t)((q->page - 1) * q->size), to = from + (size_t)q->size;
 	struct text *t = answer_begin(r);
 	json_open(t, '{');
@@ -92,7 +98,7 @@ static void page_found(struct request *r)
 static void see_service(const struct request *r, struct io *io, struct text *to)
 {
 	const struct subscriber_query *q = r->more;
-	subscribers_of_service(io, &q->key, to);
+	subscribers_of_service(io, &q->wanted.key, to);
 }
 
 static struct subscriber_query *query_new(struct request *r)
@@ -108,7 +114,7 @@ void api_service_subscribers(struct request *r)
 	struct subscriber_query *q = query_new(r);
 	if (q == NULL)
 		return;
-	if (request_key(r, &q->key) < 0 || param_int(&r->params, P_PAGE_NO, INT32_MIN, INT32_MAX, 1, &q->page, &r->err) < 0 ||
+	if (request_key(r, &q->wanted.key) < 0 || param_int(&r->params, P_PAGE_NO, INT32_MIN, INT32_MAX, 1, &q->page, &r->err) < 0 ||
 	    param_int(&r->params, P_PAGE_SIZE, 0, INT32_MAX, request_is_v1(r) ? PAGE_V1 : PAGE_V3, &q->size, &r->err) < 0) {
 		reply_failure(r);
 		return;
@@ -144,16 +150,14 @@ static void write_client(struct text *t, const struct subscriber *s, bool v3)
 static void clients_found(struct request *r)
 {
 	const struct subscriber_query *q = r->more;
-	struct subscriber *list;
-	size_t n = subscribers_sort(&list, &r->call->arena, &r->out);
-	if (list == NULL) {
-		fail(r);
+	size_t n;
+	struct subscriber *list = sorted(r, &n);
+	if (list == NULL)
 		return;
-	}
 	struct text *t = answer_begin(r);
 	json_open(t, '[');
 	for (size_t i = 0; i < n; i++)
-		if ((q->ip == NULL || strcmp(q->ip, list[i].ip) == 0) && (!q->by_port || q->port == list[i].port))
+		if (address_wanted(&q->wanted, list[i].ip, list[i].port))
 			write_client(t, &list[i], r->route->face == FACE_V3);
 	json_close(t, ']');
 	answer_end(r);
@@ -164,9 +168,7 @@ void api_service_subscriber_list(struct request *r)
 	struct subscriber_query *q = query_new(r);
 	if (q == NULL)
 		return;
-	q->ip = param_text(&r->params, P_IP);
-	q->by_port = param_number_given(&r->params, P_PORT);
-	if (request_key(r, &q->key) < 0 || (q->by_port && param_port(&r->params, P_PORT, &q->port, &r->err) < 0))
+	if (request_address(r, &q->wanted) < 0)
 		reply_failure(r);
 	else
 		request_tour(r, see_service, clients_found);
@@ -202,12 +204,10 @@ static void see_client(const struct request *r, struct io *io, struct text *to)
 static void subscriptions_found(struct request *r)
 {
 	const struct subscriber_query *q = r->more;
-	struct subscriber *list;
-	size_t n = subscribers_sort(&list, &r->call->arena, &r->out);
-	if (list == NULL) {
-		fail(r);
+	size_t n;
+	struct subscriber *list = sorted(r, &n);
+	if (list == NULL)
 		return;
-	}
 	if (n == 0) { /* perhaps there is no such client */
 		client_answer_empty(r, q->client);
 		return;
