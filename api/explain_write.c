@@ -156,6 +156,45 @@ static void write_publisher(const struct explaining *e, const struct instance *i
 	json_close(t, '}');
 }
 
+/* ---- older publishers of the same address */
+
+static void write_standby(void *arg, uint64_t publisher)
+{
+	const struct explaining *e = arg;
+	const struct client *c = client_of(e->f->clients, e->f->client_count, publisher);
+	json_open(e->t, '{');
+	json_kv_str(e->t, "kind", publisher == PUBLISHER_BEATS ? "heartbeats" : "connection");
+	if (c != NULL) {
+		json_kv_str(e->t, "client", c->id);
+		json_kv_str(e->t, "version", c->agent);
+		json_kv_bool(e->t, "connected", c->connected);
+	}
+	json_close(e->t, '}');
+}
+
+static void write_standbys(const struct explaining *e, const struct instance *i)
+{
+	json_key(e->t, "standby");
+	json_open(e->t, '[');
+	registry_each_standby(e->reg, i, write_standby, (void *)(uintptr_t)e);
+	json_close(e->t, ']');
+}
+
+static void count_standby(void *arg, uint64_t publisher)
+{
+	(void)publisher;
+	++*(unsigned *)arg;
+}
+
+static void say_standbys(const struct explaining *e, const struct instance *i)
+{
+	unsigned count = 0;
+	registry_each_standby(e->reg, i, count_standby, &count);
+	if (count > 0)
+		say(e, "%u older client%s registered its address as well: when this one leaves, it falls back to the newest that still lives",
+		    count, count == 1 ? " has" : "s have");
+}
+
 /* ---- health */
 
 static void write_probe(const struct explaining *e, const struct probe_seen *s)
@@ -324,6 +363,7 @@ static void write_instance(const struct explaining *e, const struct instance *i)
 		say_connection(e, connection_of(e, i));
 	else
 		say_beats(e, i, &x);
+	say_standbys(e, i);
 	if (overridden)
 		say_override(e, &o);
 	say(e, "%s by DNS: %s", x.answered ? "answered" : "not answered", x.dns);
@@ -334,6 +374,7 @@ static void write_instance(const struct explaining *e, const struct instance *i)
 	json_kv_double(t, "weight", i->weight);
 	write_health(e, i);
 	write_publisher(e, i, &x);
+	write_standbys(e, i);
 	json_key(t, "override");
 	if (overridden)
 		write_override(e, &o);

@@ -47,8 +47,9 @@ static void shape_connection(struct text *t, const struct session *s, int64_t wa
 	json_kv_i64(t, "createTime", wall_ms - (now_ms - s->since_ms));
 	json_kv_i64(t, "lastActiveTime", wall_ms - (now_ms - s->active_ms));
 	json_kv_str(t, "appName", s->app);
+	const char *labels = s->labels != NULL ? s->labels : "{}";
 	json_key(t, "labels");
-	json_raw(t, "{}", 2);
+	json_raw(t, labels, strlen(labels));
 	json_close(t, '}');
 	json_close(t, '}');
 }

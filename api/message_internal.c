@@ -2,6 +2,7 @@
 #include "api/io.h"
 #include "api/message.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -60,6 +61,22 @@ static void keep(char *to, size_t cap, const char *text)
 	to[n] = '\0';
 }
 
+enum { LABELS_MAX = 512 /* bytes of JSON: more are not kept */ };
+
+/* For operators. */
+static void keep_labels(struct session *s, const cJSON *labels)
+{
+	struct text *t = &s->io->scratch;
+	text_clear(t);
+	json_open(t, '{');
+	for (const cJSON *in = labels != NULL ? labels->child : NULL; in != NULL && t->len <= LABELS_MAX; in = in->next)
+		if (cJSON_IsString(in) && strlen(in->string) + strlen(in->valuestring) <= LABELS_MAX)
+			json_kv_str(t, in->string, in->valuestring);
+	json_close(t, '}');
+	if (!t->failed && t->len <= LABELS_MAX)
+		s->labels = mem_memdup0(t->at, t->len);
+}
+
 /* The abilities are announced to everybody (ServerCheckResponse), and acknowledged to whoever sends a table:
  * others do not know the message (nacos-naming 5.4, pitfall 6). */
 void internal_set_up(struct session *s, const cJSON *body)
@@ -69,7 +86,10 @@ void internal_set_up(struct session *s, const cJSON *body)
 	if (s->set_up)
 		return;
 	keep(s->version, sizeof(s->version), message_text(body, "clientVersion"));
-	keep(s->app, sizeof(s->app), message_text(cJSON_GetObjectItemCaseSensitive(body, "labels"), "AppName"));
+	const cJSON *labels = cJSON_GetObjectItemCaseSensitive(body, "labels");
+	keep(s->app, sizeof(s->app), message_text(labels, "AppName"));
+	if (cJSON_IsObject(labels))
+		keep_labels(s, labels);
 	session_set_up(s);
 	log_debug("grpc", "connection %s: %s", s->id, s->version);
 	if (!cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(body, "abilityTable")))

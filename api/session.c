@@ -129,6 +129,7 @@ static void session_free(struct session *s)
 	struct session_entry *e;
 	io_timer_stop(io, &s->timer);
 	knocking_free(s->knocking);
+	mem_free(s->labels);
 	for (size_t at = 0; (e = map_next(&s->entries, &at)) != NULL;) {
 		mem_free(e->addresses);
 		mem_free(e);

@@ -40,6 +40,7 @@ struct session {
 	struct grpc_call *stream; /* requestBiStream; NULL: none */
 	uint64_t publisher;	  /* its number at the registry */
 	char id[SESSION_ID_MAX], peer[SESSION_PEER_MAX], version[SESSION_VERSION_MAX], app[SESSION_VERSION_MAX];
+	char *labels;		  /* what it announced, a JSON object; heap; NULL: nothing */
 	uint16_t peer_port;
 	bool set_up;	/* ConnectionSetupRequest came: other requests are answered */
 	bool detecting; /* a ClientDetectionRequest is unanswered */

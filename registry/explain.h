@@ -64,4 +64,8 @@ struct override_seen {
 };
 bool registry_override(struct registry *r, const struct service_view *v, const struct instance *i, struct override_seen *ret);
 
+/* Older publishers of the address of @i, who have it again when the newer ones leave: the newest first. Control thread. */
+void registry_each_standby(const struct registry *r, const struct instance *i,
+			   void (*each)(void *arg, uint64_t publisher), void *arg);
+
 #endif

@@ -168,6 +168,13 @@ bool standby_beats(const struct registry *r, const struct instance *holder)
 	return b != NULL;
 }
 
+void registry_each_standby(const struct registry *r, const struct instance *i,
+			   void (*each)(void *arg, uint64_t publisher), void *arg)
+{
+	for (const struct standby *b = newest_of(r, i); b != NULL; b = b->older)
+		each(arg, b->record->publisher);
+}
+
 const struct instance *standby_heir(const struct registry *r, const struct instance *holder, int64_t now_ms)
 {
 	int64_t silent_ms = now_ms - atomic_load_explicit(&holder->last_beat_ms, memory_order_relaxed);

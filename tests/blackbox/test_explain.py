@@ -303,3 +303,18 @@ def test_explanations_are_for_operators(make_server):
     server = make_server(http_operator_listen="127.0.0.1:0").start()
     for path in ("explain", "subscribers", "connections"):
         assert server.get("/muster/v1/" + path, serviceName="x").status == 403
+
+
+def test_older_clients_of_the_same_address_are_named(server):
+    old, new = Client(server).set_up(clientVersion="Old:v1"), Client(server).set_up(clientVersion="New:v1")
+    server.register("in-line", "10.0.0.1", 80)
+    old.register("in-line")
+    new.register("in-line")
+    now = one(server, "in-line", "10.0.0.1")
+    assert now["publisher"]["version"] == "New:v1"
+    assert [(s["kind"], s.get("version"), s.get("connected")) for s in now["standby"]] == [("connection", "Old:v1", True), ("heartbeats", None, None)]
+    assert says(now, "2 older clients have registered its address")
+    new.close()
+    old.close()
+    server.register("alone", "10.0.0.1", 80)
+    assert one(server, "alone", "10.0.0.1")["standby"] == []

@@ -47,6 +47,7 @@ def test_who_is_connected(server, client):
             number = number_of(one)
             meta = found[number]["metaInfo"]
             assert (meta["connectionId"], meta["version"], meta["appName"], meta["remoteIp"]) == (number, f"Test:v{n}", "shop", "127.0.0.1")
+            assert meta["labels"] == {"source": "sdk", "module": "naming", "AppName": "shop"}
             assert meta["remotePort"] == one.socket.getsockname()[1]
             assert before - 1000 <= meta["createTime"] <= meta["lastActiveTime"] <= time.time() * 1000 + 1000
     clients[0].close()

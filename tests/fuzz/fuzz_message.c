@@ -4,6 +4,7 @@
 #include "api/io.h"
 #include "api/json_tree.h"
 #include "api/message.h"
+#include "base/mem.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,7 @@ static void set_up(struct session *s, const cJSON *body)
 	trap_if(!s->set_up, "it is not set up");
 	for (const char *at = s->version; *at != '\0'; at++)
 		trap_if(*at < 0x20 || *at > 0x7e, "a byte in the version that a log should not have");
+	mem_free(s->labels);
 	trap_if(strlen(s->version) >= sizeof(s->version) || strlen(s->app) >= sizeof(s->app), "a text over its field");
 }
 
