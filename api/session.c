@@ -24,6 +24,7 @@
 enum {
 	RETRY_MS = 1000, /* no memory for deregistrations */
 	RESET_MS = 5000, /* until a client that was asked to go is cut off */
+	LATE_MS = 100,	 /* a loop that is later than this has stood still */
 };
 
 /* SDKs that are late: until they see that their connection has gone, and from their new one until they have
@@ -297,8 +298,15 @@ void sessions_free(struct io *io)
 static void on_unanswered(struct io_timer *t)
 {
 	struct session *s = session_of(t);
+	int64_t probe_ms = s->io->conf.connection_probe_ms, late_ms = clock_ms() - s->asked_ms - probe_ms;
 	if (s->conn == NULL)
 		return;
+	/* This process stood still, perhaps its whole machine: answers lie unread, clients were not heard. Once. */
+	if (late_ms > LATE_MS && !s->excused) {
+		s->excused = true;
+		io_timer_start(s->io, t, late_ms < probe_ms ? late_ms : probe_ms, on_unanswered);
+		return;
+	}
 	log_info("grpc", "connection %s (%s) has not answered for %lld ms: closed", s->id, s->version,
 		 (long long)(clock_ms() - s->active_ms));
 	s->evicted = true;
@@ -322,6 +330,8 @@ static void on_idle(struct io_timer *t)
 	}
 	snprintf(body, sizeof(body), "{\"headers\":{},\"requestId\":\"d%llu", (unsigned long long)++s->requests);
 	s->detecting = true;
+	s->excused = false;
+	s->asked_ms = clock_ms();
 	const struct stream_part parts[] = { { .at = body, .len = strlen(body) }, { .at = tail, .len = sizeof(tail) - 1 } };
 	session_send(s, "ClientDetectionRequest", parts, 2);
 	io_timer_start(s->io, t, conf->connection_probe_ms, on_unanswered);

@@ -44,11 +44,12 @@ struct session {
 	uint16_t peer_port;
 	bool set_up;	/* ConnectionSetupRequest came: other requests are answered */
 	bool detecting; /* a ClientDetectionRequest is unanswered */
+	bool excused;	/* it was given more time, since this server stood still */
 	bool evicted;	/* it did not answer: no grace */
 	bool resetting; /* it was asked to connect elsewhere; closed when it does not */
 	bool claimed;	/* closed, and its client is back, though it has not registered again yet */
 	bool leaving;	/* its instances are being deregistered */
-	int64_t since_ms, active_ms;
+	int64_t since_ms, active_ms, asked_ms;
 	uint64_t requests; /* of ours on the stream */
 	unsigned messages; /* unanswered */
 	unsigned commands; /* deregistrations under way, questions of its knocking */

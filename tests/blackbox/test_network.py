@@ -111,6 +111,22 @@ def test_who_is_unplugged_or_frozen_is_out_of_every_answer_within_15_seconds(mak
             c.close()
 
 
+def test_who_answered_while_the_server_stood_still_is_not_removed(make_server):
+    server = make_server(health_connection_idle="1s", health_connection_probe="1s").start()
+    client = Client(server).set_up()
+    client.register("still", ip="10.0.0.1")
+    kind, said = client.hear()
+    assert kind == "ClientDetectionRequest"
+    server.process.send_signal(signal.SIGSTOP)  # a suspended machine, or a busy one
+    client.say("ClientDetectionResponse", {"resultCode": 200, "requestId": said["requestId"]})
+    time.sleep(3)  # the answer lies there for longer than the server would have waited for it
+    server.process.send_signal(signal.SIGCONT)
+    assert client.ask("HealthCheckRequest")[1]["success"] is True
+    assert len(server.hosts("still")) == 1 and metric(server, "muster_grpc_connections_evicted_total") == 0
+    eventually(lambda: metric(server, "muster_grpc_connections_evicted_total") == 1)  # now it is silent
+    client.close()
+
+
 @pytest.mark.plain_only  # a sanitizer sees nothing here that it does not see elsewhere
 def test_nobody_who_answers_is_removed_at_five_percent_loss(make_server, network):  # noqa: F811
     network.plug_lossy(0.05)

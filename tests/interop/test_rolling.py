@@ -3,7 +3,8 @@ lost. Each SDK has a server of its own, all at the same time, and each server re
 are all that they were: the publisher registered by its own connection (or its beats), the subscriber pushed what an
 operator has changed meanwhile. A second stays between: the Go SDK (2.3.5) blocks for good when its server goes away
 while it registers again (Request(), called from the channel of events, waits in switchServerAsync() for the loop that
-waits for that channel).
+waits for that channel). The Rust SDK (0.8.3) comes back from any of them, but doubles its pause with each failure in a
+row, up to 64 s (sleep_time()), so that restarts at a fixed pace may keep it away.
 
 What is slow to come back has its hundred shared out between several servers. MUSTER_RESTARTS: another count."""
 import os
