@@ -8,6 +8,7 @@
 #include "musterd/settings_value.h"
 #include "musterd/settings_zone.h"
 #include "zones/reverse.h"
+#include "zones/vanity.h"
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
@@ -92,6 +93,44 @@ static bool apply(struct loader *l, void *base, const struct setting *row, struc
 	return rc == E_OK;
 }
 
+/* Is @name an alias of the zone already? */
+static bool alias_is_set(const struct settings_zone *z, const struct vanity *v, const char *zone, struct arena *mem)
+{
+	struct vanity other;
+	for (size_t i = 0; i < z->conf.aliases.count; i++)
+		if (vanity_parse(&other, mem, zone, z->conf.aliases.at[i], NULL) == E_OK && other.key_len == v->key_len &&
+		    memcmp(other.key, v->key, v->key_len) == 0)
+			return true;
+	return false;
+}
+
+/* "alias NAME = TARGET" in the file is one word of the zone's list. */
+static void apply_alias(struct loader *l, struct settings_zone *z, const struct setting *row, size_t place,
+			const struct mention *m)
+{
+	char name[400];
+	const char *given = m->key + 5 + strspn(m->key + 5, " \t");
+	struct mention word = *m;
+	struct arena mem;
+	struct vanity v;
+	struct error err;
+	word.key = row->key;
+	word.text = keep(l, "%s=%s", given, m->text);
+	snprintf(name, sizeof(name), "zone %s: alias %.200s", z->conf.name, given);
+	arena_init(&mem, NULL, 0, 0);
+	bool odd = strpbrk(word.text, ", \t") != NULL;
+	int rc = odd ? E_INVALID : vanity_parse(&v, &mem, z->conf.name, word.text, &err);
+	if (odd)
+		complain(l, m->where, "%s: there is a blank or comma in it: a name with one is written as its label, e-1-...", name);
+	else if (rc < 0)
+		complain(l, m->where, "%s: %s", name, err.text);
+	else if (alias_is_set(z, &v, z->conf.name, &mem))
+		complain(l, m->where, "%s: is set already", name);
+	else
+		apply(l, &z->conf, row, &z->origins[place], name, &word);
+	arena_done(&mem);
+}
+
 static void apply_zone(struct loader *l, const char *zone, const struct mention *m)
 {
 	char name[400];
@@ -108,6 +147,10 @@ static void apply_zone(struct loader *l, const char *zone, const struct mention 
 	for (size_t i = 0; i < zone_table_len; i++)
 		if (strcmp(zone_table[i].key, m->key) == 0) {
 			apply(l, &z->conf, &zone_table[i], &z->origins[i], name, m);
+			return;
+		} else if (strcmp(zone_table[i].key, "alias") == 0 && strncmp(m->key, "alias", 5) == 0 &&
+			   (m->key[5] == ' ' || m->key[5] == '\t')) {
+			apply_alias(l, z, &zone_table[i], i, m);
 			return;
 		}
 	const struct setting *near = settings_hint_key(zone_table, zone_table_len, "zone", m->key);

@@ -242,6 +242,12 @@ const struct setting zone_table[] = {
 	{ "zone", "export_metadata", SETTING_WORDS, ZONE_AT(export_metadata), "", 0, 16, NULL,
 	  "Only services with all of these metadata of their own are in the zone: key=value, or key for any value; empty: "
 	  "all services." },
+	{ "zone", "alias", SETTING_WORDS, ZONE_AT(aliases), "", 0, 1024, NULL,
+	  "Names in the zone, its own too, that answer what a service answers, without a CNAME: a line "
+	  "alias NAME = NAMESPACE/GROUP/SERVICE for each; /CLUSTER and :PORT-NAME may follow. A service that is not there yet "
+	  "answers no data. What has a slash, a colon or a comma in itself is written as its label (e-1-...)." },
+	{ "zone", "expand", SETTING_SWITCH, ZONE_AT(expand), "off", 0, 0, NULL,
+	  "The names below a service (clusters, ports, addresses) stand below its aliases too." },
 	{ "zone", "mname", SETTING_TEXT, ZONE_AT(mname), "", 0, 0, NULL, "As dns.mname, for this zone." },
 	{ "zone", "rname", SETTING_TEXT, ZONE_AT(rname), "", 0, 0, NULL, "As dns.rname, for this zone." },
 	{ "zone", "query_allow", SETTING_CIDRS, ZONE_AT(query_allow), "", 0, 256, NULL,

@@ -2,6 +2,7 @@
 #include "musterd/settings_zone.h"
 #include "musterd/settings_table.h"
 #include "musterd/settings_value.h"
+#include "zones/vanity.h"
 #include <ctype.h>
 #include <string.h>
 
@@ -170,6 +171,18 @@ static const char *check_export_metadata(const struct settings_zone *z)
 	return check_export(z, &z->conf.export_metadata, is_pair, "export_metadata: write key=value, or key");
 }
 
+/* Lines of the file were looked at where they stood; this is for flags. */
+static const char *check_aliases(const struct settings_zone *z)
+{
+	static const char wrong[] = "alias: write NAME=NAMESPACE/GROUP/SERVICE, the name in this zone, each once";
+	struct vanity_list list = { NULL, 0, false };
+	struct arena mem;
+	arena_init(&mem, NULL, 0, 0);
+	int rc = vanities_make(&list, &mem, z->conf.name, &z->conf.aliases, NULL);
+	arena_done(&mem);
+	return rc < 0 ? wrong : NULL;
+}
+
 static const char *check_mname(const struct settings_zone *z)
 {
 	return z->conf.mname == NULL || domain_name_octets(z->conf.mname) > 0 ? NULL : "mname is no domain name";
@@ -189,6 +202,7 @@ static const struct {
 	{ "export_namespaces", check_export_namespaces },
 	{ "export_groups", check_export_groups },
 	{ "export_metadata", check_export_metadata },
+	{ "alias", check_aliases },
 	{ "mname", check_mname },
 	{ "rname", check_rname },
 };

@@ -122,16 +122,6 @@ static void reply_ns(struct reply *r)
 	r->a->arcount = (uint16_t)(r->a->arcount + n);
 }
 
-static void answer_apex(struct reply *r)
-{
-	if (r->q->qtype == RR_SOA || r->q->qtype == RR_ANY)
-		reply_soa(r);
-	else if (r->q->qtype == RR_NS)
-		reply_ns(r);
-	else
-		reply_nodata(r);
-}
-
 static void answer_ns_host(struct reply *r)
 {
 	const struct ns_addresses *ns = ns_of(r);
@@ -264,6 +254,28 @@ static void answer_ports(struct reply *r, const struct target *t)
 	}
 }
 
+/* A set, of which a vanity name may have one port only. */
+static void answer_vanity(struct reply *r, const struct target *t)
+{
+	if (t->group != NULL && r->q->qtype == RR_SRV)
+		answer_ports(r, t);
+	else
+		answer_set(r, t->blob);
+}
+
+/* The apex answers what a service answers if it is a vanity name of it. */
+static void answer_apex(struct reply *r, const struct target *t)
+{
+	if (r->q->qtype == RR_SOA || r->q->qtype == RR_ANY)
+		reply_soa(r);
+	else if (r->q->qtype == RR_NS)
+		reply_ns(r);
+	else if (t->blob != NULL)
+		answer_vanity(r, t);
+	else
+		reply_nodata(r);
+}
+
 enum { HOST_TXT_MAX = 32 };
 
 static void answer_address(struct reply *r, const struct target *t)
@@ -282,10 +294,10 @@ static void answer_target(struct reply *r, const struct target *t)
 {
 	switch (t->kind) {
 	case TARGET_APEX:
-		answer_apex(r);
+		answer_apex(r, t);
 		return;
 	case TARGET_SET:
-		answer_set(r, t->blob);
+		answer_vanity(r, t);
 		return;
 	case TARGET_PORTS:
 		answer_ports(r, t);

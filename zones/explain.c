@@ -162,6 +162,21 @@ static void say_reverse(const struct naming *n, const struct instance *i)
 	n->each(n->arg, name);
 }
 
+/* The vanity names that mean it. */
+static void say_vanities(const struct naming *n, const struct zone *z)
+{
+	char name[DNS_NAME_MAX + 2];
+	const struct service_key *key = n->key;
+	for (size_t i = 0; i < z->vanities.count; i++) {
+		const struct vanity *v = &z->vanities.at[i];
+		if (strcmp(v->service, key->name) != 0 || strcmp(v->group, key->group) != 0 || strcmp(v->ns, key->ns) != 0)
+			continue;
+		size_t len = strlen(v->name);
+		snprintf(name, sizeof(name), "%s%s", v->name, v->name[len - 1] == '.' ? "" : ".");
+		n->each(n->arg, name);
+	}
+}
+
 void zone_set_explain_names(const struct zone_set *zs, const struct service_view *v, const struct instance *i,
 			    void (*each)(void *arg, const char *name), void *arg)
 {
@@ -187,6 +202,8 @@ void zone_set_explain_names(const struct zone_set *zs, const struct service_view
 	}
 	for (size_t z = 0; z < zs->zone_count; z++) {
 		say_in_zone(&n, &zs->zones[z], service.text, group.text, ns.text);
+		if (i == NULL)
+			say_vanities(&n, &zs->zones[z]);
 		if (!alias)
 			continue;
 		char text[4 * LABEL_MAX + 1];

@@ -41,8 +41,13 @@ static int words_copy(struct arena *mem, struct word_list *ret, const struct wor
 	return ret->at == NULL ? E_NOMEM : E_OK;
 }
 
-/* What the layout binds, borrowed from @conf. */
-static struct export wanted(const struct zone_conf *conf)
+static bool filters(const struct export *x)
+{
+	return x->namespaces.count + x->groups.count + x->metadata.count > 0;
+}
+
+/* What the zone shows, borrowed from @conf. */
+static struct export wanted(const struct zone_conf *conf, const struct vanity_list *vanities)
 {
 	struct export x = { .namespaces = conf->export_namespaces, .groups = conf->export_groups,
 			    .metadata = conf->export_metadata };
@@ -50,17 +55,22 @@ static struct export wanted(const struct zone_conf *conf)
 		x.ns = namespace_of(conf->ns);
 	if (conf->layout == LAYOUT_BOUND || conf->layout == LAYOUT_BOUND_GROUP)
 		x.group = group_of(conf->group);
+	x.nothing = conf->layout == LAYOUT_STATIC;
+	if (vanities->count > 0 && (x.nothing || x.ns != NULL || x.group != NULL || filters(&x)))
+		x.vanities = *vanities;
 	return x;
 }
 
 static bool same_export(const struct export *a, const struct export *b)
 {
-	return same_text(a->ns, b->ns) && same_text(a->group, b->group) && same_words(&a->namespaces, &b->namespaces) &&
+	return a->nothing == b->nothing && a->vanities.at == b->vanities.at && same_text(a->ns, b->ns) && same_text(a->group, b->group) && same_words(&a->namespaces, &b->namespaces) &&
 	       same_words(&a->groups, &b->groups) && same_words(&a->metadata, &b->metadata);
 }
 
 static int export_fill(struct zone_set *zs, struct export *to, const struct export *from)
 {
+	to->nothing = from->nothing;
+	to->vanities = from->vanities;
 	to->ns = from->ns == NULL ? NULL : arena_strdup(&zs->strings, from->ns);
 	to->group = from->group == NULL ? NULL : arena_strdup(&zs->strings, from->group);
 	if ((to->ns == NULL) != (from->ns == NULL) || (to->group == NULL) != (from->group == NULL) ||
@@ -70,7 +80,7 @@ static int export_fill(struct zone_set *zs, struct export *to, const struct expo
 		return E_NOMEM;
 	if (host_table_init(&to->hosts, zs->reaper) < 0)
 		return E_NOMEM;
-	if (from->namespaces.count + from->groups.count + from->metadata.count == 0)
+	if (!filters(from))
 		return E_OK;
 	if (host_table_init(&to->folders, zs->reaper) < 0) {
 		host_table_done(&to->hosts);
@@ -80,15 +90,16 @@ static int export_fill(struct zone_set *zs, struct export *to, const struct expo
 	return E_OK;
 }
 
-int export_get(struct zone_set *zs, const struct zone_conf *conf, struct export **ret, struct error *err)
+int export_get(struct zone_set *zs, const struct zone_conf *conf, const struct vanity_list *vanities,
+	       struct export **ret, struct error *err)
 {
-	struct export want = wanted(conf), *x = zs->exports;
+	struct export want = wanted(conf, vanities), *x = zs->exports;
 	for (; x < zs->exports + zs->export_count; x++)
 		if (same_export(x, &want)) {
 			*ret = x;
 			return E_OK;
 		}
-	if (want.namespaces.count + want.groups.count + want.metadata.count > 0 && zs->filters == EXPORT_FILTERS_MAX)
+	if (filters(&want) && zs->filters == EXPORT_FILTERS_MAX)
 		return error_set(err, E_LIMIT, "there are %d different export filters already, more cannot be",
 				 EXPORT_FILTERS_MAX);
 	if (export_fill(zs, x, &want) < 0) {
@@ -137,6 +148,8 @@ static bool has_pair(const struct packed *metadata, const char *wanted)
 static bool shows(const struct export *x, const struct service_info *info)
 {
 	const struct service_key *key = &info->key;
+	if (x->nothing)
+		return false;
 	if (x->ns != NULL && strcmp(x->ns, key->ns) != 0)
 		return false;
 	if (x->group != NULL && strcmp(x->group, key->group) != 0)
@@ -154,7 +167,8 @@ static bool shows(const struct export *x, const struct service_info *info)
 static const struct shown *shown_intern(struct zone_set *zs, const uint16_t *in, uint32_t count, uint32_t bits)
 {
 	for (size_t i = 0; i < zs->shown_count; i++)
-		if (zs->shown[i]->count == count && memcmp(zs->shown[i]->in, in, count * sizeof(*in)) == 0)
+		if (zs->shown[i]->count == count && memcmp(zs->shown[i]->in, in, count * sizeof(*in)) == 0 &&
+		    zs->shown[i]->bits == bits)
 			return zs->shown[i];
 	struct shown **all = mem_realloc(zs->shown, (zs->shown_count + 1) * sizeof(struct shown *));
 	if (all == NULL)
@@ -173,11 +187,14 @@ const struct shown *exports_showing(struct zone_set *zs, const struct service_in
 {
 	uint16_t in[EXPORTS_MAX];
 	uint32_t count = 0, bits = 0;
-	for (size_t i = 0; i < zs->export_count; i++)
-		if (shows(&zs->exports[i], info)) {
+	for (size_t i = 0; i < zs->export_count; i++) {
+		const struct export *x = &zs->exports[i];
+		bool named = shows(x, info);
+		if (named)
+			bits |= x->bit;
+		if (named || vanities_name(&x->vanities, &info->key))
 			in[count++] = (uint16_t)i;
-			bits |= zs->exports[i].bit;
-		}
+	}
 	return shown_intern(zs, in, count, bits);
 }
 
@@ -360,12 +377,12 @@ int exports_enter(struct zone_set *zs, const struct shown *shown, const struct f
 {
 	for (uint32_t i = 0; i < shown->count; i++) {
 		struct export *x = &zs->exports[shown->in[i]];
-		if (x->bit != 0 && host_table_reserve(&x->folders, 2, 0) < 0)
+		if ((shown->bits & x->bit) != 0 && host_table_reserve(&x->folders, 2, 0) < 0)
 			return E_NOMEM;
 	}
 	for (uint32_t i = 0; i < shown->count; i++) {
 		struct export *x = &zs->exports[shown->in[i]];
-		if (x->bit == 0)
+		if ((shown->bits & x->bit) == 0)
 			continue;
 		host_table_add(&x->folders, 4, (const uint8_t *)&group->number);
 		host_table_add(&x->folders, 4, (const uint8_t *)&group->parent->number);
@@ -377,7 +394,7 @@ void exports_leave(struct zone_set *zs, const struct shown *shown, const struct 
 {
 	for (uint32_t i = 0; i < shown->count; i++) {
 		struct export *x = &zs->exports[shown->in[i]];
-		if (x->bit == 0)
+		if ((shown->bits & x->bit) == 0)
 			continue;
 		host_table_drop(&x->folders, 4, (const uint8_t *)&group->number);
 		host_table_drop(&x->folders, 4, (const uint8_t *)&group->parent->number);

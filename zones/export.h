@@ -8,6 +8,7 @@
 #include "registry/view.h"
 #include "zones/blob.h"
 #include "zones/host_table.h"
+#include "zones/vanity.h"
 
 struct zone_set;
 
@@ -16,21 +17,24 @@ enum { EXPORTS_MAX = 1024, EXPORT_FILTERS_MAX = 32 };
 struct export {
 	const char *ns, *group; /* that the layout binds; NULL: any */
 	struct word_list namespaces, groups, metadata; /* the filter; empty: any */
+	bool nothing; /* of the registry, but for: */
+	struct vanity_list vanities; /* of the one zone: their services have their addresses here */
 	uint32_t bit; /* in blob.shown; 0: there is no filter, or only what the layout binds */
 	struct host_table hosts;
 	/* Numbers of the namespaces and groups in which something is shown, as IPv4 addresses; only with a filter. */
 	struct host_table folders;
 };
 
-/* The exports that show a service. Interned: two services shown alike have the same. */
+/* The exports that have a service's addresses. Interned: two services shown alike have the same. */
 struct shown {
-	uint32_t bits; /* of the exports */
+	uint32_t bits; /* of those with a filter that have its names too */
 	uint32_t count;
 	uint16_t in[]; /* places among the exports, ascending */
 };
 
-/* The export of @conf, made if it is new; strings are copied into @mem. E_NOMEM, E_LIMIT. */
-int export_get(struct zone_set *zs, const struct zone_conf *conf, struct export **ret, struct error *err);
+/* The export of @conf, made if it is new. @vanities, of the zone, stay. E_NOMEM, E_LIMIT. */
+int export_get(struct zone_set *zs, const struct zone_conf *conf, const struct vanity_list *vanities,
+	       struct export **ret, struct error *err);
 void exports_done(struct zone_set *zs);
 /* NULL: no memory. */
 const struct shown *exports_showing(struct zone_set *zs, const struct service_info *info);

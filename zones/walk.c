@@ -72,6 +72,15 @@ static void walk_address(const struct path *p, unsigned at, struct blob *b, stru
 		target_set(t, TARGET_ADDRESS, b);
 }
 
+/* NULL: there is no such cluster. */
+static struct blob *cluster_blob(struct blob *b, const uint8_t *label)
+{
+	if ((b->flags & BLOB_DEFAULT_CLUSTER) != 0)
+		return LABEL_IS(label, "default") ? b : NULL;
+	const struct blob_cluster *c = blob_cluster_find(b, label);
+	return c == NULL ? NULL : c->blob;
+}
+
 static void walk_cluster(const struct path *p, unsigned at, struct blob *b, struct target *t)
 {
 	unsigned rest = p->count - at;
@@ -268,6 +277,73 @@ static bool above_zone(const struct zone_set *zs, const struct dns_query *q)
 	return false;
 }
 
+/* ---- vanity names */
+
+/* What the service answers now; NULL: there is none, or nothing in the cluster. */
+static struct blob *vanity_blob(const struct zone_set *zs, const struct vanity *v)
+{
+	uint32_t parent = PARENT_ROOT;
+	for (unsigned i = 0; i < 2 && parent != 0; i++)
+		parent = name_child(&zs->index, parent, v->where[i]);
+	const struct node *n = parent == 0 ? NULL : name_lookup(&zs->index, parent, v->where[2]);
+	struct blob *b = n == NULL ? NULL : rcu_read(&((struct node *)n)->blob);
+	return b == NULL || v->cluster[0] == 0 ? b : cluster_blob(b, v->cluster);
+}
+
+/* The port that the name is for; NULL: any. */
+static const struct blob_group *vanity_port(const struct vanity *v, const struct blob *b)
+{
+	static const struct blob_group none;
+	if (v->port[0] == 0)
+		return NULL;
+	const struct blob_group *g = blob_group_find(b, v->port + 1, v->port[0], false);
+	if (g == NULL)
+		g = blob_group_find(b, v->port + 1, v->port[0], true);
+	return g == NULL ? &none : g;
+}
+
+/* The name is one of them: at the apex the zone's own records stand beside it. */
+static void walk_vanity(const struct zone_set *zs, const struct path *p, const struct vanity *v, struct target *t)
+{
+	struct blob *b = vanity_blob(zs, v);
+	target_set(t, p->count == 0 ? TARGET_APEX : b == NULL ? TARGET_EMPTY : TARGET_SET, b);
+	t->group = b == NULL ? NULL : vanity_port(v, b);
+}
+
+enum { SELECTOR_LABELS = 4 }; /* at most, left of a service */
+
+/* The name lies below one of them, where the service's own names are shown too. */
+static void walk_below_vanity(const struct zone_set *zs, const struct path *p, const uint8_t *key, size_t len,
+			      struct target *t)
+{
+	bool below;
+	for (unsigned left = 1; left <= SELECTOR_LABELS && left <= p->count; left++) {
+		len -= 1u + path_label(p, p->count - left)[0];
+		const struct vanity *v = vanity_find(&p->zone->vanities, key, len, &below);
+		struct blob *b = v == NULL ? NULL : vanity_blob(zs, v);
+		if (b != NULL)
+			walk_selector(p, p->count - left, b, t);
+		if (v != NULL)
+			return;
+	}
+}
+
+/* Is the name there because of a vanity name? False: what the registry has counts; NODATA is in *@t if others lie below. */
+static bool walk_vanities(const struct zone_set *zs, const struct path *p, struct target *t)
+{
+	uint8_t key[DNS_NAME_MAX];
+	size_t len = vanity_key(key, p->q, p->count);
+	bool below;
+	const struct vanity *v = vanity_find(&p->zone->vanities, key, len, &below);
+	if (v != NULL)
+		walk_vanity(zs, p, v, t);
+	else if (p->zone->vanities.expand)
+		walk_below_vanity(zs, p, key, len, t);
+	if (t->kind == TARGET_ABSENT && below && p->count > 0)
+		t->kind = TARGET_EMPTY;
+	return t->kind != TARGET_ABSENT && t->kind != TARGET_EMPTY;
+}
+
 static void walk_full(const struct zone_set *zs, const struct path *p, struct target *t)
 {
 	const uint8_t *last = path_label(p, 0);
@@ -283,24 +359,39 @@ static void walk_full(const struct zone_set *zs, const struct path *p, struct ta
 	}
 }
 
+/* What the registry shows in the zone, by its layout. */
+static void walk_layout(const struct zone_set *zs, const struct path *p, struct target *t)
+{
+	const struct zone *z = p->zone;
+	if (p->count == 0)
+		t->kind = TARGET_APEX;
+	else if (z->layout == LAYOUT_FULL)
+		walk_full(zs, p, t);
+	else if (z->layout == LAYOUT_REVERSE)
+		walk_reverse(zs, p->q, t);
+	else if (walk_fixed(z, p, t) || z->layout == LAYOUT_STATIC)
+		;
+	else if (z->layout == LAYOUT_BOUND)
+		walk_scope(zs, p, 0, z->scope, t);
+	else
+		walk_bound(zs, p, t);
+}
+
 void walk(const struct zone_set *zs, const struct dns_query *q, struct target *t)
 {
 	const struct zone *z = q->zone;
 	struct path p = { q, z, (unsigned)(q->labels - z->labels) };
 	t->kind = TARGET_ABSENT;
 	t->blob = NULL;
-	if (p.count == 0)
-		t->kind = TARGET_APEX;
-	else if (z->layout == LAYOUT_FULL)
-		walk_full(zs, &p, t);
-	else if (z->layout == LAYOUT_REVERSE)
-		walk_reverse(zs, q, t);
-	else if (walk_fixed(z, &p, t) || z->layout == LAYOUT_STATIC)
-		;
-	else if (z->layout == LAYOUT_BOUND)
-		walk_scope(zs, &p, 0, z->scope, t);
-	else
-		walk_bound(zs, &p, t);
+	t->group = NULL;
+	if (z->vanities.count == 0) {
+		walk_layout(zs, &p, t);
+	} else if (!walk_vanities(zs, &p, t)) {
+		struct target own = *t;
+		walk_layout(zs, &p, t);
+		if (t->kind == TARGET_ABSENT)
+			*t = own;
+	}
 	if (t->kind == TARGET_ABSENT && z->below && above_zone(zs, q))
 		t->kind = TARGET_EMPTY;
 }

@@ -11,6 +11,7 @@
 #include "zones/label.h"
 #include "zones/name_index.h"
 #include "zones/reverse.h"
+#include "zones/vanity.h"
 #include "zones/zone_set.h"
 
 enum {
@@ -37,6 +38,7 @@ struct zone { /* immutable but for the serial */
 	uint8_t group[LABEL_MAX + 9]; /* bound-group: the group's label, wire, padded for word reads */
 	const struct export *export; /* what is shown here; NULL: nothing of the registry */
 	struct cidr prefix; /* of a reverse zone */
+	struct vanity_list vanities;
 	uint8_t mname[DNS_NAME_MAX], rname[DNS_NAME_MAX]; /* wire; without the zone's part when inside it */
 	uint8_t mname_len, rname_len;
 	bool mname_inside, rname_inside;
@@ -172,7 +174,7 @@ enum target_kind {
 struct target {
 	enum target_kind kind;
 	struct blob *blob;	       /* SET, PORTS, ADDRESS; maybe EMPTY: TXT only */
-	const struct blob_group *group; /* PORTS */
+	const struct blob_group *group; /* PORTS; of SET and APEX: the one port they are for, or NULL */
 	int family;		       /* ADDRESS, HOST, POINTER */
 	uint32_t host, txt_key;	       /* ADDRESS */
 	const struct zone *forward;    /* POINTER: <addr>.i of this zone */

@@ -65,13 +65,15 @@ static int zone_place(struct zone_set *zs, struct zone *z, const struct zone_con
 	const char *group = conf->group != NULL && *conf->group != '\0' ? conf->group : "DEFAULT_GROUP";
 	struct scope *s = &zs->scopes[0];
 	struct export *x;
-	if (z->layout == LAYOUT_STATIC)
-		return E_OK;
+	int rc = vanities_make(&z->vanities, &zs->strings, z->text, &conf->aliases, err);
+	z->vanities.expand = conf->expand;
+	if (rc < 0 || (z->layout == LAYOUT_STATIC && z->vanities.count == 0))
+		return rc;
 	if (z->layout == LAYOUT_BOUND || z->layout == LAYOUT_BOUND_NS)
 		s = scope_get(zs, ns, z->layout == LAYOUT_BOUND ? group : NULL);
 	if (s == NULL)
 		return error_set(err, E_NOMEM, "no memory");
-	int rc = export_get(zs, conf, &x, err);
+	rc = export_get(zs, conf, &z->vanities, &x, err);
 	if (rc < 0)
 		return rc;
 	z->export = x;

@@ -28,6 +28,10 @@ struct zone_conf {
 	/* Only services of one of these namespaces, one of these groups, and with all of these metadata ("key=value", or
 	 * "key" for any value) are here; empty: any. */
 	struct word_list export_namespaces, export_groups, export_metadata;
+	/* Names that answer what a service answers: "NAME=NAMESPACE/GROUP/SERVICE[/CLUSTER][:PORT]"; @expand: so do the
+	 * names below them. */
+	struct word_list aliases;
+	bool expand;
 	const char *mname, *rname; /* NULL: ns1.<zone>, hostmaster.<zone> */
 	struct cidr_list transfer_allow; /* who may take the whole zone */
 	struct cidr_list query_allow;	 /* who may ask; empty: everybody */

@@ -109,7 +109,42 @@ def test_addresses_point_to_names_with_dig_x(make_server):
     assert "2.0.0.10.in-addr.arpa." in explained, explained
 
 
+def test_an_alias_at_an_apex_and_below_answers_without_a_cname(make_server, tmp_path):
+    conf = tmp_path / "muster.conf"
+    conf.write_text("[zone shop.example]\nlayout = static\nalias shop.example = prod/PAY_GROUP/orders\nalias www.shop.example = prod/DEFAULT_GROUP/orders:http\n"
+                    "alias api.v1.shop.example = public/DEFAULT_GROUP/orders/hz\n[zone mesh.example]\nlayout = full\n")
+    server = make_server()
+    arguments = server.arguments
+    server.arguments = lambda: arguments() + ["-c", str(conf), "--zone.mesh.example.alias=first.mesh.example=public/DEFAULT_GROUP/orders",
+                                              "--zone.mesh.example.expand=on"]
+    server.start()
+    assert dig(server, "shop.example") == ("NOERROR", [])
+    register(server)
+    assert data(server, "shop.example") == ["10.0.0.3"]
+    assert dig(server, "shop.example")[1] == ["shop.example. 5 IN A 10.0.0.3"]
+    assert data(server, "shop.example", "SRV") == ["10 32768 80 10-0-0-3.i.shop.example."]
+    assert data(server, "10-0-0-3.i.shop.example") == ["10.0.0.3"]
+    assert data(server, "shop.example", "NS") == ["ns1.shop.example."]
+    assert dig(server, "www.shop.example", "SRV") == ("NOERROR", [])
+    server.register("orders", "10.0.0.2", 80, namespaceId="prod", metadata='{"port.http":"8080"}')
+    assert data(server, "www.shop.example", "SRV") == ["10 32768 8080 10-0-0-2.i.shop.example."]
+    assert dig(server, "v1.shop.example") == ("NOERROR", []) and dig(server, "v2.shop.example")[0] == "NXDOMAIN"
+    server.register("orders", "10.0.0.8", 80, clusterName="hz")
+    assert data(server, "api.v1.shop.example") == ["10.0.0.8"]
+    assert data(server, "hz.c.first.mesh.example") == ["10.0.0.8"]
+    explained = server.get("/muster/v1/explain", serviceName="orders", namespaceId="prod", groupName="PAY_GROUP").text
+    assert '"shop.example."' in explained, explained
+    shown = subprocess.run([MUSTERD, "-c", str(conf), "--print-config"], stdout=subprocess.PIPE, text=True, timeout=20 * SLOW).stdout
+    conf.write_text(shown)  # what is printed can be read again
+    assert "www.shop.example=prod/DEFAULT_GROUP/orders:http" in shown
+    assert subprocess.run([MUSTERD, "-c", str(conf), "--check-config"], timeout=20 * SLOW).returncode == 0
+
+
 @pytest.mark.parametrize("text, line, words", [
+    ("[zone a.example]\nexpand = on\nalias b.example = x/y/z\n", 3, ["does not lie in the zone"]),
+    ("[zone a.example]\nalias b.a.example = x/y\n", 2, ["NAMESPACE/GROUP/SERVICE"]),
+    ("[zone a.example]\nalias b.a.example = x/y/z:HTTP\n", 2, ["no port name"]),
+    ("[zone a.example]\nalias b.a.example = x/y/z\nalias B.a.example = x/y/w\n", 3, ["set already"]),
     ("[dns]\nreverse = 10.0.0.0/12\n", 2, ["12 bits is no zone", "whole octets"]),
     ("[dns]\nreverse = 10.0.0.0/8, 2001:db8::/33\n", 2, ["range 2", "nibbles"]),
     ("[dns]\nreverse = 10.0.0.0/8, 10.0.0.0/8\n", 2, ["10.in-addr.arpa", "twice"]),
