@@ -41,6 +41,7 @@ struct server {
 	struct zone_set *zones;
 	struct zone_out *zone_out;
 	struct dns_server *dns;
+	struct host_resolver *hosts;
 	struct cookie_keeper cookies;
 	struct api *api;
 	struct beats *beats;
@@ -78,6 +79,8 @@ static void on_changes_written(void *arg)
 	struct server *s = arg;
 
 	s->changes = NULL;
+	host_resolver_close(s->hosts);
+	s->hosts = NULL;
 	loop_watch_close(&s->watch);
 	uv_close((uv_handle_t *)&s->term, NULL);
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
@@ -374,6 +377,21 @@ static int server_watchers(struct server *s)
 
 static void on_serial(void *arg, const char *zone, uint32_t serial);
 
+static void on_host_name(void *arg, const char *name, bool wanted)
+{
+	struct server *s = arg;
+
+	if (s->hosts != NULL)
+		host_resolver_want(s->hosts, name, wanted);
+}
+
+static void on_host_found(void *arg, const char *name, const struct host_found *found)
+{
+	struct server *s = arg;
+
+	zone_set_host_found(s->zones, name, found);
+}
+
 static void on_other_row(void *arg, const struct store_entry *e)
 {
 	struct server *s = arg;
@@ -393,6 +411,7 @@ static int server_open(struct server *s)
 {
 	struct desk_conf desk = s->conf->desk;
 	struct zone_set_conf zones = s->conf->zones;
+	struct host_resolver_conf hosts = s->conf->hosts;
 	int rc;
 
 	desk.on_ready = on_ready;
@@ -402,7 +421,13 @@ static int server_open(struct server *s)
 	rc = desk_open(&s->desk, &s->loop, &desk, &s->error);
 	if (rc < 0)
 		return rc;
+	hosts.on_found = on_host_found;
+	hosts.arg = s;
+	rc = host_resolver_open(&s->hosts, &s->loop, &hosts, &s->error);
+	if (rc < 0)
+		return rc;
 	zones.on_serial = on_serial;
+	zones.on_host_name = on_host_name;
 	zones.arg = s;
 	rc = zone_set_new(&s->zones, &zones, desk_reaper(s->desk), &s->error);
 	if (rc < 0)

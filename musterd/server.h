@@ -4,6 +4,7 @@
 #define MUSTERD_SERVER_H
 
 #include "api/api.h"
+#include "dnsd/host_resolver.h"
 #include "dnsd/dns_server.h"
 #include "health/beats.h"
 #include "health/prober.h"
@@ -18,6 +19,7 @@ struct server_conf {
 	struct desk_conf desk; /* its callbacks are filled in here */
 	struct zone_set_conf zones;
 	struct dns_server_conf dns;
+	struct host_resolver_conf hosts; /* its callback is filled in here */
 	const char *const *cookie_secrets; /* none: generated ones */
 	size_t cookie_secret_count;
 	struct api_conf api;

@@ -69,6 +69,8 @@ struct settings {
 		enum protect_mode protect;
 		enum all_unhealthy all_unhealthy;
 		int64_t subset_rotate_ms, last_max_ms, slow_start_ms;
+		enum hostname_mode hostname_mode;
+		struct address_list hostname_upstreams; /* empty: of resolv.conf */
 		bool raw_alias, loopback_addresses, minimal_responses;
 		struct word_list metadata_keys;
 		struct word_list cookie_secrets; /* none: generated ones */

@@ -13,6 +13,7 @@
 static const char *const modes[] = { "auto", "all", "one", "shuffle", "subset", "hash", NULL };
 static const char *const protects[] = { "nacos", "always", "off", NULL };
 static const char *const unhealthies[] = { "empty", "open", "servfail", "nxdomain", "last", NULL };
+static const char *const hostnames[] = { "flatten", "srv-only", "cname", NULL };
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const formats[] = { "text", "json", NULL };
 static const char *const layouts[] = { "full", "bound", "bound-group", "bound-ns", "static", NULL };
@@ -62,6 +63,12 @@ const struct setting settings_table[] = {
 	{ "dns", "slow_start", SETTING_DURATION, AT(dns.slow_start_ms), "0s", 0, HOUR, NULL,
 	  "An instance that comes to others, or is healthy again, is answered with a tenth of its weight at first and with all "
 	  "of it after this time, in ten steps, by DNS alone (such as 30s). 0s: at once." },
+	{ "dns", "hostname_mode", SETTING_CHOICE, AT(dns.hostname_mode), "flatten", 0, 0, hostnames,
+	  "Instances registered with a host name in place of an address: its addresses are looked up and answered as theirs, "
+	  "SRV points at the name (flatten); SRV alone (srv-only); as flatten, but a service whose only healthy instance is one "
+	  "such is an alias of that name, for every type (cname)." },
+	{ "dns", "hostname_upstreams", SETTING_ADDRESSES, AT(dns.hostname_upstreams), "", 0, 8, NULL,
+	  "Resolvers that are asked for those host names, with their ports; empty: those of /etc/resolv.conf." },
 	{ "dns", "raw_alias", SETTING_SWITCH, AT(dns.raw_alias), "on", 0, 0, NULL,
 	  "Registry names in lower case resolve as they are, besides their coded form." },
 	{ "dns", "loopback_addresses", SETTING_SWITCH, AT(dns.loopback_addresses), "on", 0, 0, NULL,

@@ -45,6 +45,7 @@ static void wire_zones(struct zone_set_conf *to, const struct settings *s, const
 	to->mode = s->dns.mode;
 	to->protect = s->dns.protect;
 	to->all_unhealthy = s->dns.all_unhealthy;
+	to->hostname_mode = s->dns.hostname_mode;
 	to->slow_start_ms = s->dns.slow_start_ms;
 	to->last_max_ms = s->dns.last_max_ms;
 	to->cap = s->dns.cap;
@@ -186,6 +187,8 @@ int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 	wire_dns(&ret->conf.dns, s);
 	wire_forward(&ret->forward, s);
 	ret->conf.dns.forwarding = s->forward.upstreams.count > 0 ? &ret->forward : NULL;
+	ret->conf.hosts.upstreams = (const struct sockaddr_storage *)s->dns.hostname_upstreams.at;
+	ret->conf.hosts.upstream_count = s->dns.hostname_upstreams.count;
 	ret->conf.dns.nsid = wiring_nsid(s, ret->nsid);
 	ret->conf.cookie_secrets = (const char *const *)s->dns.cookie_secrets.at;
 	ret->conf.cookie_secret_count = s->dns.cookie_secrets.count;

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "zones/address.h"
 #include "zones/label.h"
+#include "zones/unsettled.h"
 #include "zones/zone.h"
 #include <stdio.h>
 #include <string.h>
@@ -39,10 +40,61 @@ static const char *why_answered(const struct instance *i)
 		     "entry of the same address and port keeps it in";
 }
 
+static bool has_port(const struct blob *b, uint32_t host, uint16_t port)
+{
+	uint32_t first, n = blob_srv_of_host(b, host, &first);
+	for (uint32_t i = 0; i < n; i++)
+		if (blob_srv(b)[first + i].port == port)
+			return true;
+	return port == 0; /* SRV has none such */
+}
+
+static const char *why_sick(const struct instance *i)
+{
+	return (i->flags & INSTANCE_ENABLED) == 0 ? "it is disabled" : !(i->weight > 0) ? "its weight is 0" : "it is unhealthy";
+}
+
+static const char *why_not_named(const struct zone_set *zs, const struct instance *i)
+{
+	const struct host_name *n = host_names_find(&zs->host_names, instance_ip(i));
+	if (n == NULL)
+		return "its ip is neither an address nor a host name";
+	if (n->own || n->home)
+		return "its host name lies in a zone of this server, or is an alias of one there: it would answer itself";
+	if (!n->looked_up && zs->conf.hostname_mode == HOSTNAME_FLATTEN)
+		return "the addresses of its host name are being looked up";
+	if (n->count == 0 && zs->conf.hostname_mode == HOSTNAME_FLATTEN)
+		return "its host name has no address, or nobody who was asked for it answers";
+	return why_sick(i);
+}
+
+/* Is its host name a target of SRV, with its port? */
+static bool named_answered(const struct zone_set *zs, const struct blob *b, const struct instance *i)
+{
+	const struct host_name *n = host_names_find(&zs->host_names, instance_ip(i));
+	uint32_t targets = n == NULL || blob_extra(b) == NULL ? 0 : blob_extra(b)->targets;
+	for (uint32_t k = 0, host = b->n4 + b->n6; k < targets; k++, host++) {
+		size_t len;
+		const uint8_t *name = blob_target(b, host, &len);
+		if (len == n->wire_len && memcmp(name, n->wire, len) == 0)
+			return has_port(b, host, i->port);
+	}
+	return false;
+}
+
+static const char *why_named(const struct zone_set *zs, const struct instance *i)
+{
+	const struct host_name *n = host_names_find(&zs->host_names, instance_ip(i));
+	if (n->count == 0)
+		return "SRV points at its host name, whose addresses are not answered (dns.hostname_mode) or not known";
+	return n->stale ? "the addresses that its host name had last are answered: nobody who was asked for it answers now"
+			: "the addresses of its host name are answered as its own";
+}
+
 static const char *why_not(const struct zone_set *zs, const struct instance *i)
 {
 	if (i->family == 0)
-		return "its ip is no address: DNS answers addresses only";
+		return why_not_named(zs, i);
 	if (!zs->conf.loopback_addresses && i->family == 4 && i->addr[0] == 127)
 		return "it is a loopback address, and dns.loopback_addresses is off";
 	if ((i->flags & INSTANCE_ENABLED) == 0)
@@ -54,14 +106,7 @@ static const char *why_not(const struct zone_set *zs, const struct instance *i)
 	return "its address is none that a host can have (unspecified, multicast or loopback)";
 }
 
-static bool has_port(const struct blob *b, uint32_t host, uint16_t port)
-{
-	uint32_t first, n = blob_srv_of_host(b, host, &first);
-	for (uint32_t i = 0; i < n; i++)
-		if (blob_srv(b)[first + i].port == port)
-			return true;
-	return port == 0; /* SRV has none such */
-}
+static const char starting[] = "it has joined or recovered lately: its weight grows to the whole within dns.slow_start";
 
 void zone_set_explain_instance(const struct zone_set *zs, const struct service_view *v, const struct instance *i,
 			       struct dns_instance_explained *ret)
@@ -77,7 +122,13 @@ void zone_set_explain_instance(const struct zone_set *zs, const struct service_v
 		ret->address_answered = true;
 		ret->answered = has_port(s->blob, host, i->port);
 	}
-	ret->why = ret->answered ? why_answered(i) : why_not(zs, i);
+	if (i->family == 0 && named_answered(zs, s->blob, i)) {
+		ret->answered = true;
+		ret->address_answered = host_names_find(&zs->host_names, instance_ip(i))->count > 0;
+		ret->why = why_named(zs, i);
+		return;
+	}
+	ret->why = !ret->answered ? why_not(zs, i) : unsettled_starts(zs, s, i) ? starting : why_answered(i);
 }
 
 /* ---- names */

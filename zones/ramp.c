@@ -108,6 +108,11 @@ double ramp_share(const struct ramps *r, const struct instance *i, int64_t now_m
 	return step >= RAMP_STEPS ? 1 : (double)(step + 1) / RAMP_STEPS;
 }
 
+bool ramp_under_way(const struct ramps *r, const struct instance *i)
+{
+	return is_well(i) && ramp_find(r, key_of(i)) != NULL;
+}
+
 void ramps_done(struct ramps *r)
 {
 	mem_free(r->at);

@@ -26,6 +26,7 @@ int ramps_begin(struct ramps *r, const struct service_view *old, const struct se
 int64_t ramps_settle(struct ramps *r, int64_t now_ms);
 /* The part of its weight, 0.1 to 1. */
 double ramp_share(const struct ramps *r, const struct instance *i, int64_t now_ms);
+bool ramp_under_way(const struct ramps *r, const struct instance *i);
 void ramps_done(struct ramps *r);
 
 #endif

@@ -122,6 +122,12 @@ void unsettled_keep(struct zone_set *zs, struct site *s, const struct blob *b)
 		zs->unsettled_due_ms = u->due_ms;
 }
 
+bool unsettled_starts(const struct zone_set *zs, const struct site *s, const struct instance *i)
+{
+	const struct unsettled *u = unsettled_of(zs, s);
+	return u != NULL && ramp_under_way(&u->ramps, i);
+}
+
 void unsettled_forget(struct zone_set *zs, const struct site *s)
 {
 	struct unsettled *u = unsettled_of(zs, s);

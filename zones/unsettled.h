@@ -13,6 +13,7 @@ void unsettled_note(struct zone_set *zs, struct site *s, const struct service_vi
 void unsettled_lend(struct zone_set *zs, const struct site *s, struct blob_past *past);
 /* It was compiled: into @b. */
 void unsettled_keep(struct zone_set *zs, struct site *s, const struct blob *b);
+bool unsettled_starts(const struct zone_set *zs, const struct site *s, const struct instance *i); /* slowly */
 void unsettled_forget(struct zone_set *zs, const struct site *s);
 void unsettled_tick(struct zone_set *zs); /* compiles what is due */
 void unsettled_free(struct zone_set *zs);

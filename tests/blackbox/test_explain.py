@@ -120,7 +120,7 @@ def test_a_weight_of_0_is_a_reason(server):
     assert now["dns"]["answered"] is False and now["dns"]["why"] == "its weight is 0"
 
 
-@pytest.mark.parametrize("ip,why", [("host.example", "no address"), ("0.0.0.1", "that a host can have"), ("224.0.0.5", "that a host can have")])
+@pytest.mark.parametrize("ip,why", [("host.example", "host name"), ("0.0.0.1", "that a host can have"), ("224.0.0.5", "that a host can have")])
 def test_what_dns_cannot_answer_says_why(server, ip, why):
     service = "odd-" + ip.replace(".", "-")
     server.register(service, ip, 80)

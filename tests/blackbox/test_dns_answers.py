@@ -1,0 +1,157 @@
+"""What the DNS side answers about instances with host names, about itself, and while nobody is healthy: asked with
+dnspython of the real server."""
+import socket
+import threading
+import time
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+from conftest import SLOW
+
+
+class Upstream(threading.Thread):
+    """A resolver of its own little world on a free port: a dict of (name, type) to (TTL, texts); None: SERVFAIL."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.data = {}
+        self.asked = 0
+        self.dead = False
+
+    def run(self):
+        while True:
+            packet, peer = self.socket.recvfrom(4096)
+            if not packet:
+                return
+            query = dns.message.from_wire(packet)
+            question = query.question[0]
+            name, rdtype = question.name.to_text().lower(), dns.rdatatype.to_text(question.rdtype)
+            reply = dns.message.make_response(query, recursion_available=True)
+            self.asked += 1
+            if self.dead:
+                reply.set_rcode(dns.rcode.SERVFAIL)
+            elif (name, rdtype) in self.data:
+                ttl, texts = self.data[name, rdtype]
+                reply.answer.append(dns.rrset.from_text(question.name, ttl, "IN", rdtype, *texts))
+            elif not any(name == known for known, _ in self.data):
+                reply.set_rcode(dns.rcode.NXDOMAIN)
+            if not reply.answer:
+                soa = "ns.example. host.example. 1 60 60 60 5"
+                reply.authority.append(dns.rrset.from_text("example.", 5, "IN", "SOA", soa))
+            self.socket.sendto(reply.to_wire(), peer)
+
+    def close(self):
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", ("127.0.0.1", self.port))
+        self.join()
+        self.socket.close()
+
+
+def until(what, limit=60):
+    end = time.monotonic() + limit * SLOW
+    while not what():
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.02)
+
+
+def ede(reply):
+    return [int(o.code) for o in reply.options if isinstance(o, dns.edns.EDEOption)]
+
+
+def edns(**more):
+    return dict(use_edns=0, **more)
+
+
+def test_a_host_name_is_answered_with_what_an_upstream_says_until_the_name_is_gone(make_server):
+    upstream = Upstream()
+    upstream.data = {("db.example.", "A"): (5, ["192.0.2.1", "192.0.2.2"]), ("db.example.", "AAAA"): (5, ["2001:db8::1"])}
+    upstream.start()
+    server = make_server(dns_hostname_upstreams=f"127.0.0.1:{upstream.port}").start()
+    patient = '{"preserved.heart.beat.timeout":"600000","preserved.ip.delete.timeout":"600000"}'
+    server.register("far", "db.example", 443, metadata=patient)
+    name = "far.svc.muster.internal"
+    until(lambda: server.addresses(name) == ["192.0.2.1", "192.0.2.2"])
+    assert server.addresses(name, "AAAA") == ["2001:db8::1"]
+    srv = server.dig(name, "SRV")
+    assert [r.to_text() for r in srv.answer[0]] == ["10 32768 443 db.example."] and not srv.additional
+    assert [h["ip"] for h in server.hosts("far")] == ["db.example"]
+    said = server.get("/muster/v1/explain", serviceName="far").text
+    assert "the addresses of its host name are answered as its own" in said, said
+    # another address after the time to live
+    upstream.data = {("db.example.", "A"): (5, ["192.0.2.3"])}
+    until(lambda: server.addresses(name) == ["192.0.2.3"])
+    until(lambda: server.addresses(name, "AAAA") == [])
+    # nobody knows: the last ones hold, and are called stale
+    upstream.dead = True
+    until(lambda: ede(server.dig(name, **edns())) == [3])
+    assert server.addresses(name) == ["192.0.2.3"]
+    upstream.dead = False
+    until(lambda: ede(server.dig(name, **edns())) == [])
+    # the name is no more: no ghost
+    upstream.data = {("other.example.", "A"): (5, ["192.0.2.9"])}
+    until(lambda: server.addresses(name) == [])
+    server.deregister("far", "db.example", 443)
+    upstream.close()
+
+
+def test_the_server_tells_its_name_and_hides_its_version(make_server):
+    server = make_server(dns_nsid="dns-7").start()
+
+    def chaos(name):
+        q = dns.message.make_query(name, "TXT", rdclass=dns.rdataclass.CH)
+        return dns.query.udp(q, server.dns[0], port=server.dns[1], timeout=5)
+
+    assert chaos("version.bind.").rcode() == dns.rcode.REFUSED
+    for name in ("id.server.", "HOSTNAME.bind."):
+        assert chaos(name).answer[0][0].to_text() == '"dns-7"' and chaos(name).answer[0].ttl == 0
+    reply = server.dig("x.example.com", **edns(options=[dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")]))
+    nsid = [o for o in reply.options if o.otype == dns.edns.OptionType.NSID]
+    assert nsid and (getattr(nsid[0], "data", None) or getattr(nsid[0], "nsid", None)) == b"dns-7"
+    assert ede(reply) == [20]
+
+
+def test_slow_start_moves_neither_lists_nor_their_number(make_server):
+    server = make_server(dns_slow_start="2s").start()
+    name = "slow.svc.muster.internal"
+    server.register("slow", "10.0.0.1", 1)
+    server.register("slow", "10.0.0.2", 2)
+
+    def weights():
+        return {r.port: r.weight for r in server.dig(name, "SRV").answer[0]}
+
+    before = server.get("/nacos/v1/ns/instance/list", serviceName="slow").json()
+    assert weights()[1] == 32768 and weights()[2] >= 3277
+    until(lambda: weights() == {1: 32768, 2: 32768})
+    after = server.get("/nacos/v1/ns/instance/list", serviceName="slow").json()
+    assert after["lastRefTime"] == before["lastRefTime"] and after["hosts"] == before["hosts"]
+
+
+def test_what_is_answered_while_nobody_is_healthy(make_server):
+    server = make_server(dns_protect="off", dns_last_max="3s").start()
+    for policy in ("empty", "open", "servfail", "nxdomain", "last"):
+        server.post("/nacos/v1/ns/service", serviceName=policy, ephemeral="false", metadata=f"dns.all_unhealthy={policy}")
+        server.put("/nacos/v1/ns/cluster", serviceName=policy, clusterName="DEFAULT", checkPort=80,
+                   useInstancePort4Check="true", healthChecker='{"type":"NONE"}')
+        server.register(policy, "10.0.0.1", 80, ephemeral="false")
+        server.put("/nacos/v1/ns/health/instance", serviceName=policy, ip="10.0.0.1", port=80, healthy="true")
+        assert server.addresses(f"{policy}.svc.muster.internal") == ["10.0.0.1"]
+        server.put("/nacos/v1/ns/health/instance", serviceName=policy, ip="10.0.0.1", port=80, healthy="false")
+
+    def ask(policy):
+        reply = server.dig(f"{policy}.svc.muster.internal", **edns())
+        return dns.rcode.to_text(reply.rcode()), sum(len(a) for a in reply.answer), ede(reply)
+
+    assert ask("empty") == ("NOERROR", 0, [])
+    assert ask("open") == ("NOERROR", 1, [])
+    assert ask("servfail") == ("SERVFAIL", 0, [22])
+    assert ask("nxdomain") == ("NXDOMAIN", 0, [])
+    until(lambda: ask("last") == ("NOERROR", 0, []))
