@@ -229,7 +229,7 @@ static bool is_listened(const struct settings *s, const struct sockaddr_storage 
 	dns_place_of(&theirs, at);
 	for (size_t i = 0; i < s->dns.listen.count; i++) {
 		dns_place_of(&ours, &s->dns.listen.at[i].addr);
-		if (ours.len == theirs.len && ours.port == theirs.port && memcmp(ours.addr, theirs.addr, ours.len) == 0)
+		if (dns_place_equal(&ours, &theirs))
 			return true;
 	}
 	return false;

@@ -4,6 +4,7 @@
 #define ZONES_QUERY_H
 
 #include "base/writer.h"
+#include "zones/place.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,12 +30,6 @@ enum { EDE_NONE = -1, EDE_OTHER = 0, EDE_STALE = 3, EDE_NOT_READY = 14, EDE_PROH
 struct zone;
 struct zone_node;
 
-/* One of the server's own addresses, as it was set: with port 0 if that was asked for. */
-struct dns_place {
-	uint8_t addr[16]; /* network order; an IPv4 address in the first four */
-	uint8_t len;	  /* 4, 16; 0: unknown */
-	uint16_t port;
-};
 
 struct dns_query {
 	/* from dnsd, before zones see it */

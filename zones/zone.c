@@ -85,22 +85,6 @@ static int ranges_copy(struct cidr_list *ret, const struct cidr_list *from)
 	return E_OK;
 }
 
-void dns_place_of(struct dns_place *ret, const struct sockaddr_storage *address)
-{
-	*ret = (struct dns_place){ 0 };
-	if (address->ss_family == AF_INET) {
-		const struct sockaddr_in *in4 = (const void *)address;
-		memcpy(ret->addr, &in4->sin_addr, 4);
-		ret->len = 4;
-		ret->port = ntohs(in4->sin_port);
-	} else if (address->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const void *)address;
-		memcpy(ret->addr, &in6->sin6_addr, 16);
-		ret->len = 16;
-		ret->port = ntohs(in6->sin6_port);
-	}
-}
-
 static int places_copy(struct zone *z, const struct zone_conf *conf)
 {
 	if (conf->listen.count == 0)
@@ -115,11 +99,9 @@ static int places_copy(struct zone *z, const struct zone_conf *conf)
 
 bool zone_is_at(const struct zone *z, const struct dns_place *at)
 {
-	for (size_t i = 0; i < z->place_count; i++) {
-		const struct dns_place *p = &z->places[i];
-		if (at != NULL && p->port == at->port && p->len == at->len && memcmp(p->addr, at->addr, p->len) == 0)
+	for (size_t i = 0; i < z->place_count; i++)
+		if (at != NULL && dns_place_equal(&z->places[i], at))
 			return true;
-	}
 	return z->places == NULL;
 }
 

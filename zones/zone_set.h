@@ -41,8 +41,6 @@ struct zone_conf {
 	} listen; /* where the zone is, of the server's addresses as they were set; empty: everywhere */
 };
 
-void dns_place_of(struct dns_place *ret, const struct sockaddr_storage *address);
-
 struct zone_set_conf {
 	const struct zone_conf *zones; /* copied */
 	size_t zone_count;
