@@ -8,6 +8,7 @@
 #include "musterd/data_dir.h"
 #include "musterd/reload.h"
 #include "musterd/wiring.h"
+#include "musterd/zone_files.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -96,10 +97,26 @@ static int serve(const struct settings *s, int argc, char **argv)
 	return rc < 0 ? EXIT_FAILED : EXIT_SERVED;
 }
 
+static int check_files(const struct settings *s)
+{
+	struct text errors;
+	int rc = E_OK;
+
+	text_init(&errors);
+	for (size_t i = 0; i < s->zone_count; i++)
+		if (zone_files_check(&s->zones[i].conf, 1, &errors) < 0)
+			rc = E_INVALID;
+	fwrite(errors.at, 1, errors.len, stderr);
+	text_done(&errors);
+	return rc;
+}
+
 static int run_task(const struct settings *s, int argc, char **argv)
 {
 	switch (s->task) {
 	case SETTINGS_CHECK:
+		if (check_files(s) < 0)
+			return EXIT_SETTINGS;
 		printf("%s: the settings are in order\n", s->file == NULL ? "musterd" : s->file);
 		return EXIT_SERVED;
 	case SETTINGS_PRINT:

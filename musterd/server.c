@@ -16,6 +16,7 @@
 #include "musterd/ports.h"
 #include "musterd/reload.h"
 #include "musterd/server_metrics.h"
+#include "musterd/zone_files.h"
 #include "store/key.h"
 #include "store/lock.h"
 
@@ -40,6 +41,7 @@ struct server {
 	struct desk *desk;
 	struct zone_set *zones;
 	struct zone_out *zone_out;
+	struct zone_files *zone_files;
 	struct dns_server *dns;
 	struct host_resolver *hosts;
 	struct cookie_keeper cookies;
@@ -143,6 +145,9 @@ static void server_stop(struct server *s, const char *why)
 	atomic_store(&s->missing, "stopping");
 	log_info("server", "stopping: %s", why);
 	tell_system("STOPPING=1");
+	if (s->zone_files != NULL)
+		zone_files_close(s->zone_files);
+	s->zone_files = NULL;
 	if (s->api != NULL)
 		api_stop(s->api, &s->loop, on_api_stopped, s);
 	else
@@ -275,8 +280,11 @@ static void server_reload(struct server *s)
 
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(clock_ns() / 1000));
 	tell_system(state);
-	if (reload_run(s->conf->reload, &parts) && server_addresses(s, &bound) < 0)
-		log_error("server", "%s", s->error.text);
+	if (reload_run(s->conf->reload, &parts)) {
+		zone_files_reload(s->zone_files);
+		if (server_addresses(s, &bound) < 0)
+			log_error("server", "%s", s->error.text);
+	}
 	tell_system("READY=1");
 }
 
@@ -430,6 +438,9 @@ static int server_open(struct server *s)
 	zones.on_host_name = on_host_name;
 	zones.arg = s;
 	rc = zone_set_new(&s->zones, &zones, desk_reaper(s->desk), &s->error);
+	if (rc < 0)
+		return rc;
+	rc = zone_files_open(&s->zone_files, &s->loop, s->zones, zones.zones, zones.zone_count, &s->error);
 	if (rc < 0)
 		return rc;
 	rc = zone_out_open(&s->zone_out, s->zones, &s->loop);

@@ -262,6 +262,9 @@ const struct setting zone_table[] = {
 	{ "zone", "listen", SETTING_ADDRESSES, ZONE_AT(listen), "", 0, 64, NULL,
 	  "Addresses, as they stand in dns.listen, at which the zone is served; at the others there is no such zone. Empty: at "
 	  "all of them." },
+	{ "zone", "file", SETTING_TEXT, ZONE_AT(file), "", 0, 0, NULL,
+	  "A zone file (RFC 1035) whose records are served with those of the registry, or alone with layout = static; "
+	  "relative to the settings file. SIGHUP reads it again." },
 	{ "zone", "transfer_allow", SETTING_CIDRS, ZONE_AT(transfer_allow), "", 0, 256, NULL,
 	  "Address ranges that may take the whole zone by AXFR over TCP; empty: nobody may." },
 };

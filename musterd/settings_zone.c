@@ -78,6 +78,13 @@ int settings_zone_find_or_add(struct settings *s, const char *name, const char *
 	return E_OK;
 }
 
+/* A path as it is from where the settings file lies. NULL: no memory. */
+static const char *beside(struct settings *s, const char *path)
+{
+	const char *slash = path[0] == '/' || s->file == NULL ? NULL : strrchr(s->file, '/');
+	return slash == NULL ? path : arena_printf(&s->arena, "%.*s/%s", (int)(slash - s->file), s->file, path);
+}
+
 int settings_zones_finish(struct settings *s)
 {
 	struct settings_zone *z;
@@ -91,6 +98,8 @@ int settings_zones_finish(struct settings *s)
 			z->conf.mname = s->dns.mname;
 		if (z->conf.rname == NULL)
 			z->conf.rname = s->dns.rname;
+		if (z->conf.file != NULL && (z->conf.file = beside(s, z->conf.file)) == NULL)
+			return E_NOMEM;
 	}
 	return E_OK;
 }
@@ -193,10 +202,16 @@ static const char *check_rname(const struct settings_zone *z)
 	return z->conf.rname == NULL || domain_name_octets(z->conf.rname) > 0 ? NULL : "rname is no domain name";
 }
 
+static const char *check_layout(const struct settings_zone *z)
+{
+	return z->conf.layout == LAYOUT_STATIC && z->conf.file == NULL ? "layout = static needs a file" : NULL;
+}
+
 static const struct {
 	const char *key;
 	const char *(*wrong)(const struct settings_zone *z); /* NULL: nothing is */
 } checks[] = {
+	{ "layout", check_layout },
 	{ "namespace", check_namespace },
 	{ "group", check_group },
 	{ "export_namespaces", check_export_namespaces },

@@ -1,7 +1,7 @@
 /* answer.c - what a name and a type are answered with, and the verdicts (dns.md 2.5 rows 11 to 20, 2.7). DNS workers,
  * inside RCU sections: no heap, no lock. */
 #include "zones/address.h"
-#include "zones/answer.h"
+#include "zones/static_answer.h"
 
 void reply_truncate(struct reply *r)
 {
@@ -19,7 +19,7 @@ void reply_servfail(struct reply *r, int ede)
 /* Offset of the zone's name in the question. */
 static unsigned zone_offset(const struct reply *r)
 {
-	return DNS_HEADER_LEN + r->q->label_at[r->q->labels - r->zone->labels];
+	return r->name_at + r->q->label_at[r->q->labels - r->zone->labels];
 }
 
 static size_t host_name_len(uint8_t len, bool inside)
@@ -34,10 +34,15 @@ static uint8_t *put_host_name(uint8_t *to, const uint8_t *name, uint8_t len, boo
 }
 
 /* False: no room. */
-static bool put_soa(struct reply *r, uint32_t ttl)
+static bool put_soa(struct reply *r, bool negative)
 {
 	const struct zone *z = r->zone;
+	const struct zone_set_conf *conf = &r->zs->conf;
+	uint32_t minimum = ttl_read(&conf->ttl_negative);
+	uint32_t ttl = negative && minimum < conf->ttl_apex ? minimum : conf->ttl_apex;
 	unsigned at = zone_offset(r);
+	if (r->file != NULL && r->file->soa != NULL)
+		return put_static_soa(r, 0xc000 | at, negative);
 	size_t names = host_name_len(z->mname_len, z->mname_inside) +
 		       host_name_len(z->rname_len, z->rname_inside);
 	uint8_t *to = writer_claim(&r->a->w, RR_FIXED + names + 20);
@@ -48,15 +53,13 @@ static bool put_soa(struct reply *r, uint32_t ttl)
 	to = put_host_name(to, z->rname, z->rname_len, z->rname_inside, at);
 	to = put32(to, atomic_load_explicit(&((struct zone *)z)->serial, memory_order_relaxed));
 	to = put32(put32(put32(to, ZONE_REFRESH), ZONE_RETRY), ZONE_EXPIRE);
-	put32(to, ttl_read(&r->zs->conf.ttl_negative));
+	put32(to, minimum);
 	return true;
 }
 
 void reply_nodata(struct reply *r)
 {
-	const struct zone_set_conf *conf = &r->zs->conf;
-	uint32_t ttl = ttl_read(&conf->ttl_negative);
-	if (put_soa(r, conf->ttl_apex < ttl ? conf->ttl_apex : ttl))
+	if (put_soa(r, true))
 		r->a->nscount = 1;
 	else
 		reply_truncate(r);
@@ -64,7 +67,7 @@ void reply_nodata(struct reply *r)
 
 static void reply_soa(struct reply *r)
 {
-	if (put_soa(r, r->zs->conf.ttl_apex))
+	if (put_soa(r, false))
 		r->a->ancount = 1;
 	else
 		reply_truncate(r);
@@ -78,7 +81,7 @@ static bool reply_record(struct reply *r, unsigned type, uint32_t ttl, const voi
 		reply_truncate(r);
 		return false;
 	}
-	memcpy(put_rr(to, OWNER_QNAME, type, ttl, (unsigned)len), rdata, len);
+	memcpy(put_rr(to, reply_owner(r), type, ttl, (unsigned)len), rdata, len);
 	r->a->ancount++;
 	return true;
 }
@@ -112,7 +115,7 @@ static void reply_ns(struct reply *r)
 		reply_truncate(r);
 		return;
 	}
-	to = put_rr(to, OWNER_QNAME, RR_NS, r->zs->conf.ttl_apex, (unsigned)len);
+	to = put_rr(to, reply_owner(r), RR_NS, r->zs->conf.ttl_apex, (unsigned)len);
 	put_host_name(to, z->mname, z->mname_len, z->mname_inside, zone_offset(r));
 	r->a->ancount = 1;
 	if (!z->mname_child)
@@ -131,7 +134,7 @@ static void answer_ns_host(struct reply *r)
 	unsigned n = type == RR_A ? ns->n4 : type == RR_AAAA ? ns->n6 : 0;
 	if (n == 0)
 		reply_nodata(r);
-	else if (put_ns_addresses(r, ns, type == RR_A ? 4 : 6, OWNER_QNAME) == 0)
+	else if (put_ns_addresses(r, ns, type == RR_A ? 4 : 6, reply_owner(r)) == 0)
 		reply_truncate(r);
 	else
 		r->a->ancount = (uint16_t)n;
@@ -290,7 +293,7 @@ static void answer_address(struct reply *r, const struct target *t)
 		answer_host(r, t);
 }
 
-static void answer_target(struct reply *r, const struct target *t)
+void reply_target(struct reply *r, const struct target *t)
 {
 	switch (t->kind) {
 	case TARGET_APEX:
@@ -330,10 +333,21 @@ static void answer_target(struct reply *r, const struct target *t)
 	}
 }
 
+void reply_name(struct reply *r)
+{
+	struct target t;
+	r->file = rcu_read(&((struct zone *)(uintptr_t)r->zone)->file);
+	walk(r->zs, r->q, &t);
+	if (__builtin_expect(r->file != NULL, 0))
+		reply_merged(r, &t);
+	else
+		reply_target(r, &t);
+}
+
 int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_answer *a, struct rng *rng)
 {
-	struct reply r = { zs, q->zone, q, a, rng };
-	struct target t;
+	struct reply r = { .zs = zs, .zone = q->zone, .q = q, .a = a, .rng = rng, .name_at = DNS_HEADER_LEN };
+	uint8_t *start = a->w.at;
 	a->ede = EDE_NONE;
 	a->rcode = RCODE_NOERROR;
 	a->aa = a->tc = false;
@@ -353,7 +367,8 @@ int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_a
 		return q->zone->number;
 	}
 	a->aa = q->qclass != 255; /* ANY */
-	walk(zs, q, &t);
-	answer_target(&r, &t);
+	reply_name(&r);
+	if (__builtin_expect(a->tc, 0))
+		a->w.at = start; /* a chain may have begun */
 	return q->zone->number;
 }

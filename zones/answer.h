@@ -10,9 +10,19 @@ struct reply { /* one answer under way */
 	const struct dns_query *q;
 	struct dns_answer *a;
 	struct rng *rng;
+	unsigned name_at; /* the name in the message: the question's, or what a chain has led to */
+	unsigned steps;	  /* of a chain */
+	const struct reply *before; /* the step before this one; NULL: this is the question's */
+	const struct static_zone *file; /* of the zone; NULL: it has none */
 };
 
-enum { OWNER_QNAME = 0xc000 | DNS_HEADER_LEN, RR_FIXED = 12, POINTER_END = 0x4000 };
+enum { RR_FIXED = 12, POINTER_END = 0x4000 };
+
+/* A pointer to the name that is answered. */
+static inline unsigned reply_owner(const struct reply *r)
+{
+	return 0xc000 | r->name_at;
+}
 
 static inline uint8_t *put16(uint8_t *to, unsigned v)
 {
@@ -53,6 +63,8 @@ static inline size_t reply_room(const struct reply *r)
 void reply_truncate(struct reply *r); /* TC with nothing in it */
 void reply_nodata(struct reply *r);   /* with the SOA, or TC */
 void reply_servfail(struct reply *r, int ede);
+void reply_target(struct reply *r, const struct target *t); /* what the registry has */
+void reply_name(struct reply *r); /* @r->zone is that of @r->q, which has gone through the first stages */
 
 /* answer_set.c: of a service, a cluster, its ports, its hosts. */
 void reply_addresses(struct reply *r, struct blob *b, int family);

@@ -171,7 +171,7 @@ void reply_addresses(struct reply *r, struct blob *b, int family)
 		return;
 	}
 	uint8_t *at = writer_claim(&r->a->w, chosen.n * (size_t)size);
-	put_rr(rr, OWNER_QNAME, family == 4 ? RR_A : RR_AAAA, reply_ttl(r, b), (unsigned)s.len);
+	put_rr(rr, reply_owner(r), family == 4 ? RR_A : RR_AAAA, reply_ttl(r, b), (unsigned)s.len);
 	if (chosen.list == NULL) {
 		at = put_run(at, &s, rr, chosen.start, s.n);
 		put_run(at, &s, rr, 0, chosen.start);
@@ -242,7 +242,7 @@ static uint8_t *put_srv_named(uint8_t *at, const struct reply *r, const struct s
 {
 	size_t len;
 	const uint8_t *name = blob_target(l->blob, e->host, &len);
-	at = put_rr(at, OWNER_QNAME, RR_SRV, reply_ttl(r, l->blob), (unsigned)(6 + len));
+	at = put_rr(at, reply_owner(r), RR_SRV, reply_ttl(r, l->blob), (unsigned)(6 + len));
 	at = put16(put16(put16(at, e->priority), e->weight), e->port);
 	memcpy(at, name, len);
 	return at + len;
@@ -260,7 +260,7 @@ static uint8_t *put_srv(uint8_t *at, const struct reply *r, const struct srv_lis
 	label[0] = (uint8_t)len;
 	memcpy(label + 1 + len, "\001i", 2);
 	memcpy(label + 3 + len, r->zone->name, r->zone->len);
-	at = put_rr(at, OWNER_QNAME, RR_SRV, reply_ttl(r, l->blob), (unsigned)(6 + target));
+	at = put_rr(at, reply_owner(r), RR_SRV, reply_ttl(r, l->blob), (unsigned)(6 + target));
 	put16(put16(put16(at, e->priority), e->weight), e->port);
 	return label + target;
 }

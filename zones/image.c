@@ -1,6 +1,7 @@
 /* image.c - see image.h. */
 #include "zones/image.h"
 #include "base/mem.h"
+#include "zones/static_zone.h"
 
 enum { CHUNK = 64 * 1024, ROW_ALIGN = 8 };
 
@@ -152,6 +153,9 @@ struct image *image_begin(struct zone_set *zs)
 			zone_publish(zs, z);
 		im->zones[i].zone = z;
 		im->zones[i].serial = atomic_load_explicit(&z->serial, memory_order_relaxed);
+		im->zones[i].file = atomic_load_explicit(&z->file, memory_order_relaxed);
+		if (im->zones[i].file != NULL)
+			static_ref(im->zones[i].file);
 	}
 	im->at = zs->youngest;
 	zs->taking = im;
@@ -199,6 +203,9 @@ bool image_end_step(struct zone_set *zs, struct image *im, unsigned rows)
 		im->ended_at = 0;
 		mem_free(c);
 	}
+	for (size_t i = 0; i < im->zone_count; i++)
+		if (im->zones[i].file != NULL)
+			static_unref(im->zones[i].file);
 	mem_free(im->ns);
 	mem_free(im);
 	return true;

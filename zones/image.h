@@ -38,6 +38,7 @@ struct image_chunk {
 struct image_zone {
 	const struct zone *zone;
 	uint32_t serial;
+	struct static_zone *file; /* held; NULL: it has none */
 };
 
 struct image {

@@ -1,4 +1,5 @@
 /* zone.c - one zone's settings in wire form, and serial arithmetic. Control thread. */
+#include "zones/static_zone.h"
 #include "zones/zone.h"
 #include "base/mem.h"
 #include <stdio.h>
@@ -142,6 +143,9 @@ int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err)
 
 void zone_done(struct zone *z)
 {
+	struct static_zone *file = atomic_load_explicit(&z->file, memory_order_relaxed);
+	if (file != NULL)
+		static_unref(file);
 	mem_free(z->transfer_allow.at);
 	mem_free(z->query_allow.at);
 	mem_free(z->places);

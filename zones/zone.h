@@ -27,11 +27,13 @@ struct scope {
 	const char *ns, *group; /* group NULL: the namespace */
 };
 
-struct zone { /* immutable but for the serial */
+struct static_zone;
+struct zone { /* immutable but for the serial and the file */
 	uint8_t name[ZONE_WIRE_MAX + 11]; /* wire, folded, zero-padded */
 	uint8_t len, labels;
 	bool below;		  /* another zone of ours lies below this one */
 	enum zone_layout layout;
+	_Atomic(struct static_zone *) file; /* NULL: it has none */
 	uint32_t hides;		  /* not 0: of services only those with this bit in blob.shown are here */
 	/* Parent number of what stands directly below svc (full) or the apex: services, groups (bound-ns), namespaces. */
 	uint32_t scope;

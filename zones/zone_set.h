@@ -33,6 +33,7 @@ struct zone_conf {
 	struct word_list aliases;
 	bool expand;
 	const char *mname, *rname; /* NULL: ns1.<zone>, hostmaster.<zone> */
+	const char *file; /* of records besides the registry's (zone_file.h); NULL: none */
 	struct cidr_list transfer_allow; /* who may take the whole zone */
 	struct cidr_list query_allow;	 /* who may ask; empty: everybody */
 	struct {

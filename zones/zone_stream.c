@@ -1,14 +1,15 @@
 /* zone_stream.c - an image as records. Nothing is laid out beforehand: a position in the image is kept, and each RRset is
  * written from its blob when it is its turn. */
 #include "zones/address.h"
+#include "zones/static_zone.h"
 #include "zones/zone_stream_in.h"
 #include "base/mem.h"
 
 enum { ADDRESSES_MAX = 2048, RRSET_OCTETS = 64000, RR_WIRE = 12, HOST_TXT = 32 };
 
-enum phase { PHASE_SOA, PHASE_APEX, PHASE_ROWS, PHASE_LAST, PHASE_END };
+enum phase { PHASE_SOA, PHASE_APEX, PHASE_FILE, PHASE_ROWS, PHASE_LAST, PHASE_END };
 enum part { PART_SET, PART_ADDRESSES, PART_CLUSTERS, PART_SCOPE, PART_HOSTS, PART_FOLDERS, PART_PARENT };
-enum source { FROM_BYTES, FROM_V4, FROM_V6, FROM_SRV, FROM_TXT, FROM_NS };
+enum source { FROM_FILE, FROM_BYTES, FROM_V4, FROM_V6, FROM_SRV, FROM_TXT, FROM_NS };
 
 /* The RRset that is being read. */
 struct rrset {
@@ -16,6 +17,8 @@ struct rrset {
 	uint16_t type;
 	uint32_t ttl, count, at;
 	const struct blob *blob;
+	const struct static_set *set; /* of the file... */
+	uint32_t offset;	      /* ...the next of its records */
 	const uint32_t *members; /* of the SRV entries; NULL: from @base on */
 	uint32_t base;
 	uint8_t owner[255];
@@ -33,9 +36,11 @@ struct zone_stream {
 	struct zone_stream_link link; /* zone_out.c's */
 	const struct image *image;
 	const struct zone *zone;
+	const struct static_zone *file; /* NULL: none */
 	uint32_t serial;
 	enum phase phase;
-	unsigned step; /* of the apex */
+	unsigned step;	    /* of the apex */
+	uint32_t node, nth_set; /* of the file, the next */
 	const struct image_chunk *chunk;
 	const struct image_row *row;
 	/* of a service */
@@ -71,6 +76,7 @@ struct zone_stream *zone_stream_new(const struct image *im, size_t nth_zone)
 	s->image = im;
 	s->zone = im->zones[nth_zone].zone;
 	s->serial = im->zones[nth_zone].serial;
+	s->file = im->zones[nth_zone].file;
 	s->hosts = mem_zalloc(slots, sizeof(*s->hosts));
 	s->host_mask = slots - 1;
 	if (s->hosts == NULL) {
@@ -158,7 +164,7 @@ static bool srv_open(struct zone_stream *s, const struct blob *b, const uint32_t
 	s->rrset.members = members;
 	s->rrset.base = base;
 	return rrset_open(s, FROM_SRV, RR_SRV, blob_ttl(s, b),
-			  fitting(s, n, 6u + 1 + ADDRESS_LABEL_MAX + 2 + s->zone->len));
+			  fitting(s, n, 6u + (b->at_extra != 0 ? DNS_NAME_MAX : 1u + ADDRESS_LABEL_MAX + 2u + s->zone->len)));
 }
 
 static bool group_open(struct zone_stream *s, const struct blob *b, const struct blob_group *g)
@@ -174,8 +180,25 @@ static const uint8_t *proto_label(bool udp)
 	return (const uint8_t *)(udp ? "\004_udp" : "\004_tcp");
 }
 
+/* The set is an alias of one host name: that, and nothing else. */
+static bool set_is_alias(const struct blob *b)
+{
+	return b->at_extra != 0 && blob_extra(b)->cname;
+}
+
+static bool alias_open(struct zone_stream *s, const struct blob *b)
+{
+	size_t len;
+	const uint8_t *name = blob_target(b, b->n4 + b->n6, &len);
+	memcpy(s->rdata, name, len);
+	s->record.rdlength = (uint16_t)len;
+	return rrset_open(s, FROM_BYTES, RR_CNAME, blob_ttl(s, b), 1);
+}
+
 static bool set_item(struct zone_stream *s, const struct blob *b, uint32_t item)
 {
+	if (item < 4 && set_is_alias(b))
+		return item == 0 && alias_open(s, b);
 	if (item == 0)
 		return rrset_open(s, FROM_V4, RR_A, blob_ttl(s, b), fitting(s, b->n4, 4));
 	if (item == 1)
@@ -497,9 +520,22 @@ static uint8_t *put_u32(uint8_t *to, uint32_t v)
 	return to + 4;
 }
 
+/* The SOA of the file, with our serial. */
+static bool file_soa_open(struct zone_stream *s)
+{
+	uint32_t at = 0;
+	const uint8_t *rdata = static_next(s->file, s->file->soa, &at, &s->record.rdlength);
+	memcpy(s->rdata, rdata, s->record.rdlength);
+	put_u32(s->rdata + s->record.rdlength - 20, s->serial);
+	return owner_set(s, NULL, 0, s->zone->name, s->zone->len) &&
+	       rrset_open(s, FROM_BYTES, RR_SOA, s->file->soa->ttl, 1);
+}
+
 static bool soa_open(struct zone_stream *s)
 {
 	const struct zone *z = s->zone;
+	if (s->file != NULL && s->file->soa != NULL)
+		return file_soa_open(s);
 	size_t len = zone_name_put(s, s->rdata, z->mname, z->mname_len, z->mname_inside);
 	len += zone_name_put(s, s->rdata + len, z->rname, z->rname_len, z->rname_inside);
 	uint8_t *at = put_u32(s->rdata + len, s->serial);
@@ -519,18 +555,22 @@ static bool version_open(struct zone_stream *s)
 	       rrset_open(s, FROM_BYTES, RR_TXT, s->image->ttl_version, 1);
 }
 
+static bool file_has_ns_host(const struct zone_stream *s);
+
 /* @type: A or AAAA of the name server. */
 static bool ns_host_open(struct zone_stream *s, unsigned type)
 {
 	const struct ns_addresses *ns = s->image->ns;
 	const uint8_t *labels[] = { s->zone->mname };
-	return s->zone->mname_child && owner_set(s, labels, 1, s->zone->name, s->zone->len) &&
+	return s->zone->mname_child && !file_has_ns_host(s) && owner_set(s, labels, 1, s->zone->name, s->zone->len) &&
 	       rrset_open(s, FROM_NS, type, s->image->ttl_apex, type == RR_A ? ns->n4 : ns->n6);
 }
 
 static bool apex_next(struct zone_stream *s)
 {
 	const struct zone *z = s->zone;
+	if (s->step == 0 && s->file != NULL && s->file->ns != NULL)
+		s->step = 3; /* it says itself who serves it */
 	while (s->step < 4) {
 		bool open = false;
 		switch (s->step++) {
@@ -550,6 +590,37 @@ static bool apex_next(struct zone_stream *s)
 		}
 		if (open)
 			return true;
+	}
+	return false;
+}
+
+/* ---- the file */
+
+/* Addresses in the file for the generated name server replace the generated ones. */
+static bool file_has_ns_host(const struct zone_stream *s)
+{
+	const struct zone *z = s->zone;
+	const struct static_node *n = s->file == NULL ? NULL : static_find(s->file, z->mname, z->mname_len);
+	return n != NULL && (static_set_find(s->file, n, RR_A) != NULL || static_set_find(s->file, n, RR_AAAA) != NULL);
+}
+
+static bool file_next(struct zone_stream *s)
+{
+	const struct static_zone *f = s->file;
+	for (; s->node < f->node_count; s->node++, s->nth_set = 0) {
+		const struct static_node *n = &f->nodes[s->node];
+		while (s->nth_set < n->sets) {
+			const struct static_set *set = &f->sets[n->first + s->nth_set++];
+			if (set->type == RR_SOA || n->name_len + s->zone->len > sizeof(s->rrset.owner))
+				continue;
+			memcpy(s->rrset.owner, f->bytes + n->name, n->name_len);
+			memcpy(s->rrset.owner + n->name_len, s->zone->name, s->zone->len);
+			s->rrset.owner_len = (uint16_t)(n->name_len + s->zone->len);
+			s->rrset.set = set;
+			s->rrset.offset = 0;
+			if (rrset_open(s, FROM_FILE, set->type, set->ttl, set->count))
+				return true;
+		}
 	}
 	return false;
 }
@@ -583,6 +654,11 @@ static bool rrset_next(struct zone_stream *s)
 	if (s->phase == PHASE_APEX) {
 		if (apex_next(s))
 			return true;
+		s->phase = PHASE_FILE;
+	}
+	if (s->phase == PHASE_FILE) {
+		if (s->file != NULL && file_next(s))
+			return true;
 		s->phase = PHASE_ROWS;
 		s->chunk = s->image->first;
 		row_begin(s, image_next(&s->chunk, NULL));
@@ -604,11 +680,19 @@ static void srv_rdata(struct zone_stream *s)
 	const struct rrset *rs = &s->rrset;
 	const struct blob *b = rs->blob;
 	const struct blob_srv *e = &blob_srv(b)[rs->members != NULL ? rs->members[rs->at] : rs->base + rs->at];
-	const uint8_t *addr = e->host < b->n4 ? b->v4[e->host].addr : blob_v6(b)[e->host - b->n4].addr;
+	bool named = e->host >= b->n4 + b->n6;
+	const uint8_t *addr = named ? NULL : e->host < b->n4 ? b->v4[e->host].addr : blob_v6(b)[e->host - b->n4].addr;
 	uint16_t numbers[3] = { e->priority, e->weight, e->port };
 	for (int i = 0; i < 3; i++) {
 		s->rdata[2 * i] = (uint8_t)(numbers[i] >> 8);
 		s->rdata[2 * i + 1] = (uint8_t)numbers[i];
+	}
+	if (named) { /* it points at a name of its own */
+		size_t target_len;
+		const uint8_t *target = blob_target(b, e->host, &target_len);
+		memcpy(s->rdata + 6, target, target_len);
+		s->record.rdlength = (uint16_t)(6 + target_len);
+		return;
 	}
 	size_t len = 6 + address_label(s->rdata + 6, e->host < b->n4 ? 4 : 6, addr);
 	memcpy(s->rdata + len, "\001i", 2);
@@ -622,6 +706,9 @@ static void rdata_make(struct zone_stream *s)
 	struct zone_record *r = &s->record;
 	r->rdata = s->rdata;
 	switch (rs->source) {
+	case FROM_FILE:
+		r->rdata = static_next(s->file, rs->set, &s->rrset.offset, &r->rdlength);
+		break;
 	case FROM_BYTES:
 		break;
 	case FROM_V4:
