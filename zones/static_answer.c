@@ -265,8 +265,8 @@ static void chase(struct reply *r, const uint8_t *target, size_t len, size_t pla
 	next.qname = target;
 	next.qname_len = (uint16_t)len;
 	zone_set_prefetch(r->zs, &next);
-	if (next.zone == NULL)
-		return; /* elsewhere: the client goes on by itself */
+	if (next.zone == NULL || (next.zone->query_allow.count > 0 && !zone_allows(next.zone, &next)))
+		return; /* elsewhere, or not for this client: it goes on by itself */
 	zone_set_prepare(r->zs, &next);
 	struct reply chained = { .zs = r->zs, .zone = next.zone, .q = &next, .a = a, .rng = r->rng,
 				 .name_at = (unsigned)place, .steps = r->steps + 1, .before = r };
