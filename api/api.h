@@ -54,6 +54,11 @@ struct api_conf {
 	 * nobody said where. */
 	int (*backup)(void *arg, const atomic_bool *stop, struct text *ret, struct error *err);
 	void *backup_arg;
+	/* The zones as JSON, at once; and one of them as the text of a zone file, at most @most octets, on a thread that may
+	 * wait. NULL: there are none. Set before the start. */
+	void (*zone_list)(void *arg, struct text *ret);
+	int (*zone_text)(void *arg, const char *name, size_t most, struct text *ret, struct error *err);
+	void *zone_arg;
 	struct explainer explainer; /* without functions: nothing is explained */
 	struct knocker knocker;	    /* without functions: nobody knocks */
 };

@@ -44,6 +44,8 @@ route_fn api_login;
 route_fn api_config_listener;
 /* log_level.c */
 route_fn api_log_get, api_log_put, api_log_nacos;
+/* zones.c */
+route_fn api_native_zones, api_native_zone;
 /* backup.c */
 route_fn api_native_backup;
 /* explain.c, connections.c */

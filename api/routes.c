@@ -206,6 +206,8 @@ static const struct route routes[] = {
 	{ M_GET, "/v1/core/ops/idInfo", FORM, FACE_V1, CLASS_OPERATOR, api_id_generators },
 	{ M_GET, "/v2/core/ops/ids", FORM, FACE_V2, CLASS_OPERATOR, api_id_generators },
 	{ M_GET, "/v3/admin/core/ops/ids", FORM, FACE_V3, CLASS_OPERATOR, api_id_generators },
+	{ M_GET, "/muster/v1/zones", FORM, FACE_NATIVE, CLASS_OPERATOR, api_native_zones },
+	{ M_GET, "/muster/v1/zones/*", FORM, FACE_NATIVE, CLASS_OPERATOR, api_native_zone },
 	{ M_POST, "/muster/v1/backup", FORM, FACE_NATIVE, CLASS_OPERATOR, api_native_backup },
 	{ M_GET, "/muster/v1/log", FORM, FACE_NATIVE, CLASS_OPERATOR, api_log_get },
 	{ M_PUT, "/muster/v1/log", FORM, FACE_NATIVE, CLASS_OPERATOR, api_log_put },

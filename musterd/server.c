@@ -16,6 +16,7 @@
 #include "musterd/ports.h"
 #include "musterd/reload.h"
 #include "musterd/server_metrics.h"
+#include "musterd/zone_export.h"
 #include "musterd/zone_files.h"
 #include "store/key.h"
 #include "store/lock.h"
@@ -42,6 +43,7 @@ struct server {
 	struct zone_set *zones;
 	struct zone_out *zone_out;
 	struct zone_files *zone_files;
+	struct zone_export zone_export;
 	struct dns_server *dns;
 	struct host_resolver *hosts;
 	struct cookie_keeper cookies;
@@ -225,6 +227,10 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 	api.not_ready_arg = s;
 	s->explainer = (struct explainer_parts){ s->zones, s->beats, s->prober };
 	api.explainer = explainer_make(&s->explainer);
+	s->zone_export = (struct zone_export){ s->zones, s->zone_out };
+	api.zone_list = zone_export_list;
+	api.zone_text = zone_export_text;
+	api.zone_arg = &s->zone_export;
 	api.knocker = knocker_make(&s->explainer);
 	atomic_store(&s->missing, NULL); /* before HTTP listens: the first request is answered */
 	rc = api_start(&s->api, s->desk, &api, &s->error);

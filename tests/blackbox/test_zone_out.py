@@ -1,7 +1,9 @@
 """Whole zones go out: what AXFR says is what DNS answers, record by record; only to who may have it; and other servers
 take it."""
+import shutil
 import socket
 import struct
+import subprocess
 
 import dns.flags
 import dns.message
@@ -11,7 +13,7 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
-from conftest import SLOW
+from conftest import SLOW, need
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +164,22 @@ def test_a_large_zone_comes_in_many_messages_and_others_are_answered_meanwhile(m
         s.sendall(struct.pack("!H", len(wire)) + wire)
         assert transfer(server, "big.test.")[0] == records
         assert len(server.addresses("s7.big.test.")) == 16
+
+
+def test_the_text_of_a_zone_is_what_a_transfer_says(out, tmp_path):
+    listed = {z["name"]: z["serial"] for z in out.get("/muster/v1/zones").json()["zones"]}
+    assert set(listed) >= {z.rstrip(".") for z in ZONES}
+    for zone in ZONES:
+        reply = out.get(f"/muster/v1/zones/{zone.rstrip('.')}")
+        assert reply.status == 200 and reply.headers["Content-Type"].startswith("text/dns")
+        records, _ = transfer(out, zone)
+        text = dns.zone.from_text(reply.text, zone, relativize=False, check_origin=False)
+        have = {(str(n), t.ttl, str(r)) for n, t in text.iterate_rdatasets() for r in t}
+        assert have == {(str(n), ttl, str(r)) for n, _, ttl, r in records}
+        path = tmp_path / "zone"
+        path.write_text(reply.text)
+        for command in (["named-checkzone", zone, path], ["ldns-read-zone", path], ["kzonecheck", "-o", zone, path]):
+            if shutil.which(command[0], path="/usr/bin:/usr/sbin:/bin:/sbin"):
+                done = subprocess.run([need(command[0])] + command[1:], capture_output=True, text=True, timeout=60)
+                assert done.returncode == 0, done.stdout + done.stderr
+    assert out.get("/muster/v1/zones/nowhere.test").status == 404
