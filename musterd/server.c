@@ -390,6 +390,7 @@ static int server_watchers(struct server *s)
 }
 
 static void on_serial(void *arg, const char *zone, uint32_t serial);
+static void on_conflict(void *arg, enum label_kind kind, const char *name);
 
 static void on_host_name(void *arg, const char *name, bool wanted)
 {
@@ -441,6 +442,7 @@ static int server_open(struct server *s)
 	if (rc < 0)
 		return rc;
 	zones.on_serial = on_serial;
+	zones.on_conflict = on_conflict;
 	zones.on_host_name = on_host_name;
 	zones.arg = s;
 	rc = zone_set_new(&s->zones, &zones, desk_reaper(s->desk), &s->error);
@@ -453,6 +455,14 @@ static int server_open(struct server *s)
 	if (rc < 0)
 		return error_set(&s->error, rc, "no memory to give zones out");
 	return server_watchers(s);
+}
+
+static void on_conflict(void *arg, enum label_kind kind, const char *name)
+{
+	static const char *const kinds[] = { "namespace", "group", "service", "cluster", "value" };
+	(void)arg;
+	log_warn("dns", "the name of %s %s in lower case is another one's too: the oldest has it, or whoever is called so; "
+			"every one has its coded label (e-1-...)", kinds[kind], name);
 }
 
 static void on_serial_kept(void *arg, const struct store_reply *reply)

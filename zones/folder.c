@@ -51,7 +51,10 @@ int names_claim(struct zone_set *zs, struct names *n, uint32_t parent, enum labe
 	int rc = name_claim(&zs->index, &n->canonical, parent, canonical);
 	if (rc < 0 || !zs->conf.raw_alias || !raw_label(raw, s, len) || memcmp(raw, canonical, 64) == 0)
 		return rc;
+	uint64_t conflicts = zs->index.conflicts;
 	rc = name_claim(&zs->index, &n->raw, parent, raw);
+	if (rc == E_OK && zs->index.conflicts > conflicts && zs->conf.on_conflict != NULL)
+		zs->conf.on_conflict(zs->conf.arg, kind, s);
 	if (rc < 0)
 		names_release(zs, n);
 	return rc;
@@ -174,9 +177,14 @@ void folder_prune(struct zone_set *zs, struct folder *f)
 	}
 }
 
+/* A namespace or group is as old as the oldest service that was ever seen in it, whatever order they came in. */
 struct folder *folder_get(struct zone_set *zs, struct folder *parent, const char *name, uint64_t created)
 {
 	struct folder_key key = { parent, name };
 	struct folder *f = map_find(folder_map(zs, parent), folder_hash(parent, name), &key);
-	return f != NULL ? f : folder_make(zs, parent, name, created);
+	if (f == NULL)
+		return folder_make(zs, parent, name, created);
+	if (created < f->names.raw.created)
+		name_age(&zs->index, &f->names.raw, created);
+	return f;
 }

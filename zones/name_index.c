@@ -228,6 +228,23 @@ static bool older(const struct claim *a, const struct claim *b)
 	return a->created != b->created ? a->created < b->created : a->tie < b->tie;
 }
 
+static void alias_insert(struct name_book *book, struct claim *c)
+{
+	struct claim **at = &book->aliases;
+	while (*at != NULL && older(*at, c))
+		at = &(*at)->next;
+	c->next = *at;
+	*at = c;
+}
+
+static void alias_remove(struct name_book *book, const struct claim *c)
+{
+	struct claim **at = &book->aliases;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+}
+
 static int book_enter(struct name_index *x, struct name_book *book, struct claim *c)
 {
 	if (c->canonical && book->canonical != NULL)
@@ -238,11 +255,7 @@ static int book_enter(struct name_index *x, struct name_book *book, struct claim
 		book->canonical = c;
 		return E_OK;
 	}
-	struct claim **at = &book->aliases;
-	while (*at != NULL && older(*at, c))
-		at = &(*at)->next;
-	c->next = *at;
-	*at = c;
+	alias_insert(book, c);
 	return E_OK;
 }
 
@@ -312,18 +325,25 @@ void name_release(struct name_index *x, struct claim *c)
 					       : book->aliases->next != NULL;
 	if (waiting)
 		x->conflicts--;
-	if (book->canonical == c) {
+	if (book->canonical == c)
 		book->canonical = NULL;
-	} else {
-		struct claim **at = &book->aliases;
-		while (*at != c)
-			at = &(*at)->next;
-		*at = c->next;
-	}
+	else
+		alias_remove(book, c);
 	if (book_owner(book) == NULL)
 		name_drop(x, id);
 	else
 		node_follow(x, id);
+}
+
+void name_age(struct name_index *x, struct claim *c, uint64_t created)
+{
+	c->created = created;
+	if (c->node == 0 || c->canonical)
+		return;
+	struct name_book *book = book_of(x, c->node);
+	alias_remove(book, c);
+	alias_insert(book, c);
+	node_follow(x, c->node);
 }
 
 void name_show(struct name_index *x, struct claim *c, struct blob *blob)

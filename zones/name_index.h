@@ -64,6 +64,8 @@ void name_index_done(struct name_index *x); /* no reader is left, nothing in the
 /* @c->canonical, created, tie, blob and child are set. E_NOMEM; E_EXISTS: two canonical owners. */
 int name_claim(struct name_index *x, struct claim *c, uint32_t parent, const uint8_t *label);
 void name_release(struct name_index *x, struct claim *c); /* fine when it stands nowhere */
+/* It is older than was known: an alias may come into its own. */
+void name_age(struct name_index *x, struct claim *c, uint64_t created);
 void name_show(struct name_index *x, struct claim *c, struct blob *blob);
 
 /* ---- readers; inline, since they are the hot path */

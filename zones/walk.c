@@ -92,13 +92,7 @@ static void walk_cluster(const struct path *p, unsigned at, struct blob *b, stru
 		return;
 	}
 	const uint8_t *label = path_label(p, at + 1);
-	struct blob *cluster = NULL;
-	if (whole) {
-		cluster = LABEL_IS(label, "default") ? b : NULL;
-	} else {
-		const struct blob_cluster *c = blob_cluster_find(b, label);
-		cluster = c == NULL ? NULL : c->blob;
-	}
+	struct blob *cluster = cluster_blob(b, label);
 	if (cluster == NULL || (cluster->flags & BLOB_ABSENT) != 0)
 		return;
 	if (rest == 2)
@@ -287,7 +281,9 @@ static struct blob *vanity_blob(const struct zone_set *zs, const struct vanity *
 		parent = name_child(&zs->index, parent, v->where[i]);
 	const struct node *n = parent == 0 ? NULL : name_lookup(&zs->index, parent, v->where[2]);
 	struct blob *b = n == NULL ? NULL : rcu_read(&((struct node *)n)->blob);
-	return b == NULL || v->cluster[0] == 0 ? b : cluster_blob(b, v->cluster);
+	if (b != NULL && v->cluster[0] != 0)
+		b = cluster_blob(b, v->cluster);
+	return b != NULL && (b->flags & BLOB_ABSENT) != 0 ? NULL : b; /* the name is there all the same */
 }
 
 /* The port that the name is for; NULL: any. */

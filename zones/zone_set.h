@@ -10,6 +10,7 @@
 #include "base/rcu.h"
 #include "base/words.h"
 #include "registry/registry.h"
+#include "zones/label.h"
 #include "zones/query.h"
 
 /* Which names a zone has (dns.md 1.9): of everything; of one group; of one group in every namespace; of one namespace;
@@ -67,6 +68,8 @@ struct zone_set_conf {
 	 * 127.0.0.1. Changed later by zone_set_ns_addresses. */
 	/* A new serial was published for a zone; persisted by the owner. NULL: none. */
 	void (*on_serial)(void *arg, const char *zone, uint32_t serial);
+	/* The lower-case alias of @name is another's label too, or another's alias: one of them does without. NULL: none. */
+	void (*on_conflict)(void *arg, enum label_kind kind, const char *name);
 	void *arg;
 };
 
