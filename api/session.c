@@ -217,9 +217,23 @@ static int tell(struct session *s, int (*run)(struct registry *reg, void *arg, s
 	return E_OK;
 }
 
+/* Is its timer late? Then this process stood still, perhaps its whole machine: what clients said lies unread, and they
+ * had no time, either. It is given that time again (@most_ms at most), once. */
+static bool given_more(struct session *s, int64_t most_ms, void (*due)(struct io_timer *t))
+{
+	int64_t late_ms = clock_ms() - s->timer.node.due_ms;
+	if (late_ms <= LATE_MS || s->excused)
+		return false;
+	s->excused = true;
+	io_timer_start(s->io, &s->timer, late_ms < most_ms ? late_ms : most_ms, due);
+	return true;
+}
+
 static void on_grace_over(struct io_timer *t)
 {
 	struct session *s = session_of(t);
+	if (!s->evicted && given_more(s, grace_ms(s), on_grace_over))
+		return;
 	if (!s->io->draining) /* at our own end everything stays, for the warm copy */
 		session_leave(s);
 }
@@ -271,6 +285,7 @@ void session_conn_gone(struct session *s)
 		session_release(s);
 		return;
 	}
+	s->excused = false;
 	tell(s, run_away); /* without memory its address may fall back to it while the grace lasts */
 	io_timer_start(io, &s->timer, grace_ms(s), on_grace_over);
 	if (grace_ms(s) > 0 && s->messages == 0)
@@ -298,15 +313,8 @@ void sessions_free(struct io *io)
 static void on_unanswered(struct io_timer *t)
 {
 	struct session *s = session_of(t);
-	int64_t probe_ms = s->io->conf.connection_probe_ms, late_ms = clock_ms() - s->asked_ms - probe_ms;
-	if (s->conn == NULL)
+	if (s->conn == NULL || given_more(s, s->io->conf.connection_probe_ms, on_unanswered))
 		return;
-	/* This process stood still, perhaps its whole machine: answers lie unread, clients were not heard. Once. */
-	if (late_ms > LATE_MS && !s->excused) {
-		s->excused = true;
-		io_timer_start(s->io, t, late_ms < probe_ms ? late_ms : probe_ms, on_unanswered);
-		return;
-	}
 	log_info("grpc", "connection %s (%s) has not answered for %lld ms: closed", s->id, s->version,
 		 (long long)(clock_ms() - s->active_ms));
 	s->evicted = true;
@@ -331,7 +339,6 @@ static void on_idle(struct io_timer *t)
 	snprintf(body, sizeof(body), "{\"headers\":{},\"requestId\":\"d%llu", (unsigned long long)++s->requests);
 	s->detecting = true;
 	s->excused = false;
-	s->asked_ms = clock_ms();
 	const struct stream_part parts[] = { { .at = body, .len = strlen(body) }, { .at = tail, .len = sizeof(tail) - 1 } };
 	session_send(s, "ClientDetectionRequest", parts, 2);
 	io_timer_start(s->io, t, conf->connection_probe_ms, on_unanswered);

@@ -49,7 +49,7 @@ struct session {
 	bool resetting; /* it was asked to connect elsewhere; closed when it does not */
 	bool claimed;	/* closed, and its client is back, though it has not registered again yet */
 	bool leaving;	/* its instances are being deregistered */
-	int64_t since_ms, active_ms, asked_ms;
+	int64_t since_ms, active_ms;
 	uint64_t requests; /* of ours on the stream */
 	unsigned messages; /* unanswered */
 	unsigned commands; /* deregistrations under way, questions of its knocking */

@@ -112,19 +112,41 @@ def test_who_is_unplugged_or_frozen_is_out_of_every_answer_within_15_seconds(mak
 
 
 def test_who_answered_while_the_server_stood_still_is_not_removed(make_server):
-    server = make_server(health_connection_idle="1s", health_connection_probe="1s").start()
+    server = make_server(health_connection_idle="1s", health_connection_probe="3s").start()
     client = Client(server).set_up()
     client.register("still", ip="10.0.0.1")
     kind, said = client.hear()
     assert kind == "ClientDetectionRequest"
     server.process.send_signal(signal.SIGSTOP)  # a suspended machine, or a busy one
     client.say("ClientDetectionResponse", {"resultCode": 200, "requestId": said["requestId"]})
-    time.sleep(3)  # the answer lies there for longer than the server would have waited for it
+    time.sleep(4)  # the answer lies there for longer than the server would have waited for it
     server.process.send_signal(signal.SIGCONT)
     assert client.ask("HealthCheckRequest")[1]["success"] is True
     assert len(server.hosts("still")) == 1 and metric(server, "muster_grpc_connections_evicted_total") == 0
     eventually(lambda: metric(server, "muster_grpc_connections_evicted_total") == 1)  # now it is silent
     client.close()
+
+
+@pytest.mark.plain_only  # what it had to wait for is a matter of seconds
+def test_who_comes_back_once_the_server_no_longer_stands_still_has_not_left(make_server):
+    server = make_server(health_reconnect_grace="3s").start()
+    first, watcher = Client(server).set_up(), Client(server).set_up()
+    first.register("still-back", ip="10.0.0.1")
+    number = watcher.subscribe("still-back")[1]["serviceInfo"]["lastRefTime"]
+    connections = metric(server, "muster_grpc_connections")
+    first.close()
+    eventually(lambda: metric(server, "muster_grpc_connections") == connections - 1)
+    server.process.send_signal(signal.SIGSTOP)
+    time.sleep(6)  # the grace ends meanwhile
+    server.process.send_signal(signal.SIGCONT)
+    second = Client(server).set_up()
+    second.register("still-back", ip="10.0.0.1")
+    time.sleep(3.5)  # the grace has ended again
+    assert len(server.hosts("still-back")) == 1
+    assert watcher.subscribe("still-back")[1]["serviceInfo"]["lastRefTime"] == number
+    second.close()
+    eventually(lambda: server.hosts("still-back") == [])
+    watcher.close()
 
 
 @pytest.mark.plain_only  # a sanitizer sees nothing here that it does not see elsewhere
