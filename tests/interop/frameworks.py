@@ -11,9 +11,8 @@ import tempfile
 import threading
 import time
 
-from conftest import HERE, classpath, free_port
+from conftest import HERE, START_SEC, classpath, free_port
 
-START_SEC = 120
 JAVA = ["java", "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 

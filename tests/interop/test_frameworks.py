@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from conftest import Missing, Server, eventually, fixed
+from conftest import START_SEC, Missing, Server, eventually, fixed
 from frameworks import ASKING, FRAMEWORKS
 
 WANTED = os.environ.get("MUSTER_FRAMEWORKS", " ".join(FRAMEWORKS)).split()
@@ -36,7 +36,7 @@ class Shop:
             one, two = self.provider("one"), self.provider("two")
             one.ready(), two.ready()
             self.consumer = self.keep(framework.consumer(self.server)).ready()
-            self.answered_by({"one", "two"})
+            self.answered_by({"one", "two"}, START_SEC)
             self.in_service = time.monotonic()
         except BaseException:
             self.close()
@@ -79,8 +79,10 @@ class Shop:
             if sum(delta.values()) >= calls:
                 return delta
 
-    def answered_by(self, names, limit=30):
-        eventually(lambda: set(self.answers(60)) == set(names), limit)
+    def answered_by(self, names, limit=60):
+        end = time.monotonic() + limit
+        while set(answers := self.answers(60)) != set(names):
+            assert time.monotonic() < end, f"{names} do not answer all, but {answers}\n{self.log()}"
 
     def failures(self):
         """The failed calls since the last time; on a busy machine the very first ones fail within the SDK."""
@@ -229,7 +231,7 @@ def test_an_application_that_asks_for_configuration_works_and_does_not_loop(name
         apps.append(asking.provider(server, "one"))
         apps[0].ready()
         apps.append(asking.consumer(server))
-        eventually(apps[1].ready().counts, 30)
+        eventually(apps[1].ready().counts, START_SEC)
         before = refused()
         time.sleep(5)
         assert refused() - before < 100, "requests for configuration are repeated all the time"
