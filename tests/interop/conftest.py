@@ -9,6 +9,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -50,7 +51,7 @@ def command(words, **more):
 
 # Where a tool gets its packages: what its user has set, or its own default. Some tell only in files of theirs: those are not asked.
 REGISTRIES = {
-    "pip": lambda: os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple/") + "pip/",
+    "pip": lambda: os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + "/pip/",
     "go": lambda: command(["go", "env", "GOPROXY"]).split(",")[0].split("|")[0].strip(),
     "mvn": lambda: not os.path.exists(os.path.expanduser("~/.m2/settings.xml")) and "https://repo.maven.apache.org/maven2/",
     "npm": lambda: command(["npm", "config", "get", "registry"]).splitlines()[-1],
@@ -85,9 +86,16 @@ def made(name, tool, sources, make):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(stamp) or open(stamp).read() != state:
             reach(tool)
-            shutil.rmtree(path, ignore_errors=True)
-            os.makedirs(path)
-            make(path)
+            for left in (2, 1, 0):  # a registry may fail once
+                shutil.rmtree(path, ignore_errors=True)
+                os.makedirs(path)
+                try:
+                    make(path)
+                    break
+                except Missing:
+                    if not left:
+                        raise
+                    time.sleep(PROBE_SEC)
             open(stamp, "w").write(state)
     return path
 
@@ -231,6 +239,16 @@ def fixed(server):
     first.close(), second.close()
     server.stop()
     return server.start()
+
+
+def warm_copy_written(server):
+    """What was acknowledged before comes back after a restart."""
+    begun = time.monotonic()
+
+    def written():
+        age = float(re.search(r"^muster_warm_copy_age_seconds (\S+)", server.get("/metrics").text, re.M)[1])
+        return age + 0.5 < time.monotonic() - begun  # one that was begun since
+    eventually(written)
 
 
 class Driver:

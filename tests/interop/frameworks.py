@@ -122,10 +122,10 @@ class Dubbo:
         self.modes = [f"-Ddubbo.application.{name.replace('__', '.').replace('_', '-')}={value}" for name, value in modes.items()]
 
     def app(self, server, name, application, words):
-        # no retries: no failed call is hidden
+        # no retries: no failed call is hidden; and time, since a provider that lives may be slow here
         return App(name, ["-Ddubbo.properties.file=SETTINGS", f"-Ddubbo.application.name={application}",
                           *self.modes,
-                          "-Ddubbo.consumer.retries=0", "-Ddubbo.consumer.timeout=5000",
+                          "-Ddubbo.consumer.retries=0", "-Ddubbo.consumer.timeout=60000",
                           "-Ddubbo.application.qos-enable=false", "-cp", self.classpath] + words,
                    self.settings.replace("127.0.0.1:8848", address(server)))
 

@@ -1,10 +1,9 @@
 """Each program is seen to fail: against a server with one behaviour broken on purpose (tests/support/broken_server.c)
 what test_sdk.py asserts does not hold."""
 import os
-import time
 
 import pytest
-from conftest import BUILD, eventually, fixed
+from conftest import BUILD, eventually, fixed, warm_copy_written
 from test_sdk import edit_weight, name, weights_pushed
 from test_sdk_1x import Pushed, subscribe
 
@@ -52,7 +51,7 @@ def test_a_server_that_forgets_who_registers_again_is_noticed(broken, connect, s
     one.call("register", service="owned", ip="10.31.0.1", port=1)
     one.call("subscribe", service="owned")
     one.hears("owned", ["10.31.0.1:1"])
-    time.sleep(2)  # into the warm copy
+    warm_copy_written(server)
     server.stop()
     server.env["BROKEN"] = "redo"
     server.start()

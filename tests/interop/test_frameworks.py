@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from conftest import START_SEC, Missing, Server, eventually, fixed
+from conftest import START_SEC, Missing, Server, eventually, fixed, warm_copy_written
 from frameworks import ASKING, FRAMEWORKS
 
 WANTED = os.environ.get("MUSTER_FRAMEWORKS", " ".join(FRAMEWORKS)).split()
@@ -211,7 +211,7 @@ def test_no_call_fails_by_musters_doing(shop):
     if shop.framework.weights:
         weights_change(shop, one, [two, three])
     muster_restarts(shop, shop.server.stop, 0, "Muster restarted")
-    time.sleep(2.5)  # into the warm copy
+    warm_copy_written(shop.server)
     muster_restarts(shop, shop.server.kill9, 2, "Muster was killed and started 2 s later")
     is_killed(shop, three)
     leaves(shop, two, {"one"})

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from conftest import eventually, fixed
+from conftest import eventually, fixed, warm_copy_written
 from relay import Relay
 
 GROUP = "DEFAULT_GROUP"
@@ -269,7 +269,7 @@ def restarts(server, one, other, sdk, rounds):
     one.call("register", service="restart", ip="10.13.0.1", port=1)
     other.call("subscribe", service="restart")
     other.hears("restart", ["10.13.0.1:1"])
-    time.sleep(2)  # into the warm copy, which is written every second
+    warm_copy_written(server)
     for i in range(rounds):
         server.restart()
         edit_weight(server, "restart", "10.13.0.1", i + 2)

@@ -4,7 +4,7 @@ SDKs send it once they have taken the push. With push broken each test here that
 import json
 import time
 
-from conftest import PUSH_SEC, eventually, fixed
+from conftest import PUSH_SEC, eventually, fixed, warm_copy_written
 
 BEATS_MISSED = 16  # 15 s without a beat: unhealthy
 GONE = 32  # 30 s: removed
@@ -145,6 +145,7 @@ def test_a_restarted_server_is_found_again_and_nobody_sees_an_empty_list(make_se
     one.call("register", service="restart", ip="10.8.0.1", port=1)
     subscribe(server, other, "restart")
     other.hears("restart", ["10.8.0.1:1"])
+    warm_copy_written(server)
     for _ in range(2):
         server.restart()
         end = time.monotonic() + 12

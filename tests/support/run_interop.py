@@ -105,8 +105,8 @@ def main():
                 print(text[-30000:])
                 print(f"exit status: {status}")
             else:
-                for line in re.findall(r"^SKIPPED.*", text, re.M):
-                    print("       " + line)
+                for reason in sorted(set(re.findall(r"^SKIPPED \[\d+\] \S+: (.*)", text, re.M))):
+                    print("       " + reason)
             sys.stdout.flush()
     if args.counts:
         with open(args.counts, "a") as f:
