@@ -31,7 +31,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = os.environ.get("MUSTER_INTEROP", os.path.expanduser("~/.cache/muster-interop"))
 # Limits for a machine that does five other things; elsewhere nothing takes that long. In PUSH_SEC no SDK with gRPC polls by itself
 # (test_broken.py).
-INSTALL_SEC, START_SEC, ANSWER_SEC, PUSH_SEC = 900, 180, 60, 15
+INSTALL_SEC, START_SEC, ANSWER_SEC, PUSH_SEC = 1200, 180, 60, 15
 PROBE_SEC = 8
 
 
@@ -41,7 +41,7 @@ class Missing(Exception):
 
 def command(words, **more):
     try:
-        done = subprocess.run(["nice", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=INSTALL_SEC, **more)
+        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=INSTALL_SEC, **more)
     except (OSError, subprocess.TimeoutExpired) as e:
         raise Missing(f"{words[0]}: {e}")
     if done.returncode != 0:

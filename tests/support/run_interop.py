@@ -16,7 +16,7 @@ import xml.etree.ElementTree as tree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.path.join(os.path.dirname(HERE), "interop")
-TIMEOUT_SEC = 1500  # from nothing: downloads and builds included
+TIMEOUT_SEC = 2400  # from nothing: downloads and builds included
 
 WALK = ["test_sdk.py", "test_sdk_1x.py", "test_broken.py", "test_application.py"]
 # Who takes longest comes first. The frameworks one after the other: each is four processes that want the machine.
