@@ -9,7 +9,7 @@ static const char *const type_names[COUNTED_TYPES] = { "A", "AAAA", "SRV", "TXT"
 static const char *const zone_rcode_names[ZONE_RCODES] = { "NOERROR", "NXDOMAIN", "SERVFAIL", "other" };
 static const char *const error_rcode_names[ERROR_RCODES] = { "NOERROR", "FORMERR", "SERVFAIL", "NOTIMP", "REFUSED",
 							     "NOTAUTH", "BADVERS", "BADCOOKIE", "other" };
-static const char *const transport_names[TRANSPORTS] = { "udp", "tcp" };
+static const char *const transport_names[TRANSPORTS] = { "udp", "tcp", "tls" };
 
 static unsigned type_class(uint16_t qtype)
 {

@@ -6,7 +6,7 @@
 #include "dnsd/question.h"
 #include "zones/zone_set.h"
 
-enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORTS };
+enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORTS };
 enum drop_reason {
 	DROP_MALFORMED, /* no header, or an answer */
 	DROP_OVERSIZE,	/* a datagram that no query has the length of */

@@ -13,10 +13,12 @@ struct dns_server {
 	struct dns_counters counters;
 	struct identity_slot identity;
 	struct cookie_slot cookies;
+	struct tls_slot tls;
 	struct worker **workers;
 	unsigned worker_count; /* started */
 	struct sockaddr_storage addrs[ADDRESSES_MAX]; /* bound */
 	struct sockaddr_storage asked[ADDRESSES_MAX]; /* of each, as it was set: with port 0 if that was asked for */
+	bool secure[ADDRESSES_MAX];		      /* of each: TLS */
 	size_t addr_count;
 };
 
@@ -24,6 +26,7 @@ struct dns_server {
 struct dns_change {
 	unsigned threads;
 	struct sockaddr_storage addrs[ADDRESSES_MAX], asked[ADDRESSES_MAX];
+	bool secure[ADDRESSES_MAX];
 	int kept[ADDRESSES_MAX]; /* which one of before; -1: new */
 	size_t count;
 	struct socket_pair *pairs; /* as bind_all() has them */
@@ -44,8 +47,32 @@ static void conf_fill(struct dns_server_conf *c)
 	c->nsid = c->version = NULL; /* the slot has them */
 	c->forward = NULL;
 	c->forwarding = NULL;
-	c->listens = NULL;
-	c->listen_count = 0;
+	c->listens = c->tls_listens = NULL;
+	c->listen_count = c->tls_listen_count = 0;
+	c->tls = NULL;
+}
+
+/* Both lists of addresses as one: those for TLS behind the others. */
+static size_t asked_count(const struct dns_server_conf *c)
+{
+	return c->listen_count + c->tls_listen_count;
+}
+
+static bool asked_is_secure(const struct dns_server_conf *c, size_t nth)
+{
+	return nth >= c->listen_count;
+}
+
+static const struct dns_listen *asked_at(const struct dns_server_conf *c, size_t nth)
+{
+	return nth < c->listen_count ? &c->listens[nth] : &c->tls_listens[nth - c->listen_count];
+}
+
+static int asked_check(const struct dns_server_conf *c, struct error *err)
+{
+	if (c->listen_count == 0 || asked_count(c) > ADDRESSES_MAX)
+		return error_set(err, E_RANGE, "%zu DNS addresses are outside 1..%d", asked_count(c), ADDRESSES_MAX);
+	return E_OK;
 }
 
 /* Binds every address: row a of @pairs (threads wide) is for address a. A host without IPv6 skips its wildcard. */
@@ -53,9 +80,10 @@ static int bind_all(struct dns_server *s, const struct dns_server_conf *conf, st
 		    struct error *err)
 {
 	unsigned threads = s->conf.threads;
-	for (size_t i = 0; i < conf->listen_count; i++) {
-		struct sockaddr_storage at = conf->listens[i].addr;
-		int rc = sockets_bind(pairs + s->addr_count * threads, threads, &at, err);
+	for (size_t i = 0; i < asked_count(conf); i++) {
+		struct sockaddr_storage at = asked_at(conf, i)->addr;
+		bool secure = asked_is_secure(conf, i);
+		int rc = sockets_bind(pairs + s->addr_count * threads, threads, &at, secure ? SOCKETS_STREAM : 0, err);
 		bool skip = rc == E_UNSUPPORTED && at.ss_family == AF_INET6 && address_is_wildcard(&at) &&
 			    conf->listen_count > 1;
 		if (skip)
@@ -64,7 +92,8 @@ static int bind_all(struct dns_server *s, const struct dns_server_conf *conf, st
 			sockets_close(pairs, s->addr_count * threads);
 			return rc;
 		}
-		s->asked[s->addr_count] = conf->listens[i].addr;
+		s->asked[s->addr_count] = asked_at(conf, i)->addr;
+		s->secure[s->addr_count] = secure;
 		s->addrs[s->addr_count++] = at;
 	}
 	return E_OK;
@@ -80,6 +109,7 @@ static int workers_start(struct dns_server *s, struct socket_pair *pairs, struct
 		for (size_t a = 0; a < s->addr_count; a++) {
 			sockets[a].addr = s->addrs[a];
 			dns_place_of(&sockets[a].place, &s->asked[a]);
+			sockets[a].secure = s->secure[a];
 			sockets[a].pair = pairs[a * threads + t];
 			if (rc < 0)
 				sockets_close(&pairs[a * threads + t], 1);
@@ -94,8 +124,8 @@ static int workers_start(struct dns_server *s, struct socket_pair *pairs, struct
 
 int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf, struct error *err)
 {
-	if (conf->listen_count == 0 || conf->listen_count > ADDRESSES_MAX)
-		return error_set(err, E_RANGE, "%zu DNS addresses are outside 1..%d", conf->listen_count, ADDRESSES_MAX);
+	if (asked_check(conf, err) < 0)
+		return err->code;
 	struct dns_server *s = mem_zalloc(1, sizeof *s);
 	if (s == NULL)
 		return error_set(err, E_NOMEM, "no memory for the DNS server");
@@ -106,7 +136,9 @@ int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf
 	atomic_init(&s->identity.now, self);
 	s->conf.identity = &s->identity;
 	s->conf.cookies = &s->cookies;
-	struct socket_pair *pairs = mem_zalloc(conf->listen_count * s->conf.threads, sizeof *pairs);
+	s->conf.tls_slot = &s->tls;
+	atomic_init(&s->tls.now, conf->tls);
+	struct socket_pair *pairs = mem_zalloc(asked_count(conf) * s->conf.threads, sizeof *pairs);
 	int rc = E_NOMEM;
 	if (s->workers == NULL || pairs == NULL || self == NULL)
 		error_set(err, E_NOMEM, "no memory for the DNS server");
@@ -125,6 +157,7 @@ int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf
 	}
 	mem_free(pairs);
 	if (rc < 0) {
+		atomic_store(&s->tls.now, NULL); /* not taken */
 		dns_server_stop(s);
 		return rc;
 	}
@@ -132,19 +165,22 @@ int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf
 	return E_OK;
 }
 
-size_t dns_server_addresses(const struct dns_server *s, struct sockaddr_storage *ret, size_t max)
+size_t dns_server_addresses(const struct dns_server *s, bool tls, struct sockaddr_storage *ret, size_t max)
 {
-	for (size_t i = 0; i < s->addr_count && i < max; i++)
-		ret[i] = s->addrs[i];
-	return s->addr_count;
+	size_t n = 0;
+	for (size_t i = 0; i < s->addr_count && n < max; i++)
+		if (s->secure[i] == tls)
+			ret[n++] = s->addrs[i];
+	return n;
 }
 
 /* ---- other addresses, while it runs */
 
-static int change_find(const struct dns_server *s, const struct sockaddr_storage *asked, bool used[ADDRESSES_MAX])
+static int change_find(const struct dns_server *s, const struct sockaddr_storage *asked, bool secure,
+		       bool used[ADDRESSES_MAX])
 {
 	for (size_t i = 0; i < s->addr_count; i++)
-		if (!used[i] && memcmp(&s->asked[i], asked, sizeof(*asked)) == 0) {
+		if (!used[i] && s->secure[i] == secure && memcmp(&s->asked[i], asked, sizeof(*asked)) == 0) {
 			used[i] = true;
 			return (int)i;
 		}
@@ -164,30 +200,33 @@ static int change_bind(struct dns_change *c, const struct dns_server *s, const s
 {
 	struct socket_pair *pairs = c->pairs + c->count * c->threads;
 	struct sockaddr_storage at = listen->addr;
-	int rc = sockets_bind(pairs, c->threads, &at, err);
+	unsigned how = c->secure[c->count] ? SOCKETS_STREAM : 0;
+	int rc = sockets_bind(pairs, c->threads, &at, how, err);
 	if (rc == E_CONFLICT && port_is_ours(s, &at))
-		rc = sockets_bind_beside(pairs, c->threads, &at, err);
+		rc = sockets_bind(pairs, c->threads, &at, how | SOCKETS_BESIDE, err);
 	if (rc == E_OK)
 		c->addrs[c->count] = at;
 	return rc;
 }
 
-static int change_fill(struct dns_change *c, const struct dns_server *s, const struct dns_listen *listens,
-		       size_t count, struct error *err)
+static int change_fill(struct dns_change *c, const struct dns_server *s, const struct dns_server_conf *conf,
+		       struct error *err)
 {
 	bool used[ADDRESSES_MAX] = { false };
-	for (size_t i = 0; i < count; i++) {
-		int rc = E_OK, kept = change_find(s, &listens[i].addr, used);
+	for (size_t i = 0; i < asked_count(conf); i++) {
+		const struct dns_listen *listen = asked_at(conf, i);
+		c->secure[c->count] = asked_is_secure(conf, i);
+		int rc = E_OK, kept = change_find(s, &listen->addr, c->secure[c->count], used);
 		if (kept >= 0)
 			c->addrs[c->count] = s->addrs[kept];
 		else
-			rc = change_bind(c, s, &listens[i], err);
-		if (rc == E_UNSUPPORTED && listens[i].addr.ss_family == AF_INET6 &&
-		    address_is_wildcard(&listens[i].addr) && count > 1)
+			rc = change_bind(c, s, listen, err);
+		if (rc == E_UNSUPPORTED && listen->addr.ss_family == AF_INET6 && address_is_wildcard(&listen->addr) &&
+		    conf->listen_count > 1)
 			continue; /* as at start: a host without IPv6 */
 		if (rc < 0)
 			return rc;
-		c->asked[c->count] = listens[i].addr;
+		c->asked[c->count] = listen->addr;
 		c->kept[c->count++] = kept;
 	}
 	return E_OK;
@@ -203,7 +242,8 @@ static int change_news(struct dns_change *c, struct error *err)
 		n->count = c->count;
 		for (size_t i = 0; i < c->count; i++) {
 			n->at[i].kept = c->kept[i];
-			n->at[i].socket = (struct worker_socket){ .addr = c->addrs[i], .pair = c->pairs[i * c->threads + t] };
+			n->at[i].socket = (struct worker_socket){ .addr = c->addrs[i], .pair = c->pairs[i * c->threads + t],
+								  .secure = c->secure[i] };
 			dns_place_of(&n->at[i].socket.place, &c->asked[i]);
 		}
 	}
@@ -229,11 +269,12 @@ void dns_server_abandon(struct dns_change *c)
 	change_free(c);
 }
 
-int dns_server_prepare(struct dns_change **ret, struct dns_server *s, const struct dns_listen *listens, size_t count,
+int dns_server_prepare(struct dns_change **ret, struct dns_server *s, const struct dns_server_conf *conf,
 		       struct error *err)
 {
-	if (count == 0 || count > ADDRESSES_MAX)
-		return error_set(err, E_RANGE, "%zu DNS addresses are outside 1..%d", count, ADDRESSES_MAX);
+	size_t count = asked_count(conf);
+	if (asked_check(conf, err) < 0)
+		return err->code;
 	struct dns_change *c = mem_zalloc(1, sizeof(*c));
 	if (c == NULL)
 		return error_set(err, E_NOMEM, "no memory for DNS addresses");
@@ -241,7 +282,7 @@ int dns_server_prepare(struct dns_change **ret, struct dns_server *s, const stru
 	c->pairs = mem_zalloc(count * c->threads, sizeof(*c->pairs));
 	c->news = mem_zalloc(c->threads, sizeof(struct worker_news *));
 	int rc = c->pairs == NULL || c->news == NULL ? error_set(err, E_NOMEM, "no memory for DNS addresses")
-						     : change_fill(c, s, listens, count, err);
+						     : change_fill(c, s, conf, err);
 	if (rc == E_OK)
 		rc = change_news(c, err);
 	if (rc < 0) {
@@ -256,6 +297,7 @@ void dns_server_commit(struct dns_server *s, struct dns_change *c)
 {
 	memcpy(s->addrs, c->addrs, sizeof(s->addrs));
 	memcpy(s->asked, c->asked, sizeof(s->asked));
+	memcpy(s->secure, c->secure, sizeof(s->secure));
 	s->addr_count = c->count;
 	for (unsigned t = 0; t < c->threads; t++)
 		worker_tell(s->workers[t], c->news[t]);
@@ -273,6 +315,7 @@ void dns_server_stop(struct dns_server *s)
 	forward_free(s->conf.forward);
 	identity_free(atomic_load(&s->identity.now));
 	cookie_secrets_free(atomic_load(&s->cookies.now));
+	tls_context_free(atomic_load(&s->tls.now));
 	mem_free(s->workers);
 	mem_free(s);
 }
@@ -309,4 +352,10 @@ int dns_server_cookies(struct dns_server *s, const uint8_t (*keys)[COOKIE_SECRET
 	if (old != NULL)
 		rcu_reaper_add(reaper, &old->reap, on_secrets_unread);
 	return E_OK;
+}
+
+void dns_server_secure(struct dns_server *s, struct tls_context *fresh, struct rcu_reaper *reaper)
+{
+	tls_context_inherit(fresh, atomic_load(&s->tls.now));
+	tls_slot_set(&s->tls, fresh, reaper);
 }

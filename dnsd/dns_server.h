@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "dnsd/cookie.h"
 #include "dnsd/forward.h"
+#include "net/tls.h"
 #include "dnsd/identity.h"
 #include "zones/zone_out.h"
 #include <sys/socket.h>
@@ -19,6 +20,9 @@ struct dns_listen {
 struct dns_server_conf {
 	const struct dns_listen *listens; /* copied */
 	size_t listen_count;
+	const struct dns_listen *tls_listens; /* DNS over TLS; copied */
+	size_t tls_listen_count;
+	struct tls_context *tls; /* taken by a start that succeeds; NULL: TLS connections are closed at once */
 	unsigned threads;      /* 0: one per core */
 	uint16_t udp_size;     /* largest UDP answer, 1232 */
 	uint16_t udp_size_lan; /* the same for loopback, private and link-local clients; 0: as @udp_size */
@@ -33,6 +37,7 @@ struct dns_server_conf {
 	struct forward *forward;	       /* the server's own */
 	const struct identity_slot *identity; /* the server's own: what its workers look at */
 	const struct cookie_slot *cookies;    /* likewise */
+	struct tls_slot *tls_slot;	      /* likewise */
 };
 
 struct dns_server;
@@ -40,13 +45,14 @@ struct dns_server;
 /* Binds every address (all or nothing) and starts the threads. E_IO with the address in the text; address in
  * use: E_CONFLICT. IPv6 addresses on a host without IPv6 are skipped when the wildcard was asked for. */
 int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf, struct error *err);
-size_t dns_server_addresses(const struct dns_server *s, struct sockaddr_storage *ret, size_t max); /* bound */
+/* What is bound: for UDP and TCP, or for TLS. */
+size_t dns_server_addresses(const struct dns_server *s, bool tls, struct sockaddr_storage *ret, size_t max);
 /* A reload: new addresses are bound, so that one that cannot be had leaves everything as it was (errors as at start);
  * the commit hands them to the workers. Addresses in both lists go on without a pause; what has come in at one that is
  * gone is answered first, and its TCP connections live on. */
 struct dns_change;
-int dns_server_prepare(struct dns_change **ret, struct dns_server *s, const struct dns_listen *listens, size_t count,
-		       struct error *err);
+int dns_server_prepare(struct dns_change **ret, struct dns_server *s, const struct dns_server_conf *conf,
+		       struct error *err); /* of @conf the addresses alone */
 void dns_server_commit(struct dns_server *s, struct dns_change *change); /* taken */
 void dns_server_abandon(struct dns_change *change);		       /* taken; NULL is fine */
 /* What it says of itself from now on (a reload); what it said before goes to @reaper. E_NOMEM: nothing changed. */
@@ -55,6 +61,8 @@ int dns_server_identify(struct dns_server *s, const char *nsid, const char *vers
  * changed. */
 int dns_server_cookies(struct dns_server *s, const uint8_t (*keys)[COOKIE_SECRET_LEN], unsigned count,
 		       struct rcu_reaper *reaper);
+/* What TLS connections show from now on; @fresh is taken. Those that are open go on. */
+void dns_server_secure(struct dns_server *s, struct tls_context *fresh, struct rcu_reaper *reaper);
 void dns_server_stop(struct dns_server *s); /* waits for the threads (well under a second) and frees */
 
 #endif

@@ -159,6 +159,8 @@ static void options_read(struct question *q, struct extras *x, struct cursor o)
 			cookie_read(q, x, value);
 		} else if (code == OPTION_ECS) {
 			x->option_bad |= !ecs_valid(value);
+		} else if (code == OPTION_PADDING) {
+			e->padding = true;
 		} else if (code == OPTION_KEEPALIVE) {
 			e->keepalive = true;
 		} else if (code == OPTION_NSID) {

@@ -8,6 +8,7 @@ enum {
 	COOKIE_ROOM = OPTION_HEAD + COOKIE_LEN,
 	EDE_LEN = OPTION_HEAD + 2, /* a code without text */
 	SIZE_PLAIN = 512,	   /* without EDNS */
+	PADDING_BLOCK = 468,
 };
 
 static inline void put16(uint8_t *to, unsigned v)
@@ -114,6 +115,19 @@ static uint8_t *ede_put(uint8_t *p, const uint8_t *end, const struct dns_answer 
 	return option_put(p, end, OPTION_EDE, a->ede, text, len);
 }
 
+/* The last option: fills the message up to a multiple of PADDING_BLOCK (RFC 8467, 4.1; dns.md B.9). */
+static uint8_t *padding_put(const struct dns_answer *a, uint8_t *p, const uint8_t *end)
+{
+	size_t len = (size_t)(p - a->w.start) + OPTION_HEAD;
+	size_t pad = (PADDING_BLOCK - len % PADDING_BLOCK) % PADDING_BLOCK;
+	if (OPTION_HEAD + pad > (size_t)(end - p))
+		return p;
+	put16(p, OPTION_PADDING);
+	put16(p + 2, (unsigned)pad);
+	memset(p + OPTION_HEAD, 0, pad);
+	return p + OPTION_HEAD + pad;
+}
+
 /* Room for the answers to what was asked for was kept by reply_begin; the EDE has to look whether it still fits. */
 static void opt_put(struct dns_answer *a, const struct question *q, uint16_t rcode, const struct reply_limits *limits)
 {
@@ -136,6 +150,8 @@ static void opt_put(struct dns_answer *a, const struct question *q, uint16_t rco
 	}
 	if (a->ede != EDE_NONE)
 		p = ede_put(p, end, a);
+	if (q->edns.padding)
+		p = padding_put(a, p, end);
 	put16(opt + 9, (unsigned)(p - opt - OPT_LEN));
 	a->w.at = p;
 }

@@ -55,16 +55,19 @@ static bool is_for_upstreams(const struct exchange *x)
 	       q->qtype != RR_AXFR && q->qtype != RR_IXFR;
 }
 
-static void read_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream)
+static void read_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, enum transport over)
 {
-	x->fate = question_decode(&x->question, msg, len, stream);
+	x->transport = over;
+	x->fate = question_decode(&x->question, msg, len, over != TRANSPORT_UDP);
+	if (over != TRANSPORT_TLS)
+		x->question.edns.padding = false; /* a size that anybody can read needs no hiding (RFC 7830, 6) */
 	x->cookie = x->fate != QUESTION_DROP && x->question.edns.cookie_len > 0 ? cookie_of(r, x) : COOKIE_NONE;
 }
 
-void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream)
+void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, enum transport over)
 {
-	read_message(r, x, msg, len, stream);
-	r->tally.received[stream ? TRANSPORT_TCP : TRANSPORT_UDP] += len;
+	read_message(r, x, msg, len, over);
+	r->tally.received[over] += len;
 	if (x->fate != QUESTION_ASK)
 		return;
 	x->question.query.from = x->client.addr;
@@ -107,7 +110,7 @@ static const char *fault_text(const struct question *q)
 static size_t finish(struct responder *r, const struct exchange *x, struct dns_answer *a, uint16_t rcode, int zone)
 {
 	const struct question *q = &x->question;
-	enum transport transport = q->query.stream ? TRANSPORT_TCP : TRANSPORT_UDP;
+	enum transport transport = x->transport;
 	size_t len = reply_end(a, q, rcode, &r->limits[x->client.near]);
 	tally_query(&r->tally, transport, zone, q->query.qtype, rcode);
 	r->tally.truncated[transport] += a->tc;
@@ -154,13 +157,13 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 	return finish(r, x, &a, rcode, zone);
 }
 
-size_t respond_forwarded(struct responder *r, struct exchange *x, const struct forward_query *fq, bool stream, uint8_t *to,
+size_t respond_forwarded(struct responder *r, struct exchange *x, const struct forward_query *fq, enum transport over, uint8_t *to,
 			 size_t cap)
 {
 	struct question *q = &x->question;
 	struct dns_answer a;
 	q->query.now_ms = clock_wall_ms();
-	read_message(r, x, fq->msg, fq->len, stream); /* as before */
+	read_message(r, x, fq->msg, fq->len, over); /* as before */
 	reply_begin(&a, q, to, cap, &r->limits[x->client.near]);
 	a.ra = true;
 	a.ad = fq->authentic && (q->edns.dnssec_ok || (q->flags & HEADER_AD) != 0);
@@ -177,10 +180,10 @@ size_t respond_forwarded(struct responder *r, struct exchange *x, const struct f
 	return finish(r, x, &a, fq->rcode, -1);
 }
 
-size_t respond_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream,
+size_t respond_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, enum transport over,
 		       uint8_t *to, size_t cap)
 {
-	respond_read(r, x, msg, len, stream);
+	respond_read(r, x, msg, len, over);
 	if (x->fate == QUESTION_FORWARD)
 		return 0;
 	respond_prepare(r, x);

@@ -30,6 +30,7 @@ struct responder {
 struct exchange {
 	struct client client; /* set by the caller before the first stage, as are query.client and query.now_ms */
 	struct question question;
+	enum transport transport;
 	enum cookie_state cookie;
 	enum question_fate fate;
 };
@@ -40,7 +41,7 @@ void responder_init(struct responder *r, const struct zone_set *zones, const str
 /* Who asks: for @ret->client of an exchange. */
 void respond_client(const struct responder *r, struct client *ret, const struct sockaddr *peer);
 /* Stage 1: reads @len bytes at @msg, borrowed until the last stage. */
-void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream);
+void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, enum transport over);
 /* Stages 2 and 3; the former is worth it for batches only. */
 void respond_locate(struct responder *r, struct exchange *x);
 void respond_prepare(struct responder *r, struct exchange *x);
@@ -50,10 +51,10 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 
 /* After the first stage a question may be for the forwarder (QUESTION_FORWARD): whoever cannot ask it calls
  * respond_write() as usual, which says that it failed. Else this is its answer, later: @q has the message too. */
-size_t respond_forwarded(struct responder *r, struct exchange *x, const struct forward_query *q, bool stream, uint8_t *to,
+size_t respond_forwarded(struct responder *r, struct exchange *x, const struct forward_query *q, enum transport over, uint8_t *to,
 			 size_t cap);
 
-size_t respond_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, bool stream,
+size_t respond_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, enum transport over,
 		       uint8_t *to, size_t cap);
 
 #endif

@@ -122,29 +122,31 @@ void sockets_close(struct socket_pair *pairs, size_t count)
 	}
 }
 
-/* All pairs at a known or a free port: 0 or -errno. */
-static int pairs_bind(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, bool beside)
+static int port_learn(int fd, struct sockaddr_storage *at)
 {
-	for (size_t i = 0; i < count; i++) {
-		pairs[i].udp = bound_socket(SOCK_DGRAM, at, i == 0 && !beside);
-		if (pairs[i].udp < 0)
-			return pairs[i].udp;
-		if (i == 0 && address_port(at) == 0) {
-			struct sockaddr_storage bound;
-			socklen_t len = sizeof bound;
-			if (getsockname(pairs[i].udp, (struct sockaddr *)&bound, &len) < 0)
-				return -errno;
-			address_set_port(at, address_port(&bound));
-		}
-		pairs[i].tcp = bound_socket(SOCK_STREAM, at, i == 0 && !beside);
-		if (pairs[i].tcp < 0)
-			return pairs[i].tcp;
-	}
+	struct sockaddr_storage bound;
+	socklen_t len = sizeof bound;
+	if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0)
+		return -errno;
+	address_set_port(at, address_port(&bound));
 	return 0;
 }
 
-static int bind_pairs(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, bool beside,
-		      struct error *err)
+/* The @nth pair at a known or a free port: 0 or -errno. */
+static int pair_bind(struct socket_pair *pair, size_t nth, struct sockaddr_storage *at, unsigned how)
+{
+	bool first = nth == 0 && (how & SOCKETS_BESIDE) == 0;
+	if ((how & SOCKETS_STREAM) == 0) {
+		pair->udp = bound_socket(SOCK_DGRAM, at, first);
+		int rc = pair->udp >= 0 && address_port(at) == 0 ? port_learn(pair->udp, at) : pair->udp;
+		if (rc < 0)
+			return rc;
+	}
+	pair->tcp = bound_socket(SOCK_STREAM, at, first);
+	return pair->tcp >= 0 && address_port(at) == 0 ? port_learn(pair->tcp, at) : pair->tcp;
+}
+
+int sockets_bind(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, unsigned how, struct error *err)
 {
 	bool any_port = address_port(at) == 0;
 	int rc = -EADDRINUSE;
@@ -152,8 +154,10 @@ static int bind_pairs(struct socket_pair *pairs, size_t count, struct sockaddr_s
 		pairs[i] = (struct socket_pair){ -1, -1 };
 	for (unsigned tries = any_port ? PORT_TRIES : 1; tries > 0 && rc == -EADDRINUSE; tries--) {
 		struct sockaddr_storage asked = *at;
-		rc = pairs_bind(pairs, count, &asked, beside);
-		if (rc == 0) {
+		rc = 0;
+		for (size_t i = 0; i < count && rc >= 0; i++)
+			rc = pair_bind(&pairs[i], i, &asked, how);
+		if (rc >= 0) {
 			*at = asked;
 			return E_OK;
 		}
@@ -166,14 +170,4 @@ static int bind_pairs(struct socket_pair *pairs, size_t count, struct sockaddr_s
 	if (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL)
 		return error_set(err, E_UNSUPPORTED, "DNS address %s: %s", text, strerror(-rc));
 	return error_set_errno(err, -rc, "DNS address %s", text);
-}
-
-int sockets_bind(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, struct error *err)
-{
-	return bind_pairs(pairs, count, at, false, err);
-}
-
-int sockets_bind_beside(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, struct error *err)
-{
-	return bind_pairs(pairs, count, at, true, err);
 }

@@ -19,12 +19,11 @@ struct socket_pair {
 	int udp, tcp; /* -1: none */
 };
 
-/* Binds @count pairs at @at; port 0 becomes a free one, written back. All or nothing: on failure no pair is open.
+enum { SOCKETS_BESIDE = 1, SOCKETS_STREAM = 2 };
+/* Binds @count pairs at @at; port 0 becomes a free one, written back. @how: SOCKETS_STREAM: no UDP; SOCKETS_BESIDE: beside
+ * sockets of ours that hold this port already, at an address that overlaps (127.0.0.1 before, 0.0.0.0 now). All or nothing: on failure no pair is open.
  * Errors: E_CONFLICT (the address is in use), E_DENIED, E_UNSUPPORTED (no such address family here), E_IO. */
-int sockets_bind(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, struct error *err);
-/* The same beside sockets of ours that hold this port already, at an address that overlaps (127.0.0.1 before, 0.0.0.0
- * now). */
-int sockets_bind_beside(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, struct error *err);
+int sockets_bind(struct socket_pair *pairs, size_t count, struct sockaddr_storage *at, unsigned how, struct error *err);
 void sockets_close(struct socket_pair *pairs, size_t count);
 
 #endif

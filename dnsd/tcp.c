@@ -1,6 +1,7 @@
 /* tcp.c - connections of one worker. Happy path: on_connection > reading; bytes come into the worker's buffer, or
  * behind the part of a message that the connection keeps > every whole message is answered into the worker's output
- * buffer > one write > reading on. What the socket does not take at once is kept by the connection, and it is not read
+ * buffer > one write > reading on. Over TLS the bytes are opened first, and the output buffer is sealed before that one
+ * write. What the socket does not take at once is kept by the connection, and it is not read
  * from until that is written: so a client that never reads costs one output buffer until its idle time is over. Ends:
  * the peer closes (what it sent before is answered, by the forwarder too), idle, a slow message, a bad length, a limit, an error; all by
  * conn_close(), and the close callback frees. */
@@ -23,6 +24,7 @@ enum {
 	BUCKETS = 1024, /* of client prefixes */
 	BACKLOG = 1024,
 	SWEEP_MS = 250,
+	PLAIN_MAX = READ_MAX + 32768, /* of one read, and of the record that was begun before */
 	FORWARDED_MAX = 64, /* questions of one connection that wait for the forwarder */
 };
 
@@ -45,6 +47,7 @@ struct conn {
 	uint32_t in_len, in_cap;
 	uint8_t *out; /* being written */
 	bool writing; /* and not read from meanwhile */
+	struct tls_session *tls; /* NULL: in the clear */
 	struct asker asker;	   /* waits for answers of the forwarder */
 	unsigned asked;		   /* so many */
 	struct forward_query *late; /* answers of the forwarder behind what is being written */
@@ -56,6 +59,7 @@ struct listening {
 	uv_tcp_t tcp;
 	struct listening *next;
 	struct dns_place place;
+	bool secure;
 	bool starved; /* a peer waits, and there was no memory for it */
 };
 
@@ -73,6 +77,8 @@ struct tcp_front {
 	uint8_t in[READ_MAX];
 	uint8_t out[OUT_MAX];
 	size_t out_len;
+	uint8_t *plain;		/* PLAIN_MAX; NULL: no listener is secured */
+	struct tls_sink sealed; /* empty between callbacks */
 };
 
 /* Lists. */
@@ -102,6 +108,11 @@ static bool conn_busy(const struct conn *c)
 	return c->writing || c->transfer != NULL;
 }
 
+static enum transport conn_transport(const struct conn *c)
+{
+	return c->tls != NULL ? TRANSPORT_TLS : TRANSPORT_TCP;
+}
+
 static int64_t front_now(const struct tcp_front *f)
 {
 	return (int64_t)uv_now(f->loop);
@@ -112,8 +123,8 @@ static void conn_rank(struct conn *c, bool fresh)
 {
 	struct tcp_front *f = c->front;
 	struct conn_list *l = c->in_len > 0 && !conn_busy(c) ? &f->partial : &f->idle;
-	if (c->list == l && l == &f->partial && !fresh)
-		return; /* the clock of a message started runs on */
+	if (c->list == l && !fresh)
+		return; /* the clock of a message started, or of a connection that asks nothing, runs on */
 	list_remove(c);
 	list_append(l, c, front_now(f));
 }
@@ -130,6 +141,7 @@ static void on_conn_closed(uv_handle_t *handle)
 	struct conn *c = handle->data;
 	mem_free(c->in);
 	mem_free(c->out);
+	tls_session_free(c->tls);
 	mem_free(c);
 }
 
@@ -145,11 +157,25 @@ static void conn_forget(struct conn *c)
 	c->late = NULL;
 }
 
+/* So that the peer knows that nothing was cut off; if the socket does not take it, that is that. */
+static void say_goodbye(struct conn *c)
+{
+	struct tls_sink *sealed = &c->front->sealed;
+	sealed->len = 0;
+	tls_session_end(c->tls, sealed);
+	uv_buf_t buf = uv_buf_init((char *)sealed->at, (unsigned)sealed->len);
+	if (sealed->len > 0)
+		uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
+}
+
 static void conn_close(struct conn *c, enum close_reason why)
 {
 	struct tcp_front *f = c->front;
 	if (c->list == NULL)
 		return;
+	if (c->tls != NULL && !c->writing && why != CLOSE_ERROR)
+		say_goodbye(c);
+	f->sealed.len = 0;
 	list_remove(c);
 	if (c->transfer != NULL)
 		transfer_free(c->transfer);
@@ -257,7 +283,7 @@ static size_t answer_some(struct conn *c, const uint8_t *at, size_t len, bool *b
 		if (len - used - FRAME_HEAD < msg_len)
 			break;
 		uint8_t *to = f->out + f->out_len;
-		size_t n = respond_message(f->responder, &f->exchange, frame + FRAME_HEAD, msg_len, true,
+		size_t n = respond_message(f->responder, &f->exchange, frame + FRAME_HEAD, msg_len, conn_transport(c),
 					   to + FRAME_HEAD, DNS_MESSAGE_MAX);
 		used += FRAME_HEAD + msg_len;
 		if (f->exchange.fate == QUESTION_FORWARD && !conn_forward(c, frame + FRAME_HEAD, msg_len))
@@ -295,11 +321,19 @@ static void on_written(uv_write_t *write, int status)
 static bool conn_write(struct conn *c)
 {
 	struct tcp_front *f = c->front;
+	uint8_t *at = f->out;
 	size_t len = f->out_len;
-	uv_buf_t buf = uv_buf_init((char *)f->out, (unsigned)len);
 	f->out_len = 0;
+	if (c->tls != NULL) {
+		if (tls_session_write(c->tls, at, len, &f->sealed) < 0)
+			return conn_close(c, CLOSE_ERROR), false;
+		at = f->sealed.at;
+		len = f->sealed.len;
+		f->sealed.len = 0;
+	}
 	if (len == 0)
 		return true;
+	uv_buf_t buf = uv_buf_init((char *)at, (unsigned)len);
 	int n = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
 	if (n < 0 && n != UV_EAGAIN)
 		return conn_close(c, CLOSE_ERROR), false;
@@ -309,7 +343,7 @@ static bool conn_write(struct conn *c)
 	c->out = mem_alloc(len - sent);
 	if (c->out == NULL)
 		return conn_close(c, CLOSE_ERROR), false;
-	memcpy(c->out, f->out + sent, len - sent);
+	memcpy(c->out, at + sent, len - sent);
 	buf = uv_buf_init((char *)c->out, (unsigned)(len - sent));
 	c->write.data = c;
 	if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) < 0)
@@ -374,7 +408,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	struct tcp_front *f = c->front;
 	(void)suggested;
 	*buf = uv_buf_init((char *)f->in, sizeof f->in);
-	if (c->in_len == 0)
+	if (c->in_len == 0 || c->tls != NULL)
 		return;
 	/* Grown with what has come, not with the length that the message claims. */
 	size_t cap = c->in_len < c->in_cap ? c->in_cap : 2 * (size_t)c->in_cap;
@@ -386,19 +420,60 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 		*buf = uv_buf_init((char *)c->in + c->in_len, (unsigned)(c->in_cap - c->in_len));
 }
 
+static bool conn_is_through(const struct conn *c)
+{
+	return c->ended && c->asked == 0 && c->late == NULL && !conn_busy(c);
+}
+
+/* The peer sends no more: what it asked is still answered. */
+static void conn_end(struct conn *c)
+{
+	c->ended = true;
+	uv_read_stop((uv_stream_t *)&c->tcp);
+	if (conn_is_through(c))
+		conn_close(c, CLOSE_PEER);
+}
+
+/* Opens @len sealed octets, and goes on with what was in them. */
+static void conn_unseal(struct conn *c, const uint8_t *at, size_t len)
+{
+	struct tcp_front *f = c->front;
+	size_t got = 0;
+	ssize_t n;
+	tls_session_feed(c->tls, at, len);
+	while ((n = tls_session_read(c->tls, f->plain + got, PLAIN_MAX - got, &f->sealed)) > 0)
+		got += (size_t)n;
+	if (got > 0 && c->in_len > 0) {
+		if (!conn_reserve(c, c->in_len + got))
+			return conn_close(c, CLOSE_ERROR);
+		memcpy(c->in + c->in_len, f->plain, got);
+		c->in_len += (uint32_t)got;
+		conn_feed(c, c->in, c->in_len);
+	} else if (got > 0) {
+		conn_feed(c, f->plain, got);
+	} else {
+		conn_write(c); /* the handshake's next message, or an alert */
+	}
+	if (c->list == NULL || n == 0)
+		return;
+	if (n == E_CLOSED)
+		conn_end(c);
+	else
+		conn_close(c, CLOSE_ERROR);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct conn *c = stream->data;
-	if (n == UV_EOF && c->asked > 0) { /* what it asked is still answered */
-		c->ended = true;
-		uv_read_stop(stream);
-		return;
-	}
+	if (n == UV_EOF)
+		return conn_end(c);
 	if (n < 0)
-		return conn_close(c, n == UV_EOF ? CLOSE_PEER : CLOSE_ERROR);
+		return conn_close(c, CLOSE_ERROR);
 	if (n == 0)
 		return;
-	if (c->in_len > 0) {
+	if (c->tls != NULL) {
+		conn_unseal(c, (const uint8_t *)buf->base, (size_t)n);
+	} else if (c->in_len > 0) {
 		c->in_len += (uint32_t)n;
 		conn_feed(c, c->in, c->in_len);
 	} else {
@@ -415,7 +490,8 @@ static bool conn_answer(struct conn *c, const struct forward_query *q)
 	f->exchange.client = c->client;
 	f->exchange.question.query.client = c->client.bucket;
 	rcu_begin();
-	out_add(f, respond_forwarded(f->responder, &f->exchange, q, true, f->out + f->out_len + FRAME_HEAD, DNS_MESSAGE_MAX));
+	out_add(f, respond_forwarded(f->responder, &f->exchange, q, conn_transport(c),
+				      f->out + f->out_len + FRAME_HEAD, DNS_MESSAGE_MAX));
 	rcu_end();
 	tally_flush(&f->responder->tally);
 	if (!conn_write(c))
@@ -436,11 +512,6 @@ static bool conn_answer_late(struct conn *c)
 			return false;
 	}
 	return true;
-}
-
-static bool conn_is_through(const struct conn *c)
-{
-	return c->ended && c->asked == 0 && c->late == NULL && !conn_busy(c);
 }
 
 static bool on_forwarded(struct asker *a, struct forward_query *q)
@@ -532,11 +603,6 @@ static uint64_t prefix_of(const struct sockaddr_storage *peer)
 	return prefix;
 }
 
-static void on_refused_closed(uv_handle_t *handle)
-{
-	mem_free(handle->data);
-}
-
 static void accept_one(struct tcp_front *f, struct listening *l)
 {
 	struct conn *c = mem_zalloc(1, sizeof *c);
@@ -550,9 +616,10 @@ static void accept_one(struct tcp_front *f, struct listening *l)
 	uv_tcp_init(f->loop, &c->tcp);
 	c->tcp.data = c;
 	c->front = f;
+	c->tls = l->secure ? tls_session_new(f->conf.tls) : NULL;
 	if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&c->tcp) < 0 ||
-	    uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &peer_len) < 0) {
-		uv_close((uv_handle_t *)&c->tcp, on_refused_closed);
+	    uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &peer_len) < 0 || (l->secure && c->tls == NULL)) {
+		uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
 		return;
 	}
 	c->prefix = prefix_of(&peer);
@@ -599,16 +666,30 @@ static void on_listening_closed(uv_handle_t *handle)
 	mem_free(handle); /* its first member */
 }
 
-int tcp_front_listen(struct tcp_front *f, int fd, const struct dns_place *place, struct listening **ret, struct error *err)
+/* What TLS needs besides, once. */
+static bool front_secure(struct tcp_front *f)
+{
+	if (f->plain == NULL)
+		f->plain = mem_alloc(PLAIN_MAX);
+	f->sealed.cap = OUT_MAX + tls_overhead(OUT_MAX);
+	if (f->sealed.at == NULL)
+		f->sealed.at = mem_alloc(f->sealed.cap);
+	return f->plain != NULL && f->sealed.at != NULL;
+}
+
+int tcp_front_listen(struct tcp_front *f, int fd, const struct dns_place *place, bool secure, struct listening **ret,
+		     struct error *err)
 {
 	struct listening *l = mem_zalloc(1, sizeof *l);
-	if (l == NULL) {
+	if (l == NULL || (secure && !front_secure(f))) {
+		mem_free(l);
 		close(fd);
 		return error_set(err, E_NOMEM, "no memory for a DNS listener");
 	}
 	uv_tcp_init(f->loop, &l->tcp);
 	l->tcp.data = f;
 	l->place = *place;
+	l->secure = secure;
 	int rc = uv_tcp_open(&l->tcp, fd);
 	if (rc < 0) {
 		close(fd);
@@ -649,5 +730,7 @@ void tcp_front_close(struct tcp_front *f)
 
 void tcp_front_free(struct tcp_front *f)
 {
+	mem_free(f->sealed.at);
+	mem_free(f->plain);
 	mem_free(f);
 }

@@ -142,7 +142,7 @@ static void read_all(struct udp_socket *s, int n)
 		x->question.query.client = x->client.bucket;
 		x->question.query.now_ms = now_ms;
 		x->question.query.at = &s->place;
-		respond_read(s->responder, x, b->slots[i].bytes, b->in[i].msg_len, false);
+		respond_read(s->responder, x, b->slots[i].bytes, b->in[i].msg_len, TRANSPORT_UDP);
 	}
 }
 
@@ -172,7 +172,7 @@ static bool on_forwarded(struct asker *a, struct forward_query *q)
 	uint8_t answer[SEND_MAX];
 	rcu_begin();
 	respond_client(s->responder, &x->client, &back->peer.any);
-	size_t len = respond_forwarded(s->responder, x, q, false, answer, sizeof(answer));
+	size_t len = respond_forwarded(s->responder, x, q, TRANSPORT_UDP, answer, sizeof(answer));
 	rcu_end();
 	struct iovec iov = { answer, len };
 	struct msghdr h = { .msg_name = &back->peer, .msg_namelen = back->peer_len, .msg_iov = &iov, .msg_iovlen = 1,

@@ -23,6 +23,7 @@ enum { PLACES_MAX = 64 };
 /* One address, as this worker serves it. */
 struct place {
 	struct udp_socket udp; /* first: the close callback frees the place by it */
+	bool secure;	       /* @udp is not open */
 	struct listening *tcp; /* NULL: none */
 };
 
@@ -48,6 +49,14 @@ static void on_place_closed(struct udp_socket *udp)
 	mem_free(udp); /* its place */
 }
 
+static void place_close(struct place *p)
+{
+	if (p->secure)
+		mem_free(p);
+	else
+		udp_socket_close(&p->udp, on_place_closed);
+}
+
 static void close_all(struct worker *w)
 {
 	forwarding_close(&w->forwarding);
@@ -55,7 +64,7 @@ static void close_all(struct worker *w)
 	if (w->inbox != NULL)
 		inbox_close(w->inbox, NULL, NULL);
 	for (size_t i = 0; i < w->place_count; i++)
-		udp_socket_close(&w->places[i]->udp, on_place_closed);
+		place_close(w->places[i]);
 	loop_watch_close(&w->watch);
 	if (w->tcp != NULL)
 		tcp_front_close(w->tcp);
@@ -117,34 +126,36 @@ static void worker_done(struct worker *w)
 	mem_free(w);
 }
 
+static void descriptors_close(const struct worker_socket *sockets, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!sockets[i].secure)
+			close(sockets[i].pair.udp);
+		close(sockets[i].pair.tcp);
+	}
+}
+
 /* One address onto the loop. Its descriptors are taken in any case. NULL: nothing of it is left. */
 static struct place *place_open(struct worker *w, const struct worker_socket *s, struct error *err)
 {
 	struct place *p = mem_zalloc(1, sizeof(*p));
 	if (p == NULL) {
-		close(s->pair.udp);
-		close(s->pair.tcp);
+		descriptors_close(s, 1);
 		error_set(err, E_NOMEM, "no memory for a DNS address");
 		return NULL;
 	}
-	if (udp_socket_open(&p->udp, &w->loop, s->pair.udp, &s->addr, &s->place, w->batch, &w->responder, err) < 0) {
+	p->secure = s->secure;
+	if (!p->secure &&
+	    udp_socket_open(&p->udp, &w->loop, s->pair.udp, &s->addr, &s->place, w->batch, &w->responder, err) < 0) {
 		close(s->pair.tcp);
 		mem_free(p);
 		return NULL;
 	}
-	if (tcp_front_listen(w->tcp, s->pair.tcp, &s->place, &p->tcp, err) < 0) {
-		udp_socket_close(&p->udp, on_place_closed);
+	if (tcp_front_listen(w->tcp, s->pair.tcp, &s->place, s->secure, &p->tcp, err) < 0) {
+		place_close(p);
 		return NULL;
 	}
 	return p;
-}
-
-static void descriptors_close(const struct worker_socket *sockets, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		close(sockets[i].pair.udp);
-		close(sockets[i].pair.tcp);
-	}
 }
 
 /* ---- other addresses, while it runs */
@@ -177,9 +188,10 @@ static void take_news(struct worker *w, struct worker_news *news)
 	for (size_t i = 0; i < before_count; i++) {
 		if (before[i] == NULL)
 			continue;
-		udp_socket_drain(&before[i]->udp);
+		if (!before[i]->secure)
+			udp_socket_drain(&before[i]->udp);
 		tcp_front_unlisten(w->tcp, before[i]->tcp);
-		udp_socket_close(&before[i]->udp, on_place_closed);
+		place_close(before[i]);
 	}
 	memcpy(w->places, fresh, count * sizeof(fresh[0]));
 	w->place_count = count;
@@ -210,7 +222,7 @@ static int worker_fill(struct worker *w, const struct dns_server_conf *conf, con
 		       size_t count, struct error *err)
 {
 	struct tcp_conf tcp = { .idle_ms = conf->tcp_idle_ms, .message_ms = conf->tcp_message_ms, .max = conf->tcp_max,
-				.per_prefix = conf->tcp_per_prefix };
+				.per_prefix = conf->tcp_per_prefix, .tls = conf->tls_slot };
 	int rc = E_OK;
 	size_t i = 0;
 	w->batch = udp_batch_new();

@@ -14,6 +14,7 @@ struct worker_socket {
 	struct sockaddr_storage addr;
 	struct dns_place place; /* as it was set */
 	struct socket_pair pair;
+	bool secure; /* TLS, and no UDP */
 };
 
 /* Takes the descriptors of @sockets, on failure too, and starts the thread, named dns-@number. The rest is

@@ -66,6 +66,8 @@ int ports_write(const char *data_dir, const struct bound_addresses *bound, struc
 	put_addresses(&t, "http", bound->http, bound->http_count);
 	put_addresses(&t, "grpc", bound->grpc, bound->grpc_count);
 	put_addresses(&t, "dns", bound->dns, bound->dns_count);
+	if (bound->dns_tls_count > 0)
+		put_addresses(&t, "dns_tls", bound->dns_tls, bound->dns_tls_count);
 	put_addresses(&t, "push", bound->push, bound->push_count);
 	if (bound->operator_count > 0)
 		put_addresses(&t, "operator", bound->operator, bound->operator_count);

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 
 struct bound_addresses {
-	struct sockaddr_storage dns[64], http[16], operator[16], grpc[16], push[16];
-	size_t dns_count, http_count, operator_count, grpc_count, push_count;
+	struct sockaddr_storage dns[64], dns_tls[64], http[16], operator[16], grpc[16], push[16];
+	size_t dns_count, dns_tls_count, http_count, operator_count, grpc_count, push_count;
 };
 
 int ports_write(const char *data_dir, const struct bound_addresses *bound, struct error *err);

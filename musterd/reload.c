@@ -136,17 +136,48 @@ static void tell_changes(const struct settings *first, const struct settings *ol
 
 /* ---- what is done */
 
-static int bind_fresh(const struct reload_parts *parts, const struct settings *s, struct dns_change **dns,
-		      struct api_change **api, struct error *err)
-{
-	struct api_conf conf;
-	int rc = dns_server_prepare(dns, parts->dns, s->dns.listen.at, s->dns.listen.count, err);
+/* What can fail, done aside. */
+struct fresh {
+	struct dns_change *dns;
+	struct api_change *api;
+	struct tls_keeper tls;
+	struct tls_context *context;
+};
 
+static int fresh_make(struct fresh *f, const struct reload_parts *parts, const struct settings *s, struct error *err)
+{
+	struct dns_server_conf dns;
+	struct api_conf api;
+
+	memset(f, 0, sizeof(*f));
+	memset(&dns, 0, sizeof(dns));
+	wiring_dns(&dns, s);
+	int rc = dns_server_prepare(&f->dns, parts->dns, &dns, err);
 	if (rc < 0)
 		return rc;
-	memset(&conf, 0, sizeof(conf));
-	wiring_api(&conf, s);
-	return api_prepare(api, parts->api, &conf, err);
+	rc = tls_keeper_load(&f->tls, s->tls.cert, s->tls.key, &f->context, err);
+	if (rc < 0)
+		return error_wrap(err, rc, "the old certificate stays");
+	memset(&api, 0, sizeof(api));
+	wiring_api(&api, s);
+	return api_prepare(&f->api, parts->api, &api, err);
+}
+
+static void fresh_drop(struct fresh *f)
+{
+	dns_server_abandon(f->dns);
+	tls_keeper_done(&f->tls);
+	tls_context_free(f->context);
+}
+
+static void fresh_use(struct fresh *f, const struct reload_parts *parts)
+{
+	tls_keeper_done(parts->tls);
+	*parts->tls = f->tls;
+	if (f->context != NULL)
+		dns_server_secure(parts->dns, f->context, desk_reaper(parts->desk));
+	dns_server_commit(parts->dns, f->dns);
+	api_commit(parts->api, f->api);
 }
 
 static void set_limits(const struct reload_parts *parts, const struct settings *s)
@@ -180,21 +211,19 @@ static void publish(struct reload *r, struct version *v, const struct reload_par
 
 static bool apply(struct reload *r, struct version *v, const struct reload_parts *parts)
 {
-	struct dns_change *dns = NULL;
-	struct api_change *api = NULL;
+	struct fresh fresh;
 	struct error err;
 
 	if (v->settings.file == NULL && r->source.first->file != NULL) {
 		refuse("the file that was read at the start is gone");
 		return false;
 	}
-	if (bind_fresh(parts, &v->settings, &dns, &api, &err) < 0) {
-		dns_server_abandon(dns);
+	if (fresh_make(&fresh, parts, &v->settings, &err) < 0) {
+		fresh_drop(&fresh);
 		refuse(err.text);
 		return false;
 	}
-	dns_server_commit(parts->dns, dns);
-	api_commit(parts->api, api);
+	fresh_use(&fresh, parts);
 	set_limits(parts, &v->settings);
 	publish(r, v, parts);
 	return true;

@@ -6,6 +6,7 @@
 #include "musterd/cookie_keeper.h"
 #include "musterd/server.h"
 #include "musterd/settings.h"
+#include "musterd/tls_keeper.h"
 
 /* Where settings come from; borrowed for as long as the server runs. */
 struct reload_source {
@@ -22,6 +23,7 @@ struct reload_parts {
 	struct beats *beats;
 	struct zone_set *zones;
 	struct cookie_keeper *cookies;
+	struct tls_keeper *tls;
 };
 
 /* E_NOMEM. Freed behind the last thread that asks reload_allows(). */

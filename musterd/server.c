@@ -16,6 +16,7 @@
 #include "musterd/ports.h"
 #include "musterd/reload.h"
 #include "musterd/server_metrics.h"
+#include "musterd/tls_keeper.h"
 #include "musterd/zone_export.h"
 #include "musterd/zone_files.h"
 #include "store/key.h"
@@ -47,6 +48,7 @@ struct server {
 	struct dns_server *dns;
 	struct host_resolver *hosts;
 	struct cookie_keeper cookies;
+	struct tls_keeper tls;
 	struct api *api;
 	struct beats *beats;
 	struct prober *prober;
@@ -85,6 +87,7 @@ static void on_changes_written(void *arg)
 	s->changes = NULL;
 	host_resolver_close(s->hosts);
 	s->hosts = NULL;
+	tls_keeper_done(&s->tls);
 	loop_watch_close(&s->watch);
 	uv_close((uv_handle_t *)&s->term, NULL);
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
@@ -181,12 +184,16 @@ static void on_tick(uv_timer_t *timer)
 	zone_set_tick(s->zones, clock_wall_ms());
 	if (s->dns != NULL && cookie_keeper_tick(&s->cookies, clock_wall_ms()))
 		server_cookies(s);
+	struct tls_context *fresh = s->dns == NULL ? NULL : tls_keeper_tick(&s->tls, clock_ms());
+	if (fresh != NULL)
+		dns_server_secure(s->dns, fresh, desk_reaper(s->desk));
 }
 
 /* What is bound, and ports.json with it. */
 static int server_addresses(struct server *s, struct bound_addresses *bound)
 {
-	bound->dns_count = dns_server_addresses(s->dns, bound->dns, 64);
+	bound->dns_count = dns_server_addresses(s->dns, false, bound->dns, 64);
+	bound->dns_tls_count = dns_server_addresses(s->dns, true, bound->dns_tls, 64);
 	bound->http_count = api_addresses(s->api, false, bound->http, 16);
 	bound->operator_count = api_addresses(s->api, true, bound->operator, 16);
 	bound->grpc_count = api_grpc_addresses(s->api, bound->grpc, 16);
@@ -212,8 +219,12 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 
 	dns.zones = s->zones;
 	dns.out = s->zone_out;
+	rc = tls_keeper_load(&s->tls, s->conf->tls_cert, s->conf->tls_key, &dns.tls, &s->error);
+	if (rc < 0)
+		return error_wrap(&s->error, rc, "tls");
 	rc = dns_server_start(&s->dns, &dns, &s->error);
 	if (rc < 0) {
+		tls_context_free(dns.tls);
 		for (size_t i = 0; i < dns.listen_count && i < 64; i++)
 			bound->dns[i] = dns.listens[i].addr;
 		return port_holder_explain(&s->error, rc, bound->dns, dns.listen_count);
@@ -252,6 +263,10 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 		bound_format(text, sizeof(text), &bound->dns[i]);
 		log_each(LOG_INFO, "server", "DNS on %s", text);
 	}
+	for (size_t i = 0; i < bound->dns_tls_count; i++) {
+		bound_format(text, sizeof(text), &bound->dns_tls[i]);
+		log_each(LOG_INFO, "server", "DNS over TLS on %s", text);
+	}
 	for (size_t i = 0; i < bound->http_count; i++) {
 		bound_format(text, sizeof(text), &bound->http[i]);
 		log_each(LOG_INFO, "server", "HTTP on %s", text);
@@ -281,7 +296,7 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 static void server_reload(struct server *s)
 {
 	struct bound_addresses bound = { .dns_count = 0 };
-	struct reload_parts parts = { s->desk, s->dns, s->api, s->beats, s->zones, &s->cookies };
+	struct reload_parts parts = { s->desk, s->dns, s->api, s->beats, s->zones, &s->cookies, &s->tls };
 	char state[64];
 
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(clock_ns() / 1000));

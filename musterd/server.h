@@ -20,6 +20,7 @@ struct server_conf {
 	struct zone_set_conf zones;
 	struct dns_server_conf dns;
 	struct host_resolver_conf hosts; /* its callback is filled in here */
+	const char *tls_cert, *tls_key; /* NULL: none */
 	const char *const *cookie_secrets; /* none: generated ones */
 	size_t cookie_secret_count;
 	struct api_conf api;

@@ -442,6 +442,20 @@ static bool is_host_or_null(const char *text)
 	return *end == ':' && end[1 + digits] == '\0' && port >= 1 && port <= 65535;
 }
 
+/* DNS over TLS without a certificate; half of one. */
+static void check_tls(struct loader *l)
+{
+	const struct settings *s = l->s;
+	size_t index;
+	if (s->dns.tls_listen.count > 0 && s->tls.cert == NULL)
+		complain(l, origin_of(s, &s->dns.tls_listen, &index)->where,
+			 "dns.tls_listen: there is no certificate: set tls.cert and tls.key");
+	if (s->tls.cert != NULL && s->tls.key == NULL)
+		complain(l, origin_of(s, &s->tls.cert, &index)->where, "tls.cert: its key is missing: set tls.key");
+	if (s->tls.key != NULL && s->tls.cert == NULL)
+		complain(l, origin_of(s, &s->tls.key, &index)->where, "tls.key: its certificate is missing: set tls.cert");
+}
+
 /* The secret is not shown: what is printed ends in logs. */
 static void check_secret(struct loader *l, const char *word)
 {
@@ -520,6 +534,7 @@ static void check_all(struct loader *l)
 			   "is no store: write sqlite: or memory:");
 	check_text(l, &s->http.advertise, is_host_or_null(s->http.advertise),
 		   "is no host: write a name or an address, with a port behind a colon unless it is 8848 ([2001:db8::1]:8848)");
+	check_tls(l);
 	for (size_t i = 0; i < s->dns.cookie_secrets.count; i++)
 		check_secret(l, s->dns.cookie_secrets.at[i]);
 	check_text(l, &s->dns.mname, is_name_or_null(s->dns.mname), "is no domain name");

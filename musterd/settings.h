@@ -61,7 +61,7 @@ struct settings {
 		unsigned io_threads;
 	} server;
 	struct {
-		struct address_list listen;
+		struct address_list listen, tls_listen;
 		unsigned threads; /* 0: one per core */
 		unsigned udp_size, udp_size_lan, cap;
 		uint32_t ttl, ttl_host, ttl_negative; /* seconds */
@@ -89,6 +89,9 @@ struct settings {
 		unsigned pending;
 		const char *trust_anchor; /* NULL: nothing is validated */
 	} forward;
+	struct {
+		const char *cert, *key; /* paths; NULL: none */
+	} tls;
 	struct {
 		struct address_list listen;
 		struct address_list operator_listen; /* empty: operators are served with everybody */

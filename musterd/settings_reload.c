@@ -5,6 +5,9 @@
 /* What is in force as soon as the file was read again; all else after a restart. */
 static const char *const reloadable[][2] = {
 	{ "dns", "listen" },
+	{ "dns", "tls_listen" },
+	{ "tls", "cert" },
+	{ "tls", "key" },
 	{ "dns", "cookie_secrets" },
 	{ "dns", "ttl" },
 	{ "dns", "ttl_host" },

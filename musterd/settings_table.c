@@ -34,6 +34,8 @@ const struct setting settings_table[] = {
 
 	{ "dns", "listen", SETTING_ADDRESSES, AT(dns.listen), "0.0.0.0:53, [::]:53", 1, 64, NULL,
 	  "Addresses of the DNS server, UDP and TCP; port 0 takes a free one, ports.json says which." },
+	{ "dns", "tls_listen", SETTING_ADDRESSES, AT(dns.tls_listen), "", 0, 32, NULL,
+	  "Addresses of DNS over TLS (RFC 7858; its port is 853); needs tls.cert and tls.key. Empty: none." },
 	{ "dns", "threads", SETTING_COUNT, AT(dns.threads), "0", 0, 256, NULL,
 	  "Threads that answer DNS; 0: one per core." },
 	{ "dns", "udp_size", SETTING_COUNT, AT(dns.udp_size), "1232", 512, 4096, NULL,
@@ -117,6 +119,11 @@ const struct setting settings_table[] = {
 	{ "forward", "trust_anchor", SETTING_TEXT, AT(forward.trust_anchor), "", 0, 0, NULL,
 	  "File of DS or DNSKEY records (/usr/share/dns/root.key): answers of the upstreams are validated by it. Empty: they "
 	  "are not." },
+	{ "tls", "cert", SETTING_TEXT, AT(tls.cert), "", 0, 0, NULL,
+	  "The server's certificate and those that lead to a known one, PEM, its own first. It is read again when it or "
+	  "tls.key has changed: write both, within two seconds or by renaming." },
+	{ "tls", "key", SETTING_TEXT, AT(tls.key), "", 0, 0, NULL,
+	  "The certificate's key, PEM, without a password; the server's user must be able to read it." },
 
 	{ "http", "listen", SETTING_ADDRESSES, AT(http.listen), "127.0.0.1:8848", 1, 16, NULL,
 	  "Addresses of the HTTP server; any but loopback needs http.allow." },

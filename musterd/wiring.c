@@ -84,10 +84,12 @@ static void wire_forward(struct forward_conf *to, const struct settings *s)
 	to->pending_max = s->forward.pending;
 }
 
-static void wire_dns(struct dns_server_conf *to, const struct settings *s)
+void wiring_dns(struct dns_server_conf *to, const struct settings *s)
 {
 	to->listens = s->dns.listen.at;
 	to->listen_count = s->dns.listen.count;
+	to->tls_listens = s->dns.tls_listen.at;
+	to->tls_listen_count = s->dns.tls_listen.count;
 	to->threads = s->dns.threads;
 	to->udp_size = (uint16_t)s->dns.udp_size;
 	to->udp_size_lan = (uint16_t)s->dns.udp_size_lan;
@@ -184,11 +186,13 @@ int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 	ret->conf.data_dir = s->server.data_dir;
 	wire_desk(&ret->conf.desk, s, ret->warm_path);
 	wire_zones(&ret->conf.zones, s, ret->zones);
-	wire_dns(&ret->conf.dns, s);
+	wiring_dns(&ret->conf.dns, s);
 	wire_forward(&ret->forward, s);
 	ret->conf.dns.forwarding = s->forward.upstreams.count > 0 ? &ret->forward : NULL;
 	ret->conf.hosts.upstreams = (const struct sockaddr_storage *)s->dns.hostname_upstreams.at;
 	ret->conf.hosts.upstream_count = s->dns.hostname_upstreams.count;
+	ret->conf.tls_cert = s->tls.cert;
+	ret->conf.tls_key = s->tls.key;
 	ret->conf.dns.nsid = wiring_nsid(s, ret->nsid);
 	ret->conf.cookie_secrets = (const char *const *)s->dns.cookie_secrets.at;
 	ret->conf.cookie_secret_count = s->dns.cookie_secrets.count;

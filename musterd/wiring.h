@@ -18,6 +18,7 @@ struct wiring {
 /* @settings are borrowed until wiring_done(). E_NOMEM. */
 int wiring_make(struct wiring *ret, const struct settings *settings, struct error *err);
 /* The parts of it that a reload sets again. */
+void wiring_dns(struct dns_server_conf *to, const struct settings *s);
 void wiring_api(struct api_conf *to, const struct settings *s);
 void wiring_registry(struct registry_conf *to, const struct settings *s);
 /* What DNS says of the server itself; NULL: nothing. @room: for the host's name. */

@@ -49,7 +49,7 @@ void server_start(struct fixture *f)
 	int rc = dns_server_start(&f->server, &f->conf, &err);
 	if (rc != E_OK)
 		fail_msg("start: %s", err.text);
-	f->addr_count = dns_server_addresses(f->server, f->addrs, 3);
+	f->addr_count = dns_server_addresses(f->server, false, f->addrs, 3);
 }
 
 unsigned port_of(const struct fixture *f)

@@ -175,7 +175,7 @@ static int ask(bool stream)
 {
 	exchange.client = client_at("192.0.2.1");
 	exchange.question.query.now_ms = 1700000000000;
-	out_len = respond_message(&responder, &exchange, in.at, in.len, stream, out, stream ? sizeof out : 4096);
+	out_len = respond_message(&responder, &exchange, in.at, in.len, stream ? TRANSPORT_TCP : TRANSPORT_UDP, out, stream ? sizeof out : 4096);
 	assert_true(out_len > 12);
 	assert_true(wire_has_opt_last(out, out_len));
 	assert_true(wire_ldns_reads(out, out_len));

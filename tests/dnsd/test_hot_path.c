@@ -132,7 +132,7 @@ static void client_start(struct fixture *f)
 	struct socket_pair pair;
 	struct error err;
 	memcpy(&at, &any, sizeof(any));
-	assert_int_equal(sockets_bind(&pair, 1, &at, &err), E_OK);
+	assert_int_equal(sockets_bind(&pair, 1, &at, 0, &err), E_OK);
 	f->tcp = pair.tcp;
 	assert_int_equal(udp_socket_open(&f->socket, &f->loop, pair.udp, &at, &(struct dns_place){ 0 }, f->batch, &f->responder, &err), E_OK);
 	f->client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -22,7 +22,7 @@ static void say(const char *nsid, const char *version)
 /* Returns the RCODE. */
 static unsigned ask(void)
 {
-	out_len = respond_message(&responder, &exchange, in.at, in.len, false, out, sizeof out);
+	out_len = respond_message(&responder, &exchange, in.at, in.len, TRANSPORT_UDP, out, sizeof out);
 	assert_true(out_len >= 12);
 	assert_true(wire_ldns_reads(out, out_len));
 	return out[3] & 15u;

@@ -27,7 +27,7 @@ static int ask(bool stream)
 {
 	uint8_t *block = malloc(in.len > 0 ? in.len : 1);
 	memcpy(block, in.at, in.len);
-	out_len = respond_message(&responder, &exchange, block, in.len, stream, out, stream ? sizeof out : 4096);
+	out_len = respond_message(&responder, &exchange, block, in.len, stream ? TRANSPORT_TCP : TRANSPORT_UDP, out, stream ? sizeof out : 4096);
 	free(block);
 	if (out_len == 0)
 		return DROPPED;
@@ -586,7 +586,7 @@ static void an_answer_built_in_place_is_the_same(void **state)
 		static uint8_t place[4096];
 		memset(place, 0xaa, sizeof place);
 		memcpy(place, in.at, in.len);
-		size_t len = respond_message(&responder, &exchange, place, in.len, false, place, sizeof place);
+		size_t len = respond_message(&responder, &exchange, place, in.len, TRANSPORT_UDP, place, sizeof place);
 		assert_int_equal(len, out_len);
 		assert_memory_equal(place, out, len);
 	}
@@ -604,7 +604,7 @@ static void random_messages_get_readable_answers(void **state)
 		bool answer = in.len >= 12 && (in.at[2] & 0x80) == 0;
 		uint8_t *block = malloc(in.len);
 		memcpy(block, in.at, in.len);
-		size_t len = respond_message(&responder, &exchange, block, in.len, false, out, 4096);
+		size_t len = respond_message(&responder, &exchange, block, in.len, TRANSPORT_UDP, out, 4096);
 		free(block);
 		assert_int_equal(len > 0, answer); /* never silent */
 		assert_true(len <= 1232);
@@ -619,7 +619,7 @@ static void ten_thousand_queries_ask_for_no_memory(void **state)
 	wire_query_edns(&in, "s01234.svc.test", RR_A, 1232, NULL, 0);
 	uint64_t before = mem_thread_count();
 	for (int i = 0; i < 10000; i++)
-		respond_message(&responder, &exchange, in.at, in.len, (i & 1) != 0, out, sizeof out);
+		respond_message(&responder, &exchange, in.at, in.len, i & 1 ? TRANSPORT_TCP : TRANSPORT_UDP, out, sizeof out);
 	tally_flush(&responder.tally);
 	assert_int_equal(mem_thread_count() - before, 0);
 }

@@ -121,14 +121,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	rcu_begin();
 	if (size <= UDP_MAX) { /* in place, as udp.c does it */
 		memcpy(t->out, bytes, size);
-		size_t len = respond_message(&t->responder, &t->exchange, t->out, size, false, t->out, BUFFER);
+		size_t len = respond_message(&t->responder, &t->exchange, t->out, size, TRANSPORT_UDP, t->out, BUFFER);
 		trap_if((len > 0) != answered, "silence");
 		bool edns = t->exchange.question.edns.present;
 		if (len > 0)
 			check(&t->exchange, bytes, t->out, len, edns ? 1232 : 512);
 	}
 	if (size <= DNS_MESSAGE_MAX) {
-		size_t len = respond_message(&t->responder, &t->exchange, bytes, size, true, t->out, DNS_MESSAGE_MAX);
+		size_t len = respond_message(&t->responder, &t->exchange, bytes, size, TRANSPORT_TCP, t->out, DNS_MESSAGE_MAX);
 		bool transfer = answered && t->exchange.fate == QUESTION_TRANSFER;
 		trap_if((len > 0) != (answered && !transfer), "silence on a stream");
 		if (len > 0)
