@@ -74,7 +74,7 @@ static void reply_soa(struct reply *r)
 }
 
 /* One record with the question's name; false: no room, and TC is set. */
-static bool reply_record(struct reply *r, unsigned type, uint32_t ttl, const void *rdata, size_t len)
+bool reply_record(struct reply *r, unsigned type, uint32_t ttl, const void *rdata, size_t len)
 {
 	uint8_t *to = writer_claim(&r->a->w, RR_FIXED + len);
 	if (to == NULL) {
@@ -203,13 +203,23 @@ static bool wants_instances(unsigned type)
 	return type == RR_A || type == RR_AAAA || type == RR_SRV || type == RR_ANY;
 }
 
+static bool wants_svcb(const struct blob_extra *extra, unsigned type)
+{
+	return (type == RR_HTTPS && (extra->svcb & WANT_HTTPS) != 0) || (type == RR_SVCB && (extra->svcb & WANT_SVCB) != 0);
+}
+
 /* A set with something special about it. true: that was the answer. */
-static bool answer_special(struct reply *r, const struct blob *b)
+static bool answer_special(struct reply *r, struct blob *b)
 {
 	const struct blob_extra *extra = blob_extra(b);
 	if ((b->flags & BLOB_STALE) != 0 && wants_instances(r->q->qtype))
 		r->a->ede = EDE_STALE;
-	if (!extra->cname || r->q->labels == r->zone->labels) /* an apex cannot be an alias: it has the addresses */
+	bool alias = extra->cname && r->q->labels != r->zone->labels; /* an apex is none: it has the addresses */
+	if (!alias && wants_svcb(extra, r->q->qtype)) {
+		reply_svcb(r, b, NULL);
+		return true;
+	}
+	if (!alias)
 		return false;
 	size_t len;
 	const uint8_t *name = blob_target(b, b->n4 + b->n6, &len);
@@ -252,6 +262,8 @@ static void answer_ports(struct reply *r, const struct target *t)
 		if ((t->blob->flags & BLOB_STALE) != 0)
 			r->a->ede = EDE_STALE;
 		reply_srv(r, t->blob, t->group);
+	} else if (type == RR_SVCB && !t->by_service && t->blob->at_extra != 0 && wants_svcb(blob_extra(t->blob), type)) {
+		reply_svcb(r, t->blob, t->group);
 	} else {
 		reply_nodata(r);
 	}

@@ -69,6 +69,11 @@ void reply_name(struct reply *r); /* @r->zone is that of @r->q, which has gone t
 /* answer_set.c: of a service, a cluster, its ports, its hosts. */
 void reply_addresses(struct reply *r, struct blob *b, int family);
 void reply_srv(struct reply *r, const struct blob *b, const struct blob_group *g); /* NULL: every port */
+/* At most @max of the addresses that an answer has now into @to; returns how many. */
+uint32_t reply_choose(struct reply *r, struct blob *b, int family, uint32_t max, uint8_t *to);
+bool reply_record(struct reply *r, unsigned type, uint32_t ttl, const void *rdata, size_t len);
+/* answer_svcb.c: of a set (@g NULL), or at the name of a port. The query's type: HTTPS, SVCB. */
+void reply_svcb(struct reply *r, struct blob *b, const struct blob_group *g);
 void reply_srv_of_host(struct reply *r, const struct blob *b, uint32_t host);
 
 #endif

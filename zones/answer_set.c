@@ -182,6 +182,20 @@ void reply_addresses(struct reply *r, struct blob *b, int family)
 	r->a->ancount = (uint16_t)chosen.n;
 }
 
+uint32_t reply_choose(struct reply *r, struct blob *b, int family, uint32_t max, uint8_t *to)
+{
+	struct addresses s = addresses_of(b, family);
+	uint32_t room[BLOB_CAP_MAX];
+	struct selection chosen;
+	if (s.n == 0 || !select_addresses(r, b, family, &s, max, room, &chosen))
+		return 0;
+	for (uint32_t i = 0; i < chosen.n; i++) {
+		uint32_t at = chosen.list != NULL ? chosen.list[i] : (chosen.start + i) % s.n;
+		memcpy(to + i * s.len, s.first + at * s.step, s.len);
+	}
+	return chosen.n;
+}
+
 /* Some SRV entries of a blob in the order of the answer. */
 struct srv_list {
 	const struct blob *blob;

@@ -100,10 +100,15 @@ struct blob_cold {
 	uint32_t at_self; /* own offset in the blob */
 };
 
+enum svcb_wanted { WANT_HTTPS = 1, WANT_SVCB = 2 };
+enum { ALPN_MAX = 64 };
+
 /* What most blobs do not have. */
 struct blob_extra {
 	int64_t held_ms; /* BLOB_STALE by UNHEALTHY_LAST: since when; else 0 */
 	uint32_t targets, at_targets; /* SRV targets with a name of their own: offsets of length octet and wire form */
+	uint8_t svcb; /* enum svcb_wanted */
+	uint8_t alpn_len, alpn[ALPN_MAX]; /* value of the parameter */
 	bool cname; /* all there is is one such instance, and the owner is its alias */
 };
 

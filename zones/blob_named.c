@@ -102,9 +102,25 @@ bool named_was_answered(const struct blob *b, const struct named_row *r)
 
 uint32_t extra_size(const struct blob_builder *bb)
 {
-	if (bb->held_ms == 0 && bb->target_count == 0)
+	if (bb->held_ms == 0 && bb->target_count == 0 && bb->rules.svcb == 0)
 		return 0;
 	return (uint32_t)sizeof(struct blob_extra) + ((bb->target_count * 4 + bb->target_bytes + 7) & ~7u);
+}
+
+/* "h2,http/1.1" as length and word each; what has no room is left out. */
+static uint8_t alpn_put(uint8_t to[ALPN_MAX], const char *text)
+{
+	size_t at = 0;
+	for (const char *word = text; word != NULL && *word != '\0';) {
+		size_t len = strcspn(word, ", ");
+		if (len > 0 && at + 1 + len <= ALPN_MAX) {
+			to[at] = (uint8_t)len;
+			memcpy(to + at + 1, word, len);
+			at += 1 + len;
+		}
+		word += len + (word[len] != '\0');
+	}
+	return (uint8_t)at;
 }
 
 void extra_put(const struct blob_builder *bb, struct blob *b)
@@ -115,6 +131,8 @@ void extra_put(const struct blob_builder *bb, struct blob *b)
 	*e = (struct blob_extra){ .held_ms = bb->held_ms, .targets = bb->target_count, .cname = bb->cname,
 				  .at_targets = b->at_extra + (uint32_t)sizeof(*e) };
 	uint32_t *offsets = (void *)((char *)b + e->at_targets);
+	e->svcb = (uint8_t)bb->rules.svcb;
+	e->alpn_len = alpn_put(e->alpn, bb->rules.alpn);
 	for (uint32_t i = 0; i < e->targets; i++) {
 		char *to = (char *)b + at;
 		offsets[i] = at;

@@ -54,6 +54,8 @@ struct set_rules { /* settings, with the service's own on top */
 	enum select_mode mode;
 	enum all_unhealthy all_unhealthy;
 	const char *port_name; /* service metadata; may be NULL */
+	unsigned svcb;	       /* enum svcb_wanted */
+	const char *alpn;      /* words with commas between; may be NULL */
 };
 
 struct blob_builder {

@@ -52,6 +52,12 @@ static uint32_t count_find(const struct packed *metadata, const char *key, uint3
 	return *end != '\0' || v < min || v > max ? fallback : (uint32_t)v;
 }
 
+static bool is_on(const struct packed *metadata, const char *key)
+{
+	const char *text = packed_find(metadata, key);
+	return text != NULL && (strcmp(text, "1") == 0 || strcmp(text, "true") == 0);
+}
+
 /* Settings, overridden by service metadata (dns.md C); what cannot be read counts as absent. */
 static void rules_read(struct blob_builder *bb, const struct service_info *info)
 {
@@ -60,7 +66,7 @@ static void rules_read(struct blob_builder *bb, const struct service_info *info)
 	const struct zone_set_conf *conf = bb->conf;
 	uint32_t cap = conf->cap < 1 ? 1 : conf->cap > BLOB_CAP_MAX ? BLOB_CAP_MAX : conf->cap;
 	bb->info = info;
-	bb->rules = (struct set_rules){ TTL_OF_SETTINGS, cap, conf->mode, conf->all_unhealthy, NULL };
+	bb->rules = (struct set_rules){ TTL_OF_SETTINGS, cap, conf->mode, conf->all_unhealthy, NULL, 0, NULL };
 	if (info->metadata.count == 0)
 		return;
 	bb->rules.ttl = count_find(&info->metadata, "dns.ttl", 0, TTL_MAX, TTL_OF_SETTINGS);
@@ -69,6 +75,9 @@ static void rules_read(struct blob_builder *bb, const struct service_info *info)
 						     (int)conf->mode);
 	bb->rules.all_unhealthy = (enum all_unhealthy)word_find(
 	    packed_find(&info->metadata, "dns.all_unhealthy"), policies, 5, (int)conf->all_unhealthy);
+	bb->rules.svcb = (is_on(&info->metadata, "dns.https") ? WANT_HTTPS : 0u) |
+			 (is_on(&info->metadata, "dns.svcb") ? WANT_SVCB : 0u);
+	bb->rules.alpn = packed_find(&info->metadata, "dns.alpn");
 	bb->rules.port_name = packed_find(&info->metadata, "dns.port-name");
 }
 

@@ -53,6 +53,7 @@ static void walk_ports(const struct path *p, unsigned at, struct blob *b, struct
 	if (rest != 2 || port[0] < 2 || port[1] != '_')
 		return;
 	t->group = blob_group_find(b, port + 2, (size_t)port[0] - 1, udp);
+	t->by_service = false;
 	if (t->group != NULL)
 		target_set(t, TARGET_PORTS, b);
 }
@@ -141,6 +142,7 @@ static void walk_scope_ports(const struct zone_set *zs, const struct path *p, un
 	if (b == NULL || (b->flags & BLOB_ABSENT) != 0 || (udp && (b->flags & BLOB_UDP) == 0))
 		return;
 	t->group = &blob_groups(b)[udp ? GROUP_DEFAULT_UDP : GROUP_DEFAULT_TCP];
+	t->by_service = true;
 	if (!udp || t->group->registered)
 		target_set(t, TARGET_PORTS, b);
 }

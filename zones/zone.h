@@ -177,6 +177,7 @@ struct target {
 	enum target_kind kind;
 	struct blob *blob;	       /* SET, PORTS, ADDRESS; maybe EMPTY: TXT only */
 	const struct blob_group *group; /* PORTS; of SET and APEX: the one port they are for, or NULL */
+	bool by_service;	       /* PORTS: _<service>._tcp, not _<port>._tcp of a set */
 	int family;		       /* ADDRESS, HOST, POINTER */
 	uint32_t host, txt_key;	       /* ADDRESS */
 	const struct zone *forward;    /* POINTER: <addr>.i of this zone */

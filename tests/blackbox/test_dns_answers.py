@@ -155,3 +155,30 @@ def test_what_is_answered_while_nobody_is_healthy(make_server):
     assert ask("servfail") == ("SERVFAIL", 0, [22])
     assert ask("nxdomain") == ("NXDOMAIN", 0, [])
     until(lambda: ask("last") == ("NOERROR", 0, []))
+
+
+def test_https_and_svcb_of_services_that_ask_for_it(server):
+    said = '{"dns.https":"1","dns.svcb":"1","dns.alpn":"h2,http/1.1","dns.port-name":"web"}'
+    server.post("/nacos/v1/ns/service", serviceName="site", metadata=said)
+    server.put("/nacos/v1/ns/cluster", serviceName="site", clusterName="DEFAULT", checkPort=80, useInstancePort4Check="true",
+               healthChecker='{"type":"NONE"}')
+    server.register("site", "10.0.0.1", 8443, ephemeral="false")
+    server.register("site", "2001:db8::1", 8443, ephemeral="false")
+    zone = "svc.muster.internal."
+
+    def ask(name, rdtype):
+        reply = server.dig(name + zone, rdtype, **edns())
+        return sorted(r.to_text() for a in reply.answer for r in a), sorted(r.to_text() for a in reply.additional for r in a)
+
+    one = '1 . alpn="h2,http/1.1" port="8443" ipv4hint="10.0.0.1" ipv6hint="2001:db8::1"'
+    assert ask("site.", "HTTPS") == ([one], ["10.0.0.1", "2001:db8::1"])
+    assert ask("site.", "SVCB")[0] == [one]
+    assert ask("_web._tcp.site.", "SVCB")[0] == [one.replace("1 . ", f"1 site.{zone} ")]
+    assert ask("_site._tcp.", "SVCB") == ([], []) and ask("_web._tcp.site.", "HTTPS") == ([], [])
+    server.register("site", "10.0.0.2", 443, ephemeral="false")
+    assert ask("site.", "HTTPS")[0] == [
+        '1 10-0-0-1.i.muster.internal. alpn="h2,http/1.1" port="8443" ipv4hint="10.0.0.1"',
+        '1 10-0-0-2.i.muster.internal. alpn="h2,http/1.1" ipv4hint="10.0.0.2"',
+        '1 2001-db8-0-0-0-0-0-1.i.muster.internal. alpn="h2,http/1.1" port="8443" ipv6hint="2001:db8::1"']
+    server.register("plain", "10.0.0.1", 443)
+    assert ask("plain.", "HTTPS") == ([], [])
