@@ -19,6 +19,7 @@ struct target {
 	struct dns_counters counters;
 	struct responder responder;
 	struct exchange exchange;
+	struct cookie_slot cookies;
 	uint8_t out[DNS_MESSAGE_MAX];
 };
 
@@ -77,7 +78,9 @@ static struct target *target_new(void)
 		w.on_turn(w.arg, 6);
 	zone_set_ready(t->zones);
 	dns_counters_declare(&t->counters, t->zones);
-	responder_init(&t->responder, t->zones, &t->counters, &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000 });
+	static const uint8_t secret[1][COOKIE_SECRET_LEN] = { "sixteen octets.." };
+	atomic_init(&t->cookies.now, cookie_secrets_new(secret, 1));
+	responder_init(&t->responder, t->zones, &t->counters, &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000, .cookies = &t->cookies });
 	rng_seed(&t->responder.rng, 1); /* repeatable */
 	return t;
 }
@@ -128,7 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 			check(&t->exchange, bytes, t->out, len, edns ? 1232 : 512);
 	}
 	if (size <= DNS_MESSAGE_MAX) {
-		size_t len = respond_message(&t->responder, &t->exchange, bytes, size, TRANSPORT_TCP, t->out, DNS_MESSAGE_MAX);
+		size_t len = respond_message(&t->responder, &t->exchange, bytes, size, size % 2 == 0 ? TRANSPORT_TCP : TRANSPORT_TLS, t->out, DNS_MESSAGE_MAX);
 		bool transfer = answered && t->exchange.fate == QUESTION_TRANSFER;
 		trap_if((len > 0) != (answered && !transfer), "silence on a stream");
 		if (len > 0)
