@@ -204,7 +204,9 @@ static const char *check_rname(const struct settings_zone *z)
 
 static const char *check_layout(const struct settings_zone *z)
 {
-	return z->conf.layout == LAYOUT_STATIC && z->conf.file == NULL ? "layout = static needs a file" : NULL;
+	return z->conf.layout == LAYOUT_STATIC && z->conf.file == NULL && z->conf.aliases.count == 0
+		   ? "layout = static needs a file (or an alias)"
+		   : NULL;
 }
 
 static const struct {
