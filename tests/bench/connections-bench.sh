@@ -49,7 +49,7 @@ if [[ $parts == *" cpu "* ]]; then
 	bar "CPU of 20,000 connections with health checks every 5 s" \
 		"$(awk -v us="$(value cpu_us_per_conn_s)" 'BEGIN { printf "%.1f", us * 20000 / 1e4 }')" "<=" 5 "% of a core"
 	beside "a bare echo of as many bytes on as many sockets, before, after" \
-		"$(awk -F= '{ printf "%s%.1f", NR > 1 ? " " : "", $NF * 4000 / per_s }' per_s="$((count / 5))" "$w/floor")" "% of a core"
+		"$(awk -F= -v scale="$((count / 5))" '{ printf "%s%.1f", (NR > 1 ? " " : ""), $NF * 4000 / scale }' "$w/floor")" "% of a core"
 fi
 if [[ $parts == *" many "* ]]; then
 	echo "== 50,000 gRPC connections from 8 source addresses"
