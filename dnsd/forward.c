@@ -358,6 +358,8 @@ static int add_upstream(struct ub_ctx *context, const struct sockaddr_storage *a
 
 static int context_open(struct forward *f, const struct forward_conf *conf, struct error *err)
 {
+	if (unbound_load(err) < 0)
+		return err->code;
 	f->context = ub_ctx_create();
 	if (f->context == NULL)
 		return error_set(err, E_NOMEM, "no memory for libunbound");

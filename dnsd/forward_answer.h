@@ -4,7 +4,7 @@
 
 #include "dnsd/forward.h"
 #include "dnsd/question.h"
-#include <unbound.h>
+#include "dnsd/unbound_late.h"
 
 /* Fills in the answer's part of @q, whose question is @asked. DNSSEC's records stay for a client that wants them, the
  * question's name in the records is spelt as the client did. Whatever cannot be read is SERVFAIL. */

@@ -9,13 +9,13 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/wheel.h"
+#include "dnsd/unbound_late.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unbound.h>
 
 enum {
 	FAMILIES = 2,
@@ -208,10 +208,11 @@ static bool context_ready(struct host_resolver *r)
 {
 	if (r->context != NULL || r->broken)
 		return r->context != NULL;
-	struct ub_ctx *context = ub_ctx_create();
+	struct error err = { .text = "no memory" };
+	struct ub_ctx *context = unbound_load(&err) == E_OK ? ub_ctx_create() : NULL;
 	if (context == NULL || context_options(context) != 0 || context_upstreams(r, context) != 0 ||
 	    ub_ctx_async(context, 1) != 0) {
-		log_error("dns", "host names in the ip field are not looked up: libunbound cannot be set up");
+		log_error("dns", "host names in the ip field are not looked up: libunbound cannot be set up: %s", err.text);
 		ub_ctx_delete(context);
 		r->broken = true;
 		return false;
