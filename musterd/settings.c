@@ -547,7 +547,7 @@ static void check_all(struct loader *l)
 		const char *stray = settings_zone_stray_listen(s, &s->zones[i]);
 		if (stray != NULL)
 			complain(l, settings_zone_listen_where(&s->zones[i]),
-				 "zone %s: listen: \"%.100s\" has an address that is none of dns.listen", s->zones[i].conf.name, stray);
+				 "zone %s: listen: \"%.100s\" has an address that is none of dns.listen or dns.tls_listen", s->zones[i].conf.name, stray);
 	}
 	for (size_t i = 0; i < s->zone_count; i++)
 		for (unsigned nth = 0; settings_zone_check(&s->zones[i], nth, &err) != E_NOTFOUND; nth++)

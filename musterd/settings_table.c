@@ -267,7 +267,7 @@ const struct setting zone_table[] = {
 	{ "zone", "query_allow", SETTING_CIDRS, ZONE_AT(query_allow), "", 0, 256, NULL,
 	  "Address ranges whose questions about the zone are answered, others are refused; empty: everybody's are." },
 	{ "zone", "listen", SETTING_ADDRESSES, ZONE_AT(listen), "", 0, 64, NULL,
-	  "Addresses, as they stand in dns.listen, at which the zone is served; at the others there is no such zone. Empty: at "
+	  "Addresses, as they stand in dns.listen and dns.tls_listen, at which the zone is served; at the others there is no such zone. Empty: at "
 	  "all of them." },
 	{ "zone", "file", SETTING_TEXT, ZONE_AT(file), "", 0, 0, NULL,
 	  "A zone file (RFC 1035) whose records are served with those of the registry, or alone with layout = static; "

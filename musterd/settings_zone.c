@@ -240,12 +240,12 @@ const char *settings_zone_where(const struct settings_zone *z, unsigned nth)
 	return z->origins[row_of(checks[nth].key)].where;
 }
 
-static bool is_listened(const struct settings *s, const struct sockaddr_storage *at)
+static bool is_in(const struct address_list *list, const struct sockaddr_storage *at)
 {
 	struct dns_place ours, theirs;
 	dns_place_of(&theirs, at);
-	for (size_t i = 0; i < s->dns.listen.count; i++) {
-		dns_place_of(&ours, &s->dns.listen.at[i].addr);
+	for (size_t i = 0; i < list->count; i++) {
+		dns_place_of(&ours, &list->at[i].addr);
 		if (dns_place_equal(&ours, &theirs))
 			return true;
 	}
@@ -255,7 +255,7 @@ static bool is_listened(const struct settings *s, const struct sockaddr_storage 
 const char *settings_zone_stray_listen(const struct settings *s, const struct settings_zone *z)
 {
 	for (size_t i = 0; i < z->conf.listen.count; i++)
-		if (!is_listened(s, &z->conf.listen.at[i]))
+		if (!is_in(&s->dns.listen, &z->conf.listen.at[i]) && !is_in(&s->dns.tls_listen, &z->conf.listen.at[i]))
 			return z->origins[row_of("listen")].text;
 	return NULL;
 }

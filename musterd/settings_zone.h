@@ -13,7 +13,7 @@ int settings_zones_finish(struct settings *s);
 /* The @nth check of a zone: @err->code is E_OK or what is wrong. E_NOTFOUND: there is no such check. */
 int settings_zone_check(const struct settings_zone *z, unsigned nth, struct error *err);
 const char *settings_zone_where(const struct settings_zone *z, unsigned nth); /* the line that check is about */
-/* The first of the zone's addresses that is none of @s->dns.listen, as it was written; NULL: there is none. */
+/* The first of the zone's addresses that is none of @s->dns.listen and tls_listen, as it was written; NULL: there is none. */
 const char *settings_zone_stray_listen(const struct settings *s, const struct settings_zone *z);
 const char *settings_zone_listen_where(const struct settings_zone *z);
 

@@ -81,7 +81,7 @@ def test_a_zone_is_only_where_it_is_served(tcp):
 @pytest.mark.parametrize("flags, words", [
     (["--zone.a.test.query_allow=10.0.0.0/33"], "zone a.test: query_allow"),
     (["--dns.listen=127.0.0.1:5399", "--zone.a.test.listen=127.0.0.2:5399"],
-     "zone a.test: listen: \"127.0.0.2:5399\" has an address that is none of dns.listen"),
+     "zone a.test: listen: \"127.0.0.2:5399\" has an address that is none of dns.listen or dns.tls_listen"),
 ])
 def test_wrong_settings_are_told(flags, words):
     done = subprocess.run([MUSTERD, "--check-config", *flags], capture_output=True, text=True)
