@@ -13,7 +13,7 @@ trap cleanup EXIT
 allowed=$(ulimit -H -n)
 [ "$allowed" = unlimited ] && allowed=1048576
 ulimit -n "$allowed"
-cc -O2 -o "$w/nacosblast" "$here/nacosblast.c" -lnghttp2 -lz
+cc -O2 -o "$w/nacosblast" "$here"/nacosblast/*.c -lnghttp2 -lz
 
 hold() { # CONNECTIONS SECONDS [OPTION ...]; the line of figures goes to $w/line
 	local count=$1 seconds=$2

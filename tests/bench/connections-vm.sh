@@ -29,7 +29,7 @@ find_kernel() {
 # The programs, and the libraries that the loader finds for them here, at the same paths.
 fill() {
 	mkdir -p "$w/root"/{bin,dev,proc,sys,tmp}
-	cc -O2 -DPREPARE_LIMIT_SEC=1500 -o "$w/root/bin/nacosblast" "$here/nacosblast.c" -lnghttp2 -lz
+	cc -O2 -DPREPARE_LIMIT_SEC=1500 -o "$w/root/bin/nacosblast" "$here"/nacosblast/*.c -lnghttp2 -lz
 	cp "$musterd" "$w/root/bin/musterd"
 	cp "$(command -v busybox)" "$w/root/bin/busybox"
 	ldd "$musterd" "$w/root/bin/nacosblast" | sed -n 's/.*[[:space:]]\(\/[^ ]*\) (0x.*/\1/p' | sort -u | while read -r library; do

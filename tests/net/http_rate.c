@@ -2,7 +2,7 @@
  * costs against the load generator's own echo server:
  *
  *   taskset -c 0 tests/net/http_rate 8848 &
- *   taskset -c 1 tests/bench/nacosblast http-beat -t 3 -P $!
+ *   taskset -c 1 nacosblast http-beat -t 3 -P $!
  *
  * A path that ends in "/list" gets 3,000 shared bytes, PUT a short JSON object, all else "ok". It
  * ends by SIGTERM. */
