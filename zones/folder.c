@@ -43,7 +43,7 @@ int names_claim(struct zone_set *zs, struct names *n, uint32_t parent, enum labe
 	size_t len = strlen(s);
 	struct label label;
 	uint8_t canonical[64], raw[64];
-	struct claim claim = { .child = child, .created = created, .tie = tie_of(s, len) };
+	struct claim claim = { .child = child, .created = created & CLAIM_CREATED, .tie = tie_of(s, len) };
 	label_encode(&label, kind, s, len);
 	wire_of(canonical, &label);
 	*n = (struct names){ claim, claim, claim };

@@ -337,7 +337,7 @@ void name_release(struct name_index *x, struct claim *c)
 
 void name_age(struct name_index *x, struct claim *c, uint64_t created)
 {
-	c->created = created;
+	c->created = created & CLAIM_CREATED;
 	if (c->node == 0 || c->canonical)
 		return;
 	struct name_book *book = book_of(x, c->node);

@@ -34,10 +34,11 @@ struct claim {
 	struct blob *blob;
 	uint32_t child;
 	uint32_t node;	  /* 0: stands nowhere */
-	uint64_t created; /* lower owns an alias; then the lower @tie */
+	uint64_t created : 63; /* lower owns an alias; then the lower @tie */
+	uint64_t canonical : 1; /* there are three claims in every service */
 	uint64_t tie;
-	bool canonical;
 };
+#define CLAIM_CREATED (((uint64_t)1 << 63) - 1) /* the largest revision there is */
 
 struct name_table {
 	struct rcu_head reap;
