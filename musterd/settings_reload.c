@@ -62,21 +62,6 @@ bool setting_reloads(const struct setting *row)
 	return false;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static bool same_words(const struct word_list *a, const struct word_list *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (strcmp(a->at[i], b->at[i]) != 0)
-			return false;
-	return true;
-}
-
 static bool same_bytes(const void *a, size_t a_count, const void *b, size_t b_count, size_t size)
 {
 	return a_count == b_count && (a_count == 0 || memcmp(a, b, a_count * size) == 0);
@@ -89,7 +74,7 @@ bool setting_same(const struct setting *row, const void *a, const void *b)
 	const struct cidr_list *ca = x, *cb = y;
 	switch (row->type) {
 	case SETTING_TEXT:
-		return same_text(*(const char *const *)x, *(const char *const *)y);
+		return texts_equal(*(const char *const *)x, *(const char *const *)y);
 	case SETTING_COUNT:
 	case SETTING_CHOICE:
 	case SETTING_SECONDS:
@@ -104,7 +89,7 @@ bool setting_same(const struct setting *row, const void *a, const void *b)
 	case SETTING_CIDRS:
 		return same_bytes(ca->at, ca->count, cb->at, cb->count, sizeof(ca->at[0]));
 	case SETTING_WORDS:
-		return same_words(x, y);
+		return words_equal(x, y);
 	}
 	return false;
 }

@@ -17,21 +17,6 @@ static const char *group_of(const char *text)
 	return text == NULL || *text == '\0' ? "DEFAULT_GROUP" : text;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static bool same_words(const struct word_list *a, const struct word_list *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (strcmp(a->at[i], b->at[i]) != 0)
-			return false;
-	return true;
-}
-
 static int words_copy(struct arena *mem, struct word_list *ret, const struct word_list *from)
 {
 	ret->at = arena_zalloc(mem, (from->count + 1) * sizeof(*ret->at));
@@ -63,8 +48,8 @@ static struct export wanted(const struct zone_conf *conf, const struct vanity_li
 
 static bool same_export(const struct export *a, const struct export *b)
 {
-	return a->nothing == b->nothing && a->vanities.at == b->vanities.at && same_text(a->ns, b->ns) && same_text(a->group, b->group) && same_words(&a->namespaces, &b->namespaces) &&
-	       same_words(&a->groups, &b->groups) && same_words(&a->metadata, &b->metadata);
+	return a->nothing == b->nothing && a->vanities.at == b->vanities.at && texts_equal(a->ns, b->ns) && texts_equal(a->group, b->group) && words_equal(&a->namespaces, &b->namespaces) &&
+	       words_equal(&a->groups, &b->groups) && words_equal(&a->metadata, &b->metadata);
 }
 
 static int export_fill(struct zone_set *zs, struct export *to, const struct export *from)
