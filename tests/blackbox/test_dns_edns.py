@@ -5,13 +5,13 @@ import struct
 import subprocess
 
 import pytest
+import dns_wire
 from conftest import SLOW
+from dns_wire import (ANY, AXFR, BADVERS, CH, FORMERR, IN, IXFR, NOERROR, NONE, NOTAUTH, NOTIMP, NS, OPT, REFUSED, SOA, TXT, A,
+                      header, name, opt, option)
 
 ZONE = "muster.internal"
 NAME = f"edns.svc.{ZONE}"
-A, NS, SOA, TXT, OPT, IXFR, AXFR = 1, 2, 6, 16, 41, 251, 252
-IN, CH, NONE, ANY = 1, 3, 254, 255
-NOERROR, FORMERR, NOTIMP, REFUSED, NOTAUTH, BADVERS = 0, 1, 4, 5, 9, 16
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,24 +97,8 @@ def test_several_options_at_once_are_answered_or_ignored(server):
 
 # ---- raw messages
 
-def name(text):
-    return b"".join(bytes([len(part)]) + part.encode() for part in text.split(".") if part) + b"\0"
-
-
 def question(text=NAME, rdtype=A, rdclass=IN):
-    return name(text) + struct.pack(">HH", rdtype, rdclass)
-
-
-def header(flags=0, qd=1, an=0, ns=0, ar=0):
-    return struct.pack(">HHHHHH", 0x1234, flags, qd, an, ns, ar)
-
-
-def option(code, octets=b""):
-    return struct.pack(">HH", code, len(octets)) + octets
-
-
-def opt(options=b"", size=1232, version=0, flags=0):
-    return b"\0" + struct.pack(">HHBBHH", OPT, size, 0, version, flags, len(options)) + options
+    return dns_wire.question(text, rdtype, rdclass)
 
 
 def asked(options=b"", text=NAME, rdtype=A, **more):

@@ -14,7 +14,8 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
-from conftest import SLOW, eventually, free_port, need
+import secondaries
+from conftest import SLOW, need
 
 
 @pytest.fixture(scope="module")
@@ -186,65 +187,14 @@ def test_the_text_of_a_zone_is_what_a_transfer_says(out, tmp_path):
     assert out.get("/muster/v1/zones/nowhere.test").status == 404
 
 
-SECONDARIES = {
-    "named": """options {{ directory "{dir}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none;
- session-keyfile "{dir}/session.key"; recursion no; dnssec-validation no; notify no; max-transfer-time-in 1; }};
-controls {{ }};
-zone "{zone}" {{ type secondary; file "{dir}/copy"; masterfile-format text; primaries port {primary} {{ 127.0.0.1; }}; }};
-""",
-    "knotd": """server:
-  rundir: "{dir}"
-  listen: 127.0.0.1@{port}
-database:
-  storage: "{dir}"
-remote:
-  - id: muster
-    address: 127.0.0.1@{primary}
-zone:
-  - domain: {zone}
-    storage: "{dir}"
-    master: muster
-""",
-    "nsd": """server:
-  ip-address: 127.0.0.1
-  port: {port}
-  username: ""
-  zonesdir: "{dir}"
-  pidfile: "{dir}/nsd.pid"
-  xfrdfile: "{dir}/xfrd.state"
-  xfrdir: "{dir}"
-  zonelistfile: "{dir}/zone.list"
-  database: ""
-remote-control:
-  control-enable: no
-zone:
-  name: {zone}
-  zonefile: copy
-  request-xfr: AXFR 127.0.0.1@{primary} NOKEY
-""",
-}
-
-
-@pytest.mark.parametrize("program", SECONDARIES)
+@pytest.mark.parametrize("program", secondaries.CONFIGURATIONS)
 def test_other_servers_take_the_zone(out, tmp_path, program):
-    port, conf = free_port(), tmp_path / "conf"
-    conf.write_text(SECONDARIES[program].format(dir=tmp_path, port=port, primary=out.dns[1], zone="bound.test"))
-    arguments = {"named": ["-g", "-c", str(conf)], "knotd": ["-c", str(conf)], "nsd": ["-d", "-c", str(conf)]}[program]
-    log = open(tmp_path / "log", "wb")
-    other = subprocess.Popen([need(program)] + arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    other = secondaries.Secondary(program, tmp_path, out.dns[1], ["bound.test"])
     try:
-        def serial():
-            try:
-                answer = dns.query.udp(dns.message.make_query("bound.test.", "SOA"), "127.0.0.1", port=port, timeout=1)
-                return answer.answer and answer.answer[0][0].serial
-            except (dns.exception.Timeout, OSError):
-                return None
-
-        eventually(serial, limit=40)
+        other.wait_ready()
         records, _ = transfer(out, "bound.test.")
         for (name, rdtype), transferred in by_set(records[1:-1]).items(): # the serial may have moved on
-            answer = dns.query.tcp(dns.message.make_query(name, rdtype), "127.0.0.1", port=port, timeout=5 * SLOW)
+            answer = dns.query.tcp(dns.message.make_query(name, rdtype), "127.0.0.1", port=other.address[1], timeout=5 * SLOW)
             assert sorted(answer.answer[0]) == sorted(r for _, r in transferred), (name, rdtype)
     finally:
-        other.terminate()
-        other.wait(30 * SLOW)
+        other.close()
