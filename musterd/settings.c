@@ -8,6 +8,7 @@
 #include "musterd/settings_value.h"
 #include "musterd/settings_zone.h"
 #include "zones/reverse.h"
+#include "zones/selector.h"
 #include "zones/vanity.h"
 #include <assert.h>
 #include <ctype.h>
@@ -466,6 +467,20 @@ static void check_secret(struct loader *l, const char *word)
 			 "write one such as openssl rand -hex 16 prints", strlen(word), 2 * COOKIE_SECRET_LEN);
 }
 
+static void check_selectors(struct loader *l)
+{
+	const struct word_list *words = &l->s->dns.selector_keys;
+	const struct selector_keys *keys;
+	struct arena mem;
+	struct error err;
+	size_t index;
+	const struct settings_origin *origin = origin_of(l->s, words, &index);
+	arena_init(&mem, NULL, 0, 0);
+	if (selector_keys_make(&keys, &mem, (const char *const *)words->at, words->count, &err) < 0 && !l->failed[index])
+		complain(l, origin->where, "dns.selector_keys: %s", err.text);
+	arena_done(&mem);
+}
+
 /* What asks the wildcard's port of this host, asks us. */
 static bool reaches(const struct sockaddr_storage *listen, const struct sockaddr_storage *upstream)
 {
@@ -537,6 +552,7 @@ static void check_all(struct loader *l)
 	check_tls(l);
 	for (size_t i = 0; i < s->dns.cookie_secrets.count; i++)
 		check_secret(l, s->dns.cookie_secrets.at[i]);
+	check_selectors(l);
 	check_text(l, &s->dns.mname, is_name_or_null(s->dns.mname), "is no domain name");
 	check_text(l, &s->dns.rname, is_name_or_null(s->dns.rname),
 		   "is no domain name: write hostmaster.example for hostmaster@example");

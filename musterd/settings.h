@@ -72,7 +72,7 @@ struct settings {
 		enum hostname_mode hostname_mode;
 		struct address_list hostname_upstreams; /* empty: of resolv.conf */
 		bool raw_alias, loopback_addresses, minimal_responses;
-		struct word_list metadata_keys;
+		struct word_list metadata_keys, selector_keys;
 		struct word_list cookie_secrets; /* none: generated ones */
 		int64_t tcp_idle_ms;
 		unsigned tcp_max, tcp_per_prefix;

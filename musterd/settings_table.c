@@ -1,5 +1,6 @@
 /* settings_table.c - every key of the settings. Order is the order in which they are printed. */
 #include "musterd/settings_table.h"
+#include "zones/selector.h"
 
 #define SECOND 1000
 #define MINUTE (60 * SECOND)
@@ -79,6 +80,10 @@ const struct setting settings_table[] = {
 	  "SRV answers come without the addresses of their targets: smaller and quicker, for clients that ask again." },
 	{ "dns", "metadata_keys", SETTING_WORDS, AT(dns.metadata_keys), "name, cluster, version", 0, 64, NULL,
 	  "Metadata shown in TXT answers." },
+	{ "dns", "selector_keys", SETTING_WORDS, AT(dns.selector_keys), "", 0, SELECTOR_KEYS_MAX, NULL,
+	  "Metadata keys of instances by which they can be asked for: with version, v2.version.m.orders... has the instances of "
+	  "orders whose metadata say version=v2. A key that is no DNS label is given one: zone=topology.zone. Each value that a "
+	  "service has costs about as much memory as a service." },
 	{ "dns", "cookie_secrets", SETTING_WORDS, AT(dns.cookie_secrets), "", 0, COOKIE_SECRETS, NULL,
 	  "Secrets of DNS cookies, 32 hexadecimal digits each: the one that signs, and one more that is accepted while they "
 	  "are changed; servers that answer at one address need the same ones. Empty: generated, kept in the data directory "

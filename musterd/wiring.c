@@ -55,6 +55,8 @@ static void wire_zones(struct zone_set_conf *to, const struct settings *s, const
 	to->minimal_responses = s->dns.minimal_responses;
 	to->metadata_keys = (const char *const *)s->dns.metadata_keys.at;
 	to->metadata_key_count = s->dns.metadata_keys.count;
+	to->selector_keys = (const char *const *)s->dns.selector_keys.at;
+	to->selector_key_count = s->dns.selector_keys.count;
 }
 
 const char *wiring_nsid(const struct settings *s, char room[IDENTITY_MAX + 1])

@@ -14,21 +14,36 @@ const struct blob_group *blob_group_find(const struct blob *b, const uint8_t *na
 	return NULL;
 }
 
-const struct blob_cluster *blob_cluster_find(const struct blob *b, const uint8_t *label)
+/* The first part that does not stand before this key and label. */
+static uint32_t part_search(const struct blob *b, unsigned key, const uint8_t *label)
 {
-	const struct blob_cluster *c = blob_clusters(b);
-	uint32_t low = 0, high = blob_cold(b)->clusters;
+	const struct blob_part *part = blob_parts(b);
+	uint32_t low = 0, high = blob_cold(b)->parts;
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
-		int order = memcmp(c[middle].label, label, (size_t)label[0] + 1);
+		int order = (int)part[middle].key - (int)key;
 		if (order == 0)
-			return &c[middle];
+			order = memcmp(part[middle].label, label, (size_t)label[0] + 1);
 		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return NULL;
+	return low;
+}
+
+const struct blob_part *blob_part_find(const struct blob *b, unsigned key, const uint8_t *label)
+{
+	uint32_t at = part_search(b, key, label);
+	const struct blob_part *part = &blob_parts(b)[at];
+	bool found = at < blob_cold(b)->parts && part->key == key && memcmp(part->label, label, (size_t)label[0] + 1) == 0;
+	return found ? part : NULL;
+}
+
+bool blob_has_parts(const struct blob *b, unsigned key)
+{
+	uint32_t at = part_search(b, key, (const uint8_t *)"");
+	return at < blob_cold(b)->parts && blob_parts(b)[at].key == key;
 }
 
 /* Index of @addr among @n sorted records @step bytes apart, each starting with @len bytes of address; or @n. */
@@ -142,11 +157,11 @@ static struct blob_cold *cold_of(struct blob *b)
 	return (struct blob_cold *)(void *)((char *)b + b->at_cold);
 }
 
-/* The blob of cluster @n that this blob holds a reference to, or NULL. */
-static struct blob *cluster_held(const struct blob *b, uint32_t n)
+/* The blob of part @n that this blob holds a reference to, or NULL. */
+static struct blob *part_held(const struct blob *b, uint32_t n)
 {
-	const struct blob_cluster *c = &blob_clusters(b)[n];
-	return c->index == UINT32_MAX || c->blob == b ? NULL : c->blob;
+	const struct blob_part *part = &blob_parts(b)[n];
+	return part->alias || part->blob == b ? NULL : part->blob;
 }
 
 /* In the slab what is a multiple of 64 bytes long stands at one: its chunks' heads are that long. */
@@ -174,8 +189,8 @@ static void blob_free(struct blob *b)
 
 void blob_release(struct blob *b)
 {
-	for (uint32_t i = 0; i < blob_cold(b)->clusters; i++) {
-		struct blob *held = cluster_held(b, i);
+	for (uint32_t i = 0; i < blob_cold(b)->parts; i++) {
+		struct blob *held = part_held(b, i);
 		if (held != NULL && --cold_of(held)->refs == 0)
 			blob_release(held);
 	}
@@ -199,8 +214,8 @@ void blob_retire(struct blob *b, struct rcu_reaper *reaper)
 {
 	if (--cold_of(b)->refs > 0)
 		return;
-	for (uint32_t i = 0; i < blob_cold(b)->clusters; i++) {
-		struct blob *held = cluster_held(b, i);
+	for (uint32_t i = 0; i < blob_cold(b)->parts; i++) {
+		struct blob *held = part_held(b, i);
 		if (held != NULL)
 			blob_retire(held, reaper);
 	}
@@ -210,8 +225,8 @@ void blob_retire(struct blob *b, struct rcu_reaper *reaper)
 size_t blob_bytes(const struct blob *b)
 {
 	size_t bytes = b->size;
-	for (uint32_t i = 0; i < blob_cold(b)->clusters; i++) {
-		const struct blob *held = cluster_held(b, i);
+	for (uint32_t i = 0; i < blob_cold(b)->parts; i++) {
+		const struct blob *held = part_held(b, i);
 		bytes += held == NULL ? 0 : held->size;
 	}
 	return bytes;
@@ -225,6 +240,6 @@ bool blob_same(const struct blob *a, const struct blob *b)
 	if (memcmp((const char *)a + tail, (const char *)b + tail, a->at_cold - tail) != 0)
 		return false;
 	size_t skip = offsetof(struct blob_cold, scale), at = a->at_cold + skip;
-	return blob_cold(a)->clusters == 0 &&
+	return blob_cold(a)->parts == 0 &&
 	       memcmp((const char *)a + at, (const char *)b + at, a->size - at) == 0;
 }

@@ -1,5 +1,4 @@
-/* blob.h - the compiled answers of one set of instances (a service, or one of its clusters): one immutable run of
- * bytes, 64-byte aligned, that readers find under RCU and the control thread builds and retires. What a query of a
+/* blob.h - the compiled answers of one set of instances (a service, or a part of it): one immutable run of bytes, 64-byte aligned, that readers find under RCU and the control thread builds and retires. What a query of a
  * small service needs lies in its first lines. Only the subset caches are filled later, by readers. */
 #ifndef ZONES_BLOB_H
 #define ZONES_BLOB_H
@@ -62,11 +61,13 @@ struct blob_txt { /* sorted by host; one host may have several */
 	uint32_t at;   /* offset of u16 length and rdata */
 };
 
-struct blob_cluster { /* sorted by label */
+/* A cluster, or the instances with one value of a selector key (selector.h). Sorted by key, then by label. */
+struct blob_part {
+	uint16_t key;	   /* 0: a cluster */
+	bool alias;	   /* raw; the blob is held by another entry */
+	uint32_t number;   /* of a cluster: index in service_info.clusters, which is its age too */
 	uint8_t label[64]; /* wire form, zero-padded; a raw alias has an entry of its own */
-	struct blob *blob; /* NULL: no instance; the service's own when it has only this cluster */
-	uint32_t order;	   /* age: index in service_info.clusters */
-	uint32_t index;	   /* the same; UINT32_MAX: an alias, whose blob another entry holds */
+	struct blob *blob; /* the service's own where its instances are those of the service */
 };
 
 struct subset_cache;
@@ -89,13 +90,13 @@ struct blob {
 struct blob_cold {
 	struct rcu_head reap;
 	struct slab *slab; /* where a blob of at most SLAB_MAX bytes lies */
-	uint32_t refs; /* control's: cluster blobs live on in the next service blob, all in images of the zones */
+	uint32_t refs; /* control's: blobs of parts live on in the next service blob, all in images of the zones */
 	int scale;     /* SRV weight = weight * 2^scale */
 	uint32_t idle4, idle6; /* addresses registered, but not in v4 and v6 */
 	uint32_t at_idle4, at_idle6;
 	uint32_t groups, at_groups, at_members;
 	uint32_t txt, txts, at_txts, txt_all; /* the set's own; of hosts; one for every host */
-	uint32_t clusters, at_clusters;
+	uint32_t parts, at_parts;
 	uint32_t dropped; /* instances without a usable address */
 	uint32_t at_self; /* own offset in the blob */
 };
@@ -136,9 +137,9 @@ static inline const struct blob_group *blob_groups(const struct blob *b)
 {
 	return blob_at(b, blob_cold(b)->at_groups);
 }
-static inline const struct blob_cluster *blob_clusters(const struct blob *b)
+static inline const struct blob_part *blob_parts(const struct blob *b)
 {
-	return blob_at(b, blob_cold(b)->at_clusters);
+	return blob_at(b, blob_cold(b)->at_parts);
 }
 
 /* The name of SRV host @host >= n4 + n6, and its length with the root. */
@@ -152,7 +153,8 @@ static inline const uint8_t *blob_target(const struct blob *b, uint32_t host, si
 
 /* Readers. NULL: no such name here. */
 const struct blob_group *blob_group_find(const struct blob *b, const uint8_t *name, size_t len, bool udp);
-const struct blob_cluster *blob_cluster_find(const struct blob *b, const uint8_t *label);
+const struct blob_part *blob_part_find(const struct blob *b, unsigned key, const uint8_t *label);
+bool blob_has_parts(const struct blob *b, unsigned key); /* any with this key */
 /* Is the address registered here? @*eligible: its host number when it is answered, else UINT32_MAX; @*txt_key: for
  * blob_txt_find(). */
 bool blob_address_find(const struct blob *b, int family, const uint8_t *addr, uint32_t *eligible,
@@ -168,12 +170,14 @@ struct host_names;
 struct host_name;
 /* @conf, @slab, which the blobs come from, and @hosts are borrowed. NULL: no memory. */
 struct blob_builder *blob_builder_new(const struct zone_set_conf *conf, struct slab *slab, struct host_names *hosts);
+struct selector_keys;
+void blob_builder_select(struct blob_builder *bb, const struct selector_keys *keys); /* borrowed; NULL: none */
 /* The host names that the last compiled service has, each once, healthy or not. */
 uint32_t blob_builder_hosts(const struct blob_builder *bb, struct host_name *const **ret);
 void blob_builder_free(struct blob_builder *bb);
 /* What a compilation takes from before, and from the time. */
 struct blob_past {
-	struct blob *lender; /* NULL, or compiled from @lender_view: lends the blobs of clusters in which nothing changed */
+	struct blob *lender; /* NULL, or compiled from @lender_view: lends the blobs of parts in which nothing changed */
 	const struct service_view *lender_view;
 	const struct blob *before; /* what is answered until now; NULL: nothing */
 	int64_t now_ms;
@@ -188,10 +192,10 @@ struct blob *blob_alloc(struct slab *slab, size_t size); /* 64-byte aligned; NUL
 bool blob_same(const struct blob *a, const struct blob *b); /* false when in doubt */
 void blob_release(struct blob *b);		      /* never published */
 void blob_hold(struct blob *b); /* one more owner, who ends it by blob_retire() */
-void blob_retire(struct blob *b, struct rcu_reaper *reaper); /* was published; the last owner's frees its clusters too */
+void blob_retire(struct blob *b, struct rcu_reaper *reaper); /* was published; the last owner's frees its parts too */
 /* The raw alias of @s in wire form, zero-padded (dns.md 1.5); false: it has none. */
 bool raw_label(uint8_t ret[64], const char *s, size_t len);
-size_t blob_bytes(const struct blob *b);	      /* with its clusters' */
+size_t blob_bytes(const struct blob *b);	      /* with its parts' */
 
 /* Each address registered here, answered or not: sorted, v4 before v6. For (struct address_walk w = {0};
  * address_next(b, &w);) */

@@ -338,7 +338,7 @@ static uint32_t aligned(uint32_t n, uint32_t to)
 
 /* Where everything will lie. */
 struct layout {
-	uint32_t at_v6, at_srv, at_groups, at_members, at_idle4, at_idle6, at_txts, at_pool, at_extra, at_clusters,
+	uint32_t at_v6, at_srv, at_groups, at_members, at_idle4, at_idle6, at_txts, at_pool, at_extra, at_parts,
 	    at_cold, size, members;
 };
 
@@ -356,7 +356,7 @@ static uint32_t members_count(const struct blob_builder *bb)
 	return n;
 }
 
-static struct layout layout_of(const struct blob_builder *bb, uint32_t clusters)
+static struct layout layout_of(const struct blob_builder *bb, uint32_t parts)
 {
 	struct layout l;
 	uint32_t at = (uint32_t)sizeof(struct blob) + bb->n4 * (uint32_t)sizeof(struct blob_v4);
@@ -375,8 +375,8 @@ static struct layout layout_of(const struct blob_builder *bb, uint32_t clusters)
 	uint32_t extra = extra_size(bb);
 	l.at_extra = extra == 0 ? 0 : at;
 	l.at_cold = at += extra;
-	l.at_clusters = at += (uint32_t)sizeof(struct blob_cold);
-	l.size = at + clusters * (uint32_t)sizeof(struct blob_cluster);
+	l.at_parts = at += (uint32_t)sizeof(struct blob_cold);
+	l.size = at + parts * (uint32_t)sizeof(struct blob_part);
 	return l;
 }
 
@@ -454,7 +454,7 @@ static void put_cold(struct blob_builder *bb, struct blob *b, const struct layou
 	*c = (struct blob_cold){ .slab = bb->slab, .refs = 1, .idle4 = bb->idle4, .idle6 = bb->idle6, .at_idle4 = l->at_idle4,
 				 .at_idle6 = l->at_idle6, .groups = bb->group_count, .at_groups = l->at_groups,
 				 .at_members = l->at_members, .at_txts = l->at_txts, .dropped = bb->dropped,
-				 .at_clusters = l->at_clusters, .at_self = l->at_cold };
+				 .at_parts = l->at_parts, .at_self = l->at_cold };
 	if (bb->idle4 > 0)
 		memcpy(base + l->at_idle4, bb->idle_addr4.at, 4 * (size_t)bb->idle4);
 	if (bb->idle6 > 0)
@@ -481,7 +481,7 @@ struct blob *set_compile(struct blob_builder *bb, const struct instance *const *
 	int64_t txt = extra->metadata == NULL ? 0 : txt_append(bb, extra->name, NULL, *extra->metadata);
 	if (txt < 0 || hosts_gather(bb) < 0)
 		return NULL;
-	struct layout l = layout_of(bb, extra->clusters);
+	struct layout l = layout_of(bb, extra->parts);
 	struct blob *b = blob_alloc(bb->slab, l.size);
 	if (b == NULL)
 		return NULL;

@@ -62,6 +62,7 @@ struct blob_builder {
 	const struct zone_set_conf *conf;
 	struct slab *slab;
 	struct host_names *hosts;
+	const struct selector_keys *selectors; /* NULL: none */
 	struct set_rules rules;
 	const struct service_info *info;
 	const struct ramps *ramps; /* NULL: none */
@@ -80,7 +81,8 @@ struct blob_builder {
 	bool has_udp, txt_uniform, txt_any;
 	double weight_max;
 	struct scratch rows, ports, keys, keys2, srv, txt_pool, txts, addr4, addr6, weights, alias, work, share,
-	    idle_addr4, idle_addr6, slices, old_slices, counts, named, targets, met;
+	    idle_addr4, idle_addr6, slices, old_slices, counts, named, targets, met, selector_table, selector_sets,
+	    selector_picks, selector_list;
 };
 
 /* Reads the instances into rows, ports and groups. E_NOMEM. */

@@ -1,9 +1,10 @@
-/* blob_service.c - the blob of a service with those of its clusters. A cluster in which nothing changed keeps its
- * blob; a service with one cluster shares its own. Control thread. */
+/* blob_service.c - the blob of a service with those of its parts: clusters, and instances with one value of a selector
+ * key. A part in which nothing changed keeps its blob; one that has all instances shares the service's. Control thread. */
 #include "base/error.h"
 #include "base/mem.h"
 #include "zones/blob_set.h"
 #include "zones/label.h"
+#include "zones/selector.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,11 @@ struct blob_builder *blob_builder_new(const struct zone_set_conf *conf, struct s
 	return bb;
 }
 
+void blob_builder_select(struct blob_builder *bb, const struct selector_keys *keys)
+{
+	bb->selectors = keys;
+}
+
 void blob_builder_free(struct blob_builder *bb)
 {
 	if (bb == NULL)
@@ -27,7 +33,8 @@ void blob_builder_free(struct blob_builder *bb)
 	struct scratch *all[] = { &bb->rows, &bb->ports, &bb->keys, &bb->keys2, &bb->srv, &bb->txt_pool, &bb->txts,
 				  &bb->addr4, &bb->addr6, &bb->weights, &bb->alias, &bb->work, &bb->share,
 				  &bb->idle_addr4, &bb->idle_addr6, &bb->slices, &bb->old_slices, &bb->counts, &bb->named,
-				  &bb->targets, &bb->met };
+				  &bb->targets, &bb->met, &bb->selector_table, &bb->selector_sets, &bb->selector_picks,
+				  &bb->selector_list };
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		mem_free(all[i]->at);
 	mem_free(bb);
@@ -149,19 +156,7 @@ bool raw_label(uint8_t ret[64], const char *s, size_t len)
 	return true;
 }
 
-static int compare_cluster(const void *a, const void *b)
-{
-	const struct blob_cluster *x = a, *y = b;
-	int order = memcmp(x->label, y->label, sizeof(x->label));
-	if (order != 0)
-		return order;
-	/* canonical before alias; older before younger */
-	if ((x->index == UINT32_MAX) != (y->index == UINT32_MAX))
-		return x->index == UINT32_MAX ? 1 : -1;
-	return x->order < y->order ? -1 : x->order > y->order;
-}
-
-/* Everything to be known while the clusters of one service are compiled. */
+/* Everything to be known while the parts of one service are compiled. */
 struct service_job {
 	struct blob_builder *bb;
 	const struct service_view *view, *old_view;
@@ -169,28 +164,48 @@ struct service_job {
 	const struct blob *before;
 	bool moving;
 	struct slices slices, old_slices;
+	struct selected_sets selection;
 	uint32_t existing, only; /* clusters that exist; one of them */
 };
 
-static struct blob *old_cluster(const struct service_job *j, uint32_t index)
+/* Which of two entries comes first; of one label: canonical before alias, older before younger. */
+static int compare_parts(const void *a, const void *b, void *job)
 {
-	const struct blob_cluster *c = blob_clusters(j->old);
-	for (uint32_t n = blob_cold(j->old)->clusters; n > 0; n--, c++)
-		if (c->index == index)
-			return c->blob == j->old ? NULL : c->blob;
-	return NULL;
+	const struct blob_part *x = a, *y = b;
+	const struct selected *sets = ((const struct service_job *)job)->selection.sets;
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	int order = memcmp(x->label, y->label, sizeof(x->label));
+	if (order != 0)
+		return order;
+	if (x->alias != y->alias)
+		return x->alias ? 1 : -1;
+	if (x->key == 0 || sets[x->number].since_ms == sets[y->number].since_ms)
+		return x->key != 0 ? strcmp(sets[x->number].value, sets[y->number].value) : x->number < y->number ? -1 : 1;
+	return sets[x->number].since_ms < sets[y->number].since_ms ? -1 : 1;
 }
 
-/* What the cluster answers until now; NULL: nothing. */
-static const struct blob *cluster_before(const struct service_job *j, uint32_t index)
+/* Of @b, which is not NULL, with this label of its own; NULL: it has none. */
+static const struct blob_part *own_part(const struct blob *b, unsigned key, const uint8_t *label)
 {
-	if (j->before == NULL || (j->before->flags & BLOB_DEFAULT_CLUSTER) != 0)
+	const struct blob_part *part = blob_part_find(b, key, label);
+	return part == NULL || part->alias ? NULL : part;
+}
+
+/* The blob to be kept where nothing in a part has changed; NULL: none. */
+static struct blob *old_part(const struct service_job *j, unsigned key, const uint8_t *label)
+{
+	const struct blob_part *part = own_part(j->old, key, label);
+	return part == NULL || part->blob == j->old ? NULL : part->blob;
+}
+
+/* What the part answers until now; NULL: nothing. */
+static const struct blob *part_before(const struct service_job *j, unsigned key, const uint8_t *label)
+{
+	if (j->before == NULL || (key == 0 && (j->before->flags & BLOB_DEFAULT_CLUSTER) != 0))
 		return j->before;
-	const struct blob_cluster *c = blob_clusters(j->before);
-	for (uint32_t n = blob_cold(j->before)->clusters; n > 0; n--, c++)
-		if (c->index == index)
-			return c->blob;
-	return NULL;
+	const struct blob_part *part = own_part(j->before, key, label);
+	return part == NULL ? NULL : part->blob;
 }
 
 /* Neither the time nor anything but the instances has a part in it. */
@@ -199,22 +214,42 @@ static bool is_settled(const struct blob *b)
 	return b->at_extra == 0;
 }
 
-/* The blob of cluster @c with a reference for us; NULL: no memory. */
-static struct blob *cluster_blob(struct service_job *j, uint32_t c, bool hashed)
+/* Instances that are a part, under its own label. */
+struct part_job {
+	const struct instance *const *list;
+	uint32_t count;
+	bool same; /* as in the old view */
+	const char *hashed; /* the original of the label; NULL: it is not hashed */
+	const struct packed *metadata;
+};
+
+/* The blob of a part with a reference for us; NULL: no memory. */
+static struct blob *part_blob(struct service_job *j, const struct blob_part *entry, const struct part_job *part)
 {
-	const struct service_info *info = j->view->info;
 	int scale = blob_cold(j->blob)->scale;
-	if (j->old != NULL && !j->moving && j->old_view->info == info && slice_same(&j->slices, &j->old_slices, c)) {
-		struct blob *kept = old_cluster(j, c);
+	if (j->old != NULL && !j->moving && j->old_view->info == j->view->info && part->same) {
+		struct blob *kept = old_part(j, entry->key, entry->label);
 		if (kept != NULL && blob_cold(kept)->scale == scale && is_settled(kept)) {
-			((struct blob_cold *)(void *)((char *)kept + kept->at_cold))->refs++;
+			blob_hold(kept);
 			return kept;
 		}
 	}
-	uint32_t from = j->slices.start[c], to = j->slices.start[c + 1];
-	struct set_extra extra = { hashed ? info->clusters[c].name : NULL, &info->clusters[c].metadata, 0, scale,
-				   cluster_before(j, c) };
-	return set_compile(j->bb, j->slices.list + from, to - from, &extra);
+	struct set_extra extra = { part->hashed, part->metadata, 0, scale, part_before(j, entry->key, entry->label) };
+	return set_compile(j->bb, part->list, part->count, &extra);
+}
+
+/* The entries of a part whose blob @entry has. */
+static void part_enter(struct service_job *j, struct blob_part *entry, const char *name, size_t len)
+{
+	struct blob_cold *cold = (void *)((char *)j->blob + j->blob->at_cold);
+	struct blob_part *to = (void *)((char *)j->blob + cold->at_parts);
+	uint8_t raw[64];
+	to[cold->parts++] = *entry;
+	if (!j->bb->conf->raw_alias || !raw_label(raw, name, len) || memcmp(raw, entry->label, sizeof(raw)) == 0)
+		return;
+	memcpy(entry->label, raw, sizeof(raw));
+	entry->alias = true;
+	to[cold->parts++] = *entry;
 }
 
 static bool shares(const struct service_job *j, uint32_t c)
@@ -227,45 +262,62 @@ static bool shares(const struct service_job *j, uint32_t c)
 static int clusters_compile(struct service_job *j)
 {
 	const struct service_info *info = j->view->info;
-	struct blob_cold *cold = (void *)((char *)j->blob + j->blob->at_cold);
-	struct blob_cluster *to = (void *)((char *)j->blob + cold->at_clusters);
+	const struct slices *s = &j->slices;
 	for (uint32_t c = 0; c < info->cluster_count; c++) {
 		const char *name = info->clusters[c].name;
-		struct blob_cluster entry = { .index = c, .order = c };
+		struct blob_part entry = { .number = c };
 		struct label label;
-		uint8_t raw[64];
-		if (!cluster_exists(info, &j->slices, c))
+		if (!cluster_exists(info, s, c))
 			continue;
 		bool hashed = label_encode(&label, LABEL_CLUSTER, name, strlen(name)) == LABEL_HASHED;
+		struct part_job part = { s->list + s->start[c], s->start[c + 1] - s->start[c],
+					 j->old != NULL && slice_same(s, &j->old_slices, c), hashed ? name : NULL,
+					 &info->clusters[c].metadata };
 		label_wire(entry.label, &label);
-		entry.blob = !hashed && shares(j, c) ? j->blob : cluster_blob(j, c, hashed);
+		entry.blob = !hashed && shares(j, c) ? j->blob : part_blob(j, &entry, &part);
 		if (entry.blob == NULL)
 			return E_NOMEM;
-		to[cold->clusters++] = entry;
-		if (!j->bb->conf->raw_alias || !raw_label(raw, name, strlen(name)) ||
-		    memcmp(raw, entry.label, 64) == 0)
-			continue;
-		memcpy(entry.label, raw, 64);
-		entry.index = UINT32_MAX;
-		to[cold->clusters++] = entry;
+		part_enter(j, &entry, name, strlen(name));
 	}
-	qsort(to, cold->clusters, sizeof(*to), compare_cluster);
 	return E_OK;
 }
 
-/* Of several entries with one label the first owns it; younger aliases go. */
-static void clusters_settle(struct blob *b)
+/* The same for the values of selector keys. */
+static int values_compile(struct service_job *j)
 {
-	struct blob_cold *cold = (void *)((char *)b + b->at_cold);
-	struct blob_cluster *c = (void *)((char *)b + cold->at_clusters);
-	uint32_t kept = 0;
-	for (uint32_t i = 0; i < cold->clusters; i++) {
-		if (kept > 0 && c[i].index == UINT32_MAX &&
-		    memcmp(c[kept - 1].label, c[i].label, sizeof(c[i].label)) == 0)
-			continue;
-		c[kept++] = c[i];
+	static const struct packed nothing = { "", 0, 0 };
+	for (uint32_t i = 0; i < j->selection.count; i++) {
+		const struct selected *set = &j->selection.sets[i];
+		struct blob_part entry = { .key = set->key, .number = i };
+		struct label label;
+		bool hashed = label_encode(&label, LABEL_VALUE, set->value, set->len) == LABEL_HASHED;
+		struct part_job part = { j->selection.list + set->first, set->count, selected_same(set),
+					 hashed ? set->value : NULL, &nothing };
+		label_wire(entry.label, &label);
+		bool all = set->count == j->view->count && !hashed && blob_cold(j->blob)->txt == 0;
+		entry.blob = all ? j->blob : part_blob(j, &entry, &part);
+		if (entry.blob == NULL)
+			return E_NOMEM;
+		part_enter(j, &entry, set->value, set->len);
 	}
-	cold->clusters = kept;
+	return E_OK;
+}
+
+/* In order for look-ups. Of several entries with one label the first owns it; younger aliases go. */
+static void parts_settle(struct service_job *j)
+{
+	struct blob_cold *cold = (void *)((char *)j->blob + j->blob->at_cold);
+	struct blob_part *part = (void *)((char *)j->blob + cold->at_parts);
+	uint32_t kept = 0;
+	if (cold->parts > 1)
+		qsort_r(part, cold->parts, sizeof(*part), compare_parts, j);
+	for (uint32_t i = 0; i < cold->parts; i++) {
+		if (kept > 0 && part[i].alias && part[kept - 1].key == part[i].key &&
+		    memcmp(part[kept - 1].label, part[i].label, sizeof(part[i].label)) == 0)
+			continue;
+		part[kept++] = part[i];
+	}
+	cold->parts = kept;
 }
 
 /* Counts what exists and how many directory entries it may need. */
@@ -285,12 +337,12 @@ static uint32_t clusters_count(struct service_job *j)
 	return 0;
 }
 
-/* The service is absent only if each of its clusters is: names below it would hang in the air. */
+/* The service is absent only if each of its parts is: names below it would hang in the air. */
 static void absence_settle(struct blob *b)
 {
-	for (uint32_t i = 0; (b->flags & BLOB_ABSENT) != 0 && i < blob_cold(b)->clusters; i++) {
-		const struct blob *c = blob_clusters(b)[i].blob;
-		if (c != NULL && (c->flags & (BLOB_ABSENT | BLOB_INSTANCES)) == BLOB_INSTANCES)
+	for (uint32_t i = 0; (b->flags & BLOB_ABSENT) != 0 && i < blob_cold(b)->parts; i++) {
+		const struct blob *c = blob_parts(b)[i].blob;
+		if ((c->flags & (BLOB_ABSENT | BLOB_INSTANCES)) == BLOB_INSTANCES)
 			b->flags &= (uint8_t)~BLOB_ABSENT;
 	}
 }
@@ -326,14 +378,18 @@ struct blob *blob_compile(struct blob_builder *bb, const struct service_view *vi
 	struct label label;
 	if (slices_make(&j.slices, &bb->slices, view) < 0)
 		return NULL;
-	if (old != NULL && blob_cold(old)->clusters > 0 && slices_make(&j.old_slices, &bb->old_slices, old_view) < 0)
+	if (old != NULL && blob_cold(old)->parts > 0 && slices_make(&j.old_slices, &bb->old_slices, old_view) < 0)
 		return NULL;
-	if (old != NULL && blob_cold(old)->clusters == 0)
+	if (old != NULL && blob_cold(old)->parts == 0)
 		j.old = NULL; /* nothing to lend */
+	if (selection_make(&j.selection, bb, view, j.old == NULL ? NULL : old_view) < 0)
+		return NULL;
 	rules_read(bb, info);
 	bb->now_ms = past->now_ms;
 	bb->ramps = past->ramps;
-	extra.clusters = clusters_count(&j);
+	extra.parts = clusters_count(&j);
+	bool one_cluster = extra.parts == 0;
+	extra.parts += 2 * j.selection.count;
 	bool hashed = info->key.name_len > (LABEL_MAX - 4) / 4 &&
 		      label_encode(&label, LABEL_SERVICE, info->key.name, info->key.name_len) == LABEL_HASHED;
 	extra.name = hashed ? info->key.name : NULL;
@@ -344,14 +400,14 @@ struct blob *blob_compile(struct blob_builder *bb, const struct service_view *vi
 		blob_release(j.blob);
 		return NULL;
 	}
-	if (j.existing == 0 && extra.clusters == 0 && info->cluster_count > 0 &&
+	if (j.existing == 0 && one_cluster && info->cluster_count > 0 &&
 	    cluster_exists(info, &j.slices, j.only))
 		j.blob->flags |= BLOB_DEFAULT_CLUSTER;
-	if (j.existing > 0 && clusters_compile(&j) < 0) {
+	if ((j.existing > 0 && clusters_compile(&j) < 0) || values_compile(&j) < 0) {
 		blob_release(j.blob);
 		return NULL;
 	}
-	clusters_settle(j.blob);
+	parts_settle(&j);
 	absence_settle(j.blob);
 	return j.blob;
 }

@@ -7,7 +7,7 @@
 struct set_extra {
 	const char *name;	       /* for TXT: the original of a hashed label; NULL: none */
 	const struct packed *metadata; /* the set's own, for TXT; NULL: no TXT */
-	uint32_t clusters;	       /* entries to leave room for */
+	uint32_t parts;		       /* entries to leave room for */
 	int scale;		       /* of SRV weights; -1: own */
 	const struct blob *before;     /* what it answers until now; NULL: nothing */
 };

@@ -97,9 +97,9 @@ static int64_t held_until(const struct zone_set *zs, const struct blob *b)
 static int64_t all_held_until(const struct zone_set *zs, const struct blob *b)
 {
 	int64_t until = held_until(zs, b);
-	const struct blob_cluster *c = blob_clusters(b);
-	for (uint32_t n = blob_cold(b)->clusters; n > 0; n--, c++) {
-		int64_t at = c->blob == NULL ? INT64_MAX : held_until(zs, c->blob);
+	const struct blob_part *part = blob_parts(b);
+	for (uint32_t n = blob_cold(b)->parts; n > 0; n--, part++) {
+		int64_t at = held_until(zs, part->blob);
 		until = at < until ? at : until;
 	}
 	return until;

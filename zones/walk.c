@@ -78,7 +78,7 @@ static struct blob *cluster_blob(struct blob *b, const uint8_t *label)
 {
 	if ((b->flags & BLOB_DEFAULT_CLUSTER) != 0)
 		return LABEL_IS(label, "default") ? b : NULL;
-	const struct blob_cluster *c = blob_cluster_find(b, label);
+	const struct blob_part *c = blob_part_find(b, 0, label);
 	return c == NULL ? NULL : c->blob;
 }
 
@@ -86,7 +86,7 @@ static void walk_cluster(const struct path *p, unsigned at, struct blob *b, stru
 {
 	unsigned rest = p->count - at;
 	bool whole = (b->flags & BLOB_DEFAULT_CLUSTER) != 0;
-	if (!whole && blob_cold(b)->clusters == 0)
+	if (!whole && !blob_has_parts(b, 0))
 		return;
 	if (rest == 1) {
 		target_set(t, TARGET_EMPTY, NULL);
@@ -102,6 +102,25 @@ static void walk_cluster(const struct path *p, unsigned at, struct blob *b, stru
 		walk_ports(p, at + 2, cluster, t);
 }
 
+/* [[<value>.]<key>.]m.<service> */
+static void walk_values(const struct path *p, unsigned at, struct blob *b, struct target *t)
+{
+	const struct selector_keys *keys = p->zone->set->selectors;
+	unsigned rest = p->count - at, key = 0;
+	if (keys == NULL || blob_cold(b)->parts == 0 || rest > 3)
+		return;
+	if (rest > 1 && ((key = selector_key_find(keys, path_label(p, at + 1))) == 0 || !blob_has_parts(b, key)))
+		return;
+	if (rest < 3) { /* of all keys, those that are there stand last */
+		if (blob_parts(b)[blob_cold(b)->parts - 1].key != 0)
+			target_set(t, TARGET_EMPTY, NULL);
+		return;
+	}
+	const struct blob_part *part = blob_part_find(b, key, path_label(p, at + 2));
+	if (part != NULL && (part->blob->flags & BLOB_ABSENT) == 0)
+		target_set(t, TARGET_SET, part->blob);
+}
+
 /* Labels from @at on stand left of the service of @b. */
 static void walk_selector(const struct path *p, unsigned at, struct blob *b, struct target *t)
 {
@@ -110,6 +129,8 @@ static void walk_selector(const struct path *p, unsigned at, struct blob *b, str
 		walk_cluster(p, at, b, t);
 	else if (LABEL_IS(label, "i"))
 		walk_address(p, at, b, t);
+	else if (LABEL_IS(label, "m"))
+		walk_values(p, at, b, t);
 	else if (is_proto(label))
 		walk_ports(p, at, b, t);
 }

@@ -11,6 +11,7 @@
 #include "zones/label.h"
 #include "zones/name_index.h"
 #include "zones/reverse.h"
+#include "zones/selector.h"
 #include "zones/vanity.h"
 #include "zones/zone_set.h"
 
@@ -130,6 +131,7 @@ struct zone_set {
 	size_t longest_zone;  /* wire octets */
 	int64_t wall_ms;
 	char **keys; /* conf.metadata_keys */
+	const struct selector_keys *selectors; /* NULL: none */
 	struct map unsettled;	  /* unsettled.h; by the id of the service */
 	int64_t unsettled_due_ms; /* nothing is before */
 	struct host_names host_names;

@@ -208,6 +208,7 @@ static int conf_copy(struct zone_set *zs, const struct zone_set_conf *conf)
 		if ((zs->keys[i] = mem_strdup(conf->metadata_keys[i])) == NULL)
 			return E_NOMEM;
 	zs->conf.metadata_keys = (const char *const *)zs->keys;
+	zs->conf.selector_keys = NULL;
 	return E_OK;
 }
 
@@ -234,7 +235,11 @@ int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct
 	if (rc < 0)
 		error_set(err, rc, "zones: no memory");
 	else
+		rc = selector_keys_make(&zs->selectors, &zs->strings, conf->selector_keys, conf->selector_key_count, err);
+	if (rc == E_OK) {
+		blob_builder_select(zs->builder, zs->selectors);
 		rc = zones_make(zs, conf, err);
+	}
 	zs->next_number = PARENT_SCOPES + (uint32_t)zs->scope_count;
 	if (rc == E_OK)
 		rc = zone_set_ns_addresses(zs, NULL, 0, err);

@@ -64,6 +64,8 @@ struct zone_set_conf {
 	bool minimal_responses; /* no additional records */
 	const char *const *metadata_keys; /* TXT allow-list */
 	size_t metadata_key_count;
+	const char *const *selector_keys; /* by which instances can be asked for: selector_key_parse() */
+	size_t selector_key_count;
 	/* Addresses the server itself listens on, for ns1.<zone> (port-less text); may be empty: then
 	 * 127.0.0.1. Changed later by zone_set_ns_addresses. */
 	/* A new serial was published for a zone; persisted by the owner. NULL: none. */

@@ -173,7 +173,9 @@ static bool group_open(struct zone_stream *s, const struct blob *b, const struct
 	return srv_open(s, b, members, 0, g->whole ? b->nsrv : g->count);
 }
 
-/* ---- a set: of a service, or of a cluster (@cluster: its label; NULL: the service's) */
+/* ---- a set: of a service, or of a part of it */
+
+enum { SELECTOR_OF_CLUSTER = 2, SELECTOR_OF_VALUE = 3 }; /* labels */
 
 static const uint8_t *proto_label(bool udp)
 {
@@ -212,15 +214,18 @@ static bool set_item(struct zone_stream *s, const struct blob *b, uint32_t item)
 	return group_open(s, b, &blob_groups(b)[item - 4]);
 }
 
-static bool set_next(struct zone_stream *s, const uint8_t *service, const uint8_t *cluster)
+/* @selector: the @selectors labels between the ports and the service. */
+static bool set_next(struct zone_stream *s, const uint8_t *service, const uint8_t *const *selector, unsigned selectors)
 {
 	const struct blob *b = s->set.blob;
 	uint8_t port[64];
 	s->rrset.blob = b;
 	while (s->set.item < 4 + blob_cold(b)->groups) {
-		const uint8_t *labels[5];
+		const uint8_t *labels[6];
 		unsigned n = 0;
 		uint32_t item = s->set.item++;
+		if (item >= 4 && selectors == SELECTOR_OF_VALUE)
+			continue; /* no ports stand there (dns.md 1.3) */
 		if (item >= 4) {
 			const struct blob_group *g = &blob_groups(b)[item - 4];
 			if (!g->registered || (!g->whole && g->count == 0))
@@ -231,10 +236,8 @@ static bool set_next(struct zone_stream *s, const uint8_t *service, const uint8_
 			labels[n++] = port;
 			labels[n++] = proto_label(g->udp);
 		}
-		if (cluster != NULL) {
-			labels[n++] = cluster;
-			labels[n++] = (const uint8_t *)"\001c";
-		}
+		for (unsigned i = 0; i < selectors; i++)
+			labels[n++] = selector[i];
 		labels[n++] = service;
 		if (set_item(s, b, item) && owner_set(s, labels, n, s->parent, s->parent_len))
 			return true;
@@ -288,20 +291,32 @@ static bool addresses_next(struct zone_stream *s, const struct blob *b, const ui
 	}
 }
 
-/* ---- clusters */
+/* ---- clusters, and instances by values of their metadata */
 
-static bool cluster_next(struct zone_stream *s, const struct blob *b, const uint8_t *service)
+/* Part @nth, of which the first is the service itself where its one cluster has no entry. */
+static bool part_next(struct zone_stream *s, const struct blob *b, uint32_t nth, const uint8_t *service)
 {
-	bool whole = (b->flags & BLOB_DEFAULT_CLUSTER) != 0;
-	uint32_t n = whole ? 1 : blob_cold(b)->clusters;
-	for (; s->cluster < n; s->cluster++, s->set = (struct set_walk){ NULL, 0 }) {
-		const struct blob_cluster *c = whole ? NULL : &blob_clusters(b)[s->cluster];
-		if (c != NULL && (c->index == UINT32_MAX || c->blob == NULL))
-			continue;
-		s->set.blob = whole ? b : c->blob;
-		if (set_next(s, service, whole ? (const uint8_t *)"\007default" : c->label))
-			return true;
+	const struct blob_part *part = nth == 0 ? NULL : &blob_parts(b)[nth - 1];
+	const uint8_t *labels[SELECTOR_OF_VALUE] = { part == NULL ? (const uint8_t *)"\007default" : part->label };
+	s->set.blob = part == NULL ? b : part->blob;
+	if (part != NULL && part->alias)
+		return false;
+	if (part == NULL || part->key == 0) {
+		labels[1] = (const uint8_t *)"\001c";
+		return set_next(s, service, labels, SELECTOR_OF_CLUSTER);
 	}
+	labels[1] = s->zone->set->selectors->at[part->key - 1].label;
+	labels[2] = (const uint8_t *)"\001m";
+	return set_next(s, service, labels, SELECTOR_OF_VALUE);
+}
+
+static bool parts_next(struct zone_stream *s, const struct blob *b, const uint8_t *service)
+{
+	if (s->cluster == 0 && (b->flags & BLOB_DEFAULT_CLUSTER) == 0)
+		s->cluster = 1;
+	for (; s->cluster <= blob_cold(b)->parts; s->cluster++, s->set = (struct set_walk){ NULL, 0 })
+		if (part_next(s, b, s->cluster, service))
+			return true;
 	return false;
 }
 
@@ -424,15 +439,15 @@ static void part_begin(struct zone_stream *s, enum part part, const struct blob 
 
 static bool folders_next(struct zone_stream *s, const struct image_folder *group);
 
-static bool part_next(struct zone_stream *s, const struct image_site *site, const uint8_t *label)
+static bool stage_next(struct zone_stream *s, const struct image_site *site, const uint8_t *label)
 {
 	switch (s->part) {
 	case PART_SET:
-		return set_next(s, label, NULL);
+		return set_next(s, label, NULL, 0);
 	case PART_ADDRESSES:
 		return addresses_next(s, site->blob, label);
 	case PART_CLUSTERS:
-		return cluster_next(s, site->blob, label);
+		return parts_next(s, site->blob, label);
 	case PART_SCOPE:
 		return scope_next(s, site->blob, label);
 	case PART_HOSTS:
@@ -487,7 +502,7 @@ static bool site_next(struct zone_stream *s, const struct image_site *site)
 		if (s->part == PART_PARENT)
 			part_begin(s, PART_SET, site->blob);
 		for (; s->part < PART_PARENT; part_begin(s, s->part + 1, site->blob))
-			if (part_next(s, site, s->alias ? alias : site->labels))
+			if (stage_next(s, site, s->alias ? alias : site->labels))
 				return true;
 		s->nth_parent += s->alias || alias[0] == 0;
 		s->alias = !s->alias && alias[0] != 0;

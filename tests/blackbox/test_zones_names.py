@@ -107,6 +107,48 @@ def test_addresses_point_to_names_with_dig_x(make_server):
     assert "2.0.0.10.in-addr.arpa." in explained, explained
 
 
+def test_instances_are_asked_for_by_their_metadata(make_server):
+    server = make_server().zone("mesh.example", layout="full").zone("all.example", layout="bound", transfer_allow="127.0.0.0/8")
+    server.start(dns_selector_keys="version, zone=topology.zone")
+    server.register("orders", "10.0.0.1", 80, metadata='{"version":"v1","topology.zone":"a"}')
+    server.register("orders", "10.0.0.2", 80, metadata='{"version":"v2","topology.zone":"a"}')
+    server.register("orders", "10.0.0.3", 80, metadata='{"version":"2.0_RC"}', clusterName="hz")
+    for below in ("orders.svc.mesh.example", "orders.all.example"):
+        assert data(server, f"v1.version.m.{below}") == ["10.0.0.1"]
+        assert data(server, f"a.zone.m.{below}") == ["10.0.0.1", "10.0.0.2"]
+        assert data(server, f"e-1-2-o0-u-qr-qc.version.m.{below}") == data(server, f"2\\.0_rc.version.m.{below}") == ["10.0.0.3"]
+        for name in (f"m.{below}", f"version.m.{below}"):
+            assert dig(server, name) == ("NOERROR", []), name
+        for name in (f"v3.version.m.{below}", f"topology.m.{below}", f"_tcp.v1.version.m.{below}", f"v1.version.m.default.c.{below}"):
+            assert dig(server, name)[0] == "NXDOMAIN", name
+    assert data(server, "v1.version.m.orders.all.example", "SRV") == ["10 32768 80 10-0-0-1.i.all.example."]
+    # they follow a change of metadata at once, and the last one takes its names along
+    server.put("/nacos/v1/ns/instance", serviceName="orders", ip="10.0.0.1", port=80, metadata='{"version":"v2"}')
+    assert data(server, "v2.version.m.orders.svc.mesh.example") == ["10.0.0.1", "10.0.0.2"]
+    assert dig(server, "v1.version.m.orders.svc.mesh.example")[0] == "NXDOMAIN"
+    # who takes the zone gets them too
+    rows = axfr(server, "all.example")
+    assert rows["v2.version.m.orders.all.example.", "A"] == ["10.0.0.1", "10.0.0.2"]
+    assert rows["a.zone.m.orders.all.example.", "A"] == ["10.0.0.1", "10.0.0.2"]  # the change is merged into what was registered
+    assert rows["default.c.orders.all.example.", "A"] == ["10.0.0.1", "10.0.0.2"] and rows["hz.c.orders.all.example.", "A"] == ["10.0.0.3"]
+    for (name, kind), answers in rows.items():
+        if kind in ("A", "AAAA"):
+            assert data(server, name, kind) == answers, name
+    server.deregister("orders", "10.0.0.3", 80, clusterName="hz")
+    assert dig(server, "e-1-2-o0-u-qr-qc.version.m.orders.svc.mesh.example")[0] == "NXDOMAIN"
+
+
+def axfr(server, zone):
+    """{(owner, type): sorted data} of a whole zone."""
+    rows = {}
+    text = subprocess.run(["dig", f"@{server.dns[0]}", "-p", str(server.dns[1]), "+noall", "+answer", zone, "AXFR"],
+                          stdout=subprocess.PIPE, text=True, timeout=30 * SLOW, check=True).stdout
+    for row in text.splitlines():
+        owner, _, _, kind, rest = row.split(None, 4)
+        rows.setdefault((owner, kind), []).append(rest)
+    return {key: sorted(value) for key, value in rows.items()}
+
+
 def test_an_alias_at_an_apex_and_below_answers_without_a_cname(make_server, tmp_path):
     conf = tmp_path / "muster.conf"
     conf.write_text("[zone shop.example]\nlayout = static\nalias shop.example = prod/PAY_GROUP/orders\nalias www.shop.example = prod/DEFAULT_GROUP/orders:http\n"
@@ -143,6 +185,8 @@ def test_an_alias_at_an_apex_and_below_answers_without_a_cname(make_server, tmp_
     ("[zone a.example]\nalias b.a.example = x/y\n", 2, ["NAMESPACE/GROUP/SERVICE"]),
     ("[zone a.example]\nalias b.a.example = x/y/z:HTTP\n", 2, ["no port name"]),
     ("[zone a.example]\nalias b.a.example = x/y/z\nalias B.a.example = x/y/w\n", 3, ["set already"]),
+    ("[dns]\nselector_keys = version, topology.zone\n", 2, ["selector_keys", "topology.zone", "LABEL=KEY"]),
+    ("[dns]\nselector_keys = a=x, a=y\n", 2, ["selector_keys", "twice"]),
     ("[dns]\nreverse = 10.0.0.0/12\n", 2, ["12 bits is no zone", "whole octets"]),
     ("[dns]\nreverse = 10.0.0.0/8, 2001:db8::/33\n", 2, ["range 2", "nibbles"]),
     ("[dns]\nreverse = 10.0.0.0/8, 10.0.0.0/8\n", 2, ["10.in-addr.arpa", "twice"]),
