@@ -112,6 +112,19 @@ static void faults_declare(struct dns_counters *ret)
 	}
 }
 
+static void limits_declare(struct dns_counters *ret)
+{
+	static const char *const actions[LIMIT_ACTIONS] = { "truncated", "badcookie", "dropped", "error" };
+	char labels[64];
+	for (int i = 0; i < LIMIT_ACTIONS; i++) {
+		snprintf(labels, sizeof labels, "action=\"%s\"", actions[i]);
+		ret->limited[i] = metrics_counter("dns_rate_limited_total",
+						  "Queries of networks that were answered too much: told to come by TCP or with a "
+						  "cookie, or not answered; error: too many error answers.",
+						  labels);
+	}
+}
+
 void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones)
 {
 	static const char *const drops[DROP_REASONS] = { "malformed", "oversize", "port", "loop", "send" };
@@ -132,6 +145,7 @@ void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones
 		ret->dropped[i] = metrics_counter("dns_dropped_total", "Datagrams that got no answer.", labels);
 	}
 	faults_declare(ret);
+	limits_declare(ret);
 	for (int i = COOKIE_NONE + 1; i < COOKIE_STATES; i++) {
 		snprintf(labels, sizeof labels, "state=\"%s\"", cookies[i]);
 		ret->cookies[i] = metrics_counter("dns_cookies_total",
@@ -196,6 +210,11 @@ void tally_flush(struct tally *t)
 		t->faults[i] = 0;
 	}
 	t->faulted = false;
+	for (int i = 0; t->limits && i < LIMIT_ACTIONS; i++) {
+		add(t->cells->limited[i], t->limited[i]);
+		t->limited[i] = 0;
+	}
+	t->limits = false;
 	for (int i = COOKIE_NONE + 1; i < COOKIE_STATES; i++) {
 		add(t->cells->cookies[i], t->cookies[i]);
 		t->cookies[i] = 0;

@@ -15,6 +15,13 @@ enum drop_reason {
 	DROP_SEND,	/* the system did not take the answer */
 	DROP_REASONS,
 };
+enum limit_action {
+	LIMIT_TRUNCATED, /* a short answer: come by TCP */
+	LIMIT_BADCOOKIE, /* come with this cookie */
+	LIMIT_DROPPED,
+	LIMIT_ERROR, /* an error answer that is one too many */
+	LIMIT_ACTIONS,
+};
 enum close_reason { CLOSE_PEER, CLOSE_IDLE, CLOSE_SLOW, CLOSE_LENGTH, CLOSE_LIMIT, CLOSE_ERROR, CLOSE_REASONS };
 enum {
 	COUNTED_ZONES = 16, /* the rest share the row of the last */
@@ -32,6 +39,7 @@ struct dns_counters {
 	unsigned connections;
 	unsigned cookies[COOKIE_STATES]; /* without COOKIE_NONE */
 	unsigned dropped[DROP_REASONS];
+	unsigned limited[LIMIT_ACTIONS];
 	unsigned opened, closed[CLOSE_REASONS];
 };
 
@@ -44,9 +52,9 @@ struct tally {
 	uint16_t touched[TRANSPORTS * QUERY_CELLS]; /* indices into @queries that are not 0 */
 	unsigned touched_count;
 	uint32_t truncated[TRANSPORTS], records[TRANSPORTS], picks[DNS_PICKS], faults[FAULTS], dropped[DROP_REASONS];
-	uint32_t cookies[COOKIE_STATES];
+	uint32_t cookies[COOKIE_STATES], limited[LIMIT_ACTIONS];
 	uint64_t received[TRANSPORTS], sent[TRANSPORTS]; /* bytes of messages */
-	bool faulted; /* @faults are not all 0 */
+	bool faulted, limits; /* @faults, @limited are not all 0 */
 };
 
 void tally_init(struct tally *t, const struct dns_counters *cells);
@@ -56,6 +64,11 @@ static inline void tally_fault(struct tally *t, enum question_fault fault)
 {
 	t->faults[fault]++;
 	t->faulted = true;
+}
+static inline void tally_limit(struct tally *t, enum limit_action action)
+{
+	t->limited[action]++;
+	t->limits = true;
 }
 void tally_flush(struct tally *t); /* adds to the metrics of this thread, and starts anew */
 

@@ -1,6 +1,7 @@
 /* dns_server.c - all addresses bound for all workers, then the workers started; the other way round at the end. */
 #include "dnsd/dns_server.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "dnsd/counters.h"
 #include "dnsd/sockets.h"
 #include "dnsd/worker.h"
@@ -13,6 +14,7 @@ struct dns_server {
 	struct dns_counters counters;
 	struct identity_slot identity;
 	struct cookie_slot cookies;
+	struct rate_limiter rates;
 	struct tls_slot tls;
 	struct worker **workers;
 	unsigned worker_count; /* started */
@@ -50,6 +52,7 @@ static void conf_fill(struct dns_server_conf *c)
 	c->listens = c->tls_listens = NULL;
 	c->listen_count = c->tls_listen_count = 0;
 	c->tls = NULL;
+	c->rates = (struct rate_conf){ 0 };
 }
 
 /* Both lists of addresses as one: those for TLS behind the others. */
@@ -122,6 +125,15 @@ static int workers_start(struct dns_server *s, struct socket_pair *pairs, struct
 	return rc;
 }
 
+static int rates_start(struct dns_server *s, const struct rate_conf *conf)
+{
+	uint8_t secret[RATE_SECRET_LEN];
+	random_bytes(secret, sizeof(secret));
+	s->rates.table = rate_table_new(secret);
+	atomic_init(&s->rates.now, rate_policy_new(conf));
+	return s->rates.table == NULL || atomic_load(&s->rates.now) == NULL ? E_NOMEM : E_OK;
+}
+
 int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf, struct error *err)
 {
 	if (asked_check(conf, err) < 0)
@@ -137,10 +149,11 @@ int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf
 	s->conf.identity = &s->identity;
 	s->conf.cookies = &s->cookies;
 	s->conf.tls_slot = &s->tls;
+	s->conf.limiter = &s->rates;
 	atomic_init(&s->tls.now, conf->tls);
 	struct socket_pair *pairs = mem_zalloc(asked_count(conf) * s->conf.threads, sizeof *pairs);
 	int rc = E_NOMEM;
-	if (s->workers == NULL || pairs == NULL || self == NULL)
+	if (s->workers == NULL || pairs == NULL || self == NULL || rates_start(s, &conf->rates) < 0)
 		error_set(err, E_NOMEM, "no memory for the DNS server");
 	else
 		rc = bind_all(s, conf, pairs, err);
@@ -315,6 +328,8 @@ void dns_server_stop(struct dns_server *s)
 	forward_free(s->conf.forward);
 	identity_free(atomic_load(&s->identity.now));
 	cookie_secrets_free(atomic_load(&s->cookies.now));
+	rate_policy_free(atomic_load(&s->rates.now));
+	rate_table_free(s->rates.table);
 	tls_context_free(atomic_load(&s->tls.now));
 	mem_free(s->workers);
 	mem_free(s);
@@ -351,6 +366,22 @@ int dns_server_cookies(struct dns_server *s, const uint8_t (*keys)[COOKIE_SECRET
 	rcu_publish(&s->cookies.now, fresh);
 	if (old != NULL)
 		rcu_reaper_add(reaper, &old->reap, on_secrets_unread);
+	return E_OK;
+}
+
+static void on_policy_unread(void *arg, struct rcu_head *head)
+{
+	(void)arg;
+	rate_policy_free((struct rate_policy *)(void *)((char *)head - offsetof(struct rate_policy, reap)));
+}
+
+int dns_server_limit(struct dns_server *s, const struct rate_conf *conf, struct rcu_reaper *reaper)
+{
+	struct rate_policy *fresh = rate_policy_new(conf), *old = atomic_load(&s->rates.now);
+	if (fresh == NULL)
+		return E_NOMEM;
+	rcu_publish(&s->rates.now, fresh);
+	rcu_reaper_add(reaper, &old->reap, on_policy_unread);
 	return E_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "dnsd/cookie.h"
 #include "dnsd/forward.h"
+#include "dnsd/rate_limit.h"
 #include "net/tls.h"
 #include "dnsd/identity.h"
 #include "zones/zone_out.h"
@@ -32,11 +33,13 @@ struct dns_server_conf {
 	unsigned tcp_per_prefix; /* per /32 (IPv4) or /64 and worker, 64 */
 	const struct zone_set *zones;
 	struct zone_out *out; /* of whole zones; NULL: there are no transfers */
+	struct rate_conf rates; /* copied */
 	const char *nsid, *version; /* at most IDENTITY_MAX bytes, copied; NULL or "": not told */
 	const struct forward_conf *forwarding; /* NULL: names outside of the zones are refused; used at the start only */
 	struct forward *forward;	       /* the server's own */
 	const struct identity_slot *identity; /* the server's own: what its workers look at */
 	const struct cookie_slot *cookies;    /* likewise */
+	const struct rate_limiter *limiter;   /* likewise */
 	struct tls_slot *tls_slot;	      /* likewise */
 };
 
@@ -61,6 +64,8 @@ int dns_server_identify(struct dns_server *s, const char *nsid, const char *vers
  * changed. */
 int dns_server_cookies(struct dns_server *s, const uint8_t (*keys)[COOKIE_SECRET_LEN], unsigned count,
 		       struct rcu_reaper *reaper);
+/* Who is answered how much from now on. E_NOMEM: nothing changed. */
+int dns_server_limit(struct dns_server *s, const struct rate_conf *conf, struct rcu_reaper *reaper);
 /* What TLS connections show from now on; @fresh is taken. Those that are open go on. */
 void dns_server_secure(struct dns_server *s, struct tls_context *fresh, struct rcu_reaper *reaper);
 void dns_server_stop(struct dns_server *s); /* waits for the threads (well under a second) and frees */

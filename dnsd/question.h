@@ -39,6 +39,8 @@ enum question_fate {
 	QUESTION_TRANSFER, /* @query is whole: AXFR or IXFR on a stream */
 	QUESTION_FORWARD, /* not decided here: @query is whole, of no zone of ours, and the upstreams may be asked */
 	QUESTION_CHAOS, /* @query is whole: of class CHAOS, about the server itself */
+	QUESTION_LIMITED, /* not decided here: its network is answered no more for now, but told how to go on */
+	QUESTION_SILENCE, /* not decided here: nor told */
 };
 
 struct edns {

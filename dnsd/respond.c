@@ -13,6 +13,8 @@ void responder_init(struct responder *r, const struct zone_set *zones, const str
 {
 	r->zones = zones;
 	r->cookies = conf->cookies;
+	r->rates = conf->rates;
+	r->rate = (struct rate_state){ 0 };
 	int64_t ds = conf->keepalive_ms / 100;
 	struct reply_limits *far = &r->limits[false], *near = &r->limits[true];
 	far->identity = conf->identity;
@@ -64,10 +66,31 @@ static void read_message(struct responder *r, struct exchange *x, const uint8_t 
 	x->cookie = x->fate != QUESTION_DROP && x->question.edns.cookie_len > 0 ? cookie_of(r, x) : COOKIE_NONE;
 }
 
+/* Who comes by UDP without a good cookie may be somebody else than he says. */
+static bool is_rated(const struct rate_policy *p, const struct exchange *x)
+{
+	return rate_policy_holds(p, &x->client) && x->transport == TRANSPORT_UDP && x->cookie != COOKIE_GOOD &&
+	       x->fate != QUESTION_DROP && !rate_policy_allows(p, &x->client);
+}
+
+static void rate(struct responder *r, struct exchange *x)
+{
+	const struct question *q = &x->question;
+	const struct rate_policy *p = rate_policy_read(r->rates);
+	x->rated = false;
+	if (p == NULL || rate_table_take(r->rates->table, &x->rate, &p->costs, q->query.now_ms))
+		return;
+	bool wrong = x->fate == QUESTION_REPLY && q->fault != FAULT_NONE; /* no resolver waits for it */
+	x->fate = !wrong && rate_state_slips(&r->rate, p) ? QUESTION_LIMITED : QUESTION_SILENCE;
+}
+
 void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, enum transport over)
 {
 	read_message(r, x, msg, len, over);
 	r->tally.received[over] += len;
+	x->rated = is_rated(rate_policy_read(r->rates), x);
+	if (x->rated)
+		rate_table_find(r->rates->table, &x->rate, &x->client);
 	if (x->fate != QUESTION_ASK)
 		return;
 	x->question.query.from = x->client.addr;
@@ -85,6 +108,8 @@ void respond_locate(struct responder *r, struct exchange *x)
 
 void respond_prepare(struct responder *r, struct exchange *x)
 {
+	if (x->rated)
+		rate(r, x);
 	if (x->fate == QUESTION_ASK)
 		zone_set_prepare(r->zones, &x->question.query);
 }
@@ -119,6 +144,28 @@ static size_t finish(struct responder *r, const struct exchange *x, struct dns_a
 	return len;
 }
 
+/* How to go on: by a cookie, for who knows them, or by TCP. */
+static size_t write_limited(struct responder *r, struct exchange *x, uint8_t *to, size_t cap)
+{
+	const struct question *q = &x->question;
+	bool cookie = x->cookie != COOKIE_NONE;
+	struct dns_answer a;
+	reply_begin(&a, q, to, cap, &r->limits[x->client.near]);
+	a.ra = x->client.recursion;
+	a.tc = !cookie;
+	tally_limit(&r->tally, cookie ? LIMIT_BADCOOKIE : LIMIT_TRUNCATED);
+	return finish(r, x, &a, cookie ? RCODE_BADCOOKIE : RCODE_NOERROR, -1);
+}
+
+/* Is this one of the error answers that there are too many of? Those to clients who are where they say do not count. */
+static bool is_over_errors(struct responder *r, const struct exchange *x, uint16_t rcode)
+{
+	if (rcode == RCODE_NOERROR || rcode == RCODE_NXDOMAIN || rcode == RCODE_SERVFAIL)
+		return false;
+	return x->transport == TRANSPORT_UDP && x->cookie != COOKIE_GOOD &&
+	       !rate_state_error(&r->rate, rate_policy_read(r->rates), x->question.query.now_ms);
+}
+
 size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_t cap)
 {
 	struct question *q = &x->question;
@@ -126,6 +173,10 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 		r->tally.dropped[DROP_MALFORMED]++;
 		return 0;
 	}
+	if (x->fate == QUESTION_SILENCE)
+		return tally_limit(&r->tally, LIMIT_DROPPED), 0;
+	if (x->fate == QUESTION_LIMITED)
+		return write_limited(r, x, to, cap);
 	const struct reply_limits *limits = &r->limits[x->client.near];
 	if (x->fate == QUESTION_TRANSFER)
 		return 0;
@@ -134,12 +185,13 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 	a.ra = x->client.recursion;
 	uint16_t rcode = q->rcode;
 	int zone = -1;
+	enum question_fault fault = FAULT_NONE;
 	if (x->fate == QUESTION_ASK) {
 		zone = zone_set_answer(r->zones, &q->query, &a, &r->rng);
 		rcode = a.rcode;
 		r->tally.picks[a.pick]++;
 		if (zone < 0)
-			tally_fault(&r->tally, FAULT_ZONE);
+			fault = FAULT_ZONE;
 	} else if (x->fate == QUESTION_FORWARD) {
 		rcode = RCODE_SERVFAIL;
 		a.ede = EDE_OTHER;
@@ -148,12 +200,16 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 		identity_answer(&a, &q->query, identity_read(limits->identity));
 		rcode = a.rcode;
 		if (rcode == RCODE_REFUSED)
-			tally_fault(&r->tally, FAULT_CLASS);
+			fault = FAULT_CLASS;
 	} else {
-		tally_fault(&r->tally, (enum question_fault)q->fault);
+		fault = (enum question_fault)q->fault;
 		a.ede = q->ede;
 		a.ede_text = q->ede == EDE_OTHER ? fault_text(q) : NULL;
 	}
+	if (is_over_errors(r, x, rcode))
+		return tally_limit(&r->tally, LIMIT_ERROR), 0;
+	if (fault != FAULT_NONE)
+		tally_fault(&r->tally, fault);
 	return finish(r, x, &a, rcode, zone);
 }
 

@@ -8,6 +8,7 @@
 #include "dnsd/client.h"
 #include "dnsd/counters.h"
 #include "dnsd/forwarding.h"
+#include "dnsd/rate_limit.h"
 #include "dnsd/reply.h"
 
 struct responder_conf {
@@ -15,12 +16,15 @@ struct responder_conf {
 	int64_t keepalive_ms;
 	const struct identity_slot *identity; /* NULL: the server does not name itself */
 	const struct cookie_slot *cookies;    /* NULL: it gives none */
+	const struct rate_limiter *rates;     /* NULL: everything is answered */
 };
 
 struct responder {
 	const struct zone_set *zones;
 	struct reply_limits limits[2]; /* of clients from far, and near */
 	const struct cookie_slot *cookies;
+	const struct rate_limiter *rates;
+	struct rate_state rate;
 	struct rng rng;
 	struct tally tally;
 	struct forwarding *forwarding; /* NULL: names outside of our zones are refused to everybody */
@@ -33,6 +37,8 @@ struct exchange {
 	enum transport transport;
 	enum cookie_state cookie;
 	enum question_fate fate;
+	bool rated; /* by @rate */
+	struct rate_key rate;
 };
 
 void responder_init(struct responder *r, const struct zone_set *zones, const struct dns_counters *cells,
@@ -42,7 +48,7 @@ void responder_init(struct responder *r, const struct zone_set *zones, const str
 void respond_client(const struct responder *r, struct client *ret, const struct sockaddr *peer);
 /* Stage 1: reads @len bytes at @msg, borrowed until the last stage. */
 void respond_read(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, enum transport over);
-/* Stages 2 and 3; the former is worth it for batches only. */
+/* Stages 2 and 3; the former is worth it for batches only. The latter may find that the client is answered too much. */
 void respond_locate(struct responder *r, struct exchange *x);
 void respond_prepare(struct responder *r, struct exchange *x);
 /* Stage 4: the answer into @to, which may be the query's own buffer. Returns its length, 0: none is sent, or it is a

@@ -264,7 +264,7 @@ int worker_start(struct worker **ret, unsigned number, const struct dns_server_c
 	w->stop.data = w;
 	const struct responder_conf answers = { .udp_size = conf->udp_size, .udp_size_lan = conf->udp_size_lan,
 						.keepalive_ms = conf->tcp_idle_ms, .identity = conf->identity,
-						.cookies = conf->cookies };
+						.cookies = conf->cookies, .rates = conf->limiter };
 	responder_init(&w->responder, conf->zones, counters, &answers);
 	uv_async_init(&w->loop, &w->stop, on_stop);
 	loop_watch_open(&w->watch, &w->loop, "dns");

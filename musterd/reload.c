@@ -193,6 +193,11 @@ static void set_limits(const struct reload_parts *parts, const struct settings *
 	if (cookie_keeper_set(parts->cookies, (const char *const *)s->dns.cookie_secrets.at, s->dns.cookie_secrets.count, clock_wall_ms()) &&
 	    dns_server_cookies(parts->dns, parts->cookies->key, parts->cookies->count, desk_reaper(parts->desk)) < 0)
 		log_error("settings", "no memory for dns.cookie_secrets: they stay");
+	struct dns_server_conf dns;
+	memset(&dns, 0, sizeof(dns));
+	wiring_dns(&dns, s);
+	if (dns_server_limit(parts->dns, &dns.rates, desk_reaper(parts->desk)) < 0)
+		log_error("settings", "no memory for dns.rrl: it stays");
 	zone_set_ttls(parts->zones, s->dns.ttl, s->dns.ttl_host, s->dns.ttl_negative);
 	beats_set_floor(parts->beats, s->registry.floor_percent);
 	log_set_level(s->log.level);

@@ -78,6 +78,9 @@ struct settings {
 		unsigned tcp_max, tcp_per_prefix;
 		const char *mname, *rname; /* NULL: by zone */
 		struct cidr_list reverse;
+		unsigned rrl, rrl_slip, rrl_errors;
+		bool rrl_private;
+		struct cidr_list rrl_allow;
 		const char *nsid;	   /* NULL: the host's name; "off": none */
 		const char *version;	   /* "hide", NULL: none */
 	} dns;

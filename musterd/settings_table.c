@@ -94,6 +94,19 @@ const struct setting settings_table[] = {
 	  "TCP connections of one DNS thread." },
 	{ "dns", "tcp_per_prefix", SETTING_COUNT, AT(dns.tcp_per_prefix), "64", 1, 1000000, NULL,
 	  "TCP connections of one DNS thread from one IPv4 address or IPv6 /64." },
+	{ "dns", "rrl", SETTING_COUNT, AT(dns.rrl), "50", 0, 10000, NULL,
+	  "Answers a second over UDP to one address outside of private networks (two and a half times as many at once after a "
+	  "rest); to the networks around it (/24, /20, /18; /64, /56, /48, /32) 32, 256, 768; 2, 3, 4, 64 times as many. Above that "
+	  "a client is told to come by TCP, or by a cookie if it knows them; who shows a good one is never limited. 0: nobody is." },
+	{ "dns", "rrl_slip", SETTING_COUNT, AT(dns.rrl_slip), "1", 0, 100, NULL,
+	  "Of the queries above dns.rrl every so many is told so, the others are dropped. 0: all are dropped." },
+	{ "dns", "rrl_allow", SETTING_CIDRS, AT(dns.rrl_allow), "", 0, 256, NULL,
+	  "Address ranges that dns.rrl does not limit, such as those of one's own resolvers." },
+	{ "dns", "rrl_private", SETTING_SWITCH, AT(dns.rrl_private), "off", 0, 0, NULL,
+	  "dns.rrl holds for loopback, private and link-local addresses too." },
+	{ "dns", "rrl_errors", SETTING_COUNT, AT(dns.rrl_errors), "1000", 0, 10000000, NULL,
+	  "Error answers (such as REFUSED, FORMERR, NOTIMP) a second of one DNS thread over UDP, to all clients together but "
+	  "those with a good cookie; above it there is no answer. 0: no limit." },
 	{ "dns", "nsid", SETTING_TEXT, AT(dns.nsid), "", 0, IDENTITY_MAX, NULL,
 	  "Name of this server among others, told to who asks for it (EDNS option NSID; TXT of id.server and hostname.bind in "
 	  "class CHAOS); empty: the host name; off: it is not told." },
