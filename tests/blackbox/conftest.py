@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.parse
@@ -24,6 +25,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 MUSTERD = os.environ.get("MUSTERD", os.path.join(TOP, "build-check", "musterd", "musterd"))
 BUILD = os.environ.get("MUSTER_BUILD", os.path.dirname(os.path.dirname(MUSTERD)))  # where the test programs are
 VARIANT = os.environ.get("MUSTER_VARIANT", "plain")
+sys.path.append(os.path.join(TOP, "tests", "support"))
 SLOW = 4 if VARIANT != "plain" else 1  # what a sanitizer costs, for time limits
 SOAK = os.environ.get("MUSTER_SOAK") == "1"  # the full counts (make soak); a file that uses it is run by tests/soak/soak.sh
 

@@ -1,56 +1,13 @@
-"""First-day DNS consumers, each the real program from Debian, with the recipe that contrib/ gives for it."""
-import contextlib
+"""What is on every machine: dig, nslookup, glibc. Others: test_consumers_follow.py."""
 import os
 import re
 import subprocess
 import tempfile
 
-import dns.message
-import dns.query
 import pytest
-from conftest import MUSTERD, SLOW, TOP, eventually, free_port, need
+from conftest import MUSTERD, SLOW, need
 
 ZONE = "muster.internal"
-
-
-def recipe(name, server):
-    """The recipe with this server's address in place of the sample one."""
-    text = open(os.path.join(TOP, "contrib", "recipes", name)).read()
-    return text.replace("127.0.0.1#5300", f"127.0.0.1#{server.dns[1]}").replace("127.0.0.1@5300", f"127.0.0.1@{server.dns[1]}")
-
-
-@contextlib.contextmanager
-def running(arguments):
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            yield process
-            assert process.poll() is None
-        except AssertionError:
-            log.seek(0)
-            print(f"{arguments[0]}: status {process.poll()}, said: {log.read()}")
-            raise
-        finally:
-            process.kill()
-            process.wait()
-
-
-def ask(port, name, kind="A"):
-    try:
-        answer = dns.query.udp(dns.message.make_query(name, kind), "127.0.0.1", port=port, timeout=1)
-    except (OSError, dns.exception.Timeout):
-        return None
-    return sorted(r.to_text() for rrset in answer.answer for r in rrset)
-
-
-def follows(server, look, service):
-    """A consumer sees a join, a leave and a weight of zero, at the latest when its cached answer has run out."""
-    server.register(service, "10.20.0.1", 80)
-    eventually(lambda: look() == ["10.20.0.1"], 15)
-    server.register(service, "10.20.0.2", 80)
-    eventually(lambda: look() == ["10.20.0.1", "10.20.0.2"], 15)
-    server.deregister(service, "10.20.0.1", 80)
-    eventually(lambda: look() == ["10.20.0.2"], 15)
 
 
 def test_dig_gets_weighted_addresses_and_services(server):
@@ -74,45 +31,6 @@ def test_nslookup_gets_the_addresses(server):
     server.register("look-me", "10.20.2.1", 8080)
     out = subprocess.run(["nslookup", f"-port={server.dns[1]}", f"look-me.svc.{ZONE}", "127.0.0.1"], stdout=subprocess.PIPE, text=True).stdout
     assert "Address: 10.20.2.1" in out, out
-
-
-def test_dnsmasq_forwards_the_zone(server):
-    dnsmasq, port = need("dnsmasq"), free_port()
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
-        conf.write(recipe("dnsmasq.conf", server))
-        conf.flush()
-        with running([dnsmasq, "--keep-in-foreground", "--no-resolv", "--no-hosts", "--bind-interfaces", "--listen-address=127.0.0.1", f"--port={port}",
-                      "--user=root", "--pid-file=", "--stop-dns-rebind", f"--conf-file={conf.name}"]):
-            follows(server, lambda: ask(port, f"for-dnsmasq.svc.{ZONE}"), "for-dnsmasq")
-            assert len(ask(port, f"_for-dnsmasq._tcp.svc.{ZONE}", "SRV")) == 1
-
-
-def test_unbound_takes_the_zone_as_a_stub(server):
-    unbound, port = need("unbound"), free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        conf = os.path.join(folder, "unbound.conf")
-        with open(conf, "w") as f:
-            f.write(recipe("unbound.conf", server))
-            f.write(f"""
-server:
-	interface: 127.0.0.1
-	port: {port}
-	chroot: ""
-	username: ""
-	directory: "{folder}"
-	pidfile: ""
-	use-syslog: no
-	qname-minimisation: yes
-	use-caps-for-id: yes
-	root-hints: ""
-	module-config: "iterator"
-remote-control:
-	control-enable: no
-""")
-        with running([unbound, "-d", "-p", "-c", conf]):
-            follows(server, lambda: ask(port, f"for-unbound.svc.{ZONE}"), "for-unbound")
-            assert ask(port, f"for-unbound.default.public.ns.{ZONE}") == ["10.20.0.2"]
-            assert ask(port, f"10-20-0-2.i.for-unbound.svc.{ZONE}") == ["10.20.0.2"]
 
 
 GLIBC = r"""
