@@ -113,49 +113,117 @@ static int target_at(unsigned type)
 	}
 }
 
+static uint8_t folded(uint8_t c) /* length octets are below the letters */
+{
+	return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
+}
+
+static size_t wire_len(const uint8_t *name)
+{
+	size_t len = 0;
+	while (name[len] != 0)
+		len += name[len] + 1u;
+	return len + 1;
+}
+
+static bool same_name(const uint8_t *a, const uint8_t *b)
+{
+	size_t len = wire_len(a);
+	if (wire_len(b) != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (folded(a[i]) != folded(b[i]))
+			return false;
+	return true;
+}
+
 /* The node of a host that the file has. @name: wire form; it need not be folded. */
 static const struct static_node *host_node(const struct reply *r, const uint8_t *name)
 {
 	const struct zone *z = r->zone;
-	uint8_t folded[DNS_NAME_MAX];
-	size_t len = 0, at = 0;
-	while (name[len] != 0) /* length octets are below the letters */
-		for (unsigned n = name[len] + 1u; n > 0; n--, len++)
-			folded[len] = name[len] >= 'A' && name[len] <= 'Z' ? (uint8_t)(name[len] + ('a' - 'A')) : name[len];
-	folded[len++] = 0;
-	while (folded[at] != 0 && len - at > z->len)
-		at += folded[at] + 1u;
-	if (len - at != z->len || memcmp(folded + at, z->name, z->len) != 0)
+	uint8_t small[DNS_NAME_MAX];
+	size_t len = wire_len(name), at = 0;
+	for (size_t i = 0; i < len; i++)
+		small[i] = folded(name[i]);
+	while (small[at] != 0 && len - at > z->len)
+		at += small[at] + 1u;
+	if (len - at != z->len || memcmp(small + at, z->name, z->len) != 0)
 		return NULL;
-	return static_find(r->file, folded, at);
+	return static_find(r->file, small, at);
 }
 
-/* Addresses of the host at @owner, as additional records; each RRset whole or not at all. */
-static void put_addresses(struct reply *r, unsigned owner, const struct static_node *n)
+static const uint16_t address_types[] = { RR_A, RR_AAAA };
+
+/* Addresses of the host at @owner, as additional records; each RRset whole or not at all. false: the file has none. */
+static bool put_addresses(struct reply *r, unsigned owner, const struct static_node *n)
 {
-	static const uint16_t types[] = { RR_A, RR_AAAA };
 	uint8_t *first;
+	bool any = false;
 	for (int i = 0; i < 2; i++) {
-		const struct static_set *set = static_set_find(r->file, n, types[i]);
+		const struct static_set *set = static_set_find(r->file, n, address_types[i]);
+		any = any || set != NULL;
 		if (set != NULL && (size_t)set->count * RR_FIXED + set->octets <= reply_room(r))
 			put_set(r, owner, set, &r->a->arcount, &first);
 	}
+	return any;
 }
 
-static bool seen(const struct static_node **list, unsigned *n, const struct static_node *node)
+/* The question for another name, which stands in the message too. false: it is not ours, or not for this client. */
+static bool query_for(struct dns_query *ret, const struct reply *r, const uint8_t *name, size_t len, unsigned type)
+{
+	size_t at = 0;
+	*ret = *r->q;
+	memset(ret->name, 0, sizeof(ret->name));
+	ret->labels = 0;
+	for (; name[at] != 0; at += name[at] + 1u)
+		ret->label_at[ret->labels++] = (uint8_t)at;
+	ret->label_at[ret->labels] = (uint8_t)at;
+	for (size_t i = 0; i < len; i++)
+		ret->name[i] = folded(name[i]);
+	ret->qname = name;
+	ret->qname_len = (uint16_t)len;
+	ret->qtype = (uint16_t)type;
+	zone_set_prefetch(r->zs, ret);
+	if (ret->zone == NULL || (ret->zone->query_allow.count > 0 && !zone_allows(ret->zone, ret)))
+		return false;
+	zone_set_prepare(r->zs, ret);
+	return true;
+}
+
+/* Likewise, of a host that is not in the file: what would be answered to a question for it. */
+static void put_answered(struct reply *r, const uint8_t *name, size_t place)
+{
+	struct dns_query q;
+	for (int i = 0; i < 2 && query_for(&q, r, name, wire_len(name), address_types[i]); i++) {
+		struct dns_answer part = *r->a;
+		struct reply host = { .zs = r->zs, .zone = q.zone, .q = &q, .a = &part, .rng = r->rng,
+				      .name_at = (unsigned)place, .steps = CHAIN_MAX };
+		const uint8_t *first = part.w.at;
+		part.ancount = part.nscount = part.arcount = 0;
+		part.rcode = RCODE_NOERROR;
+		reply_name(&host);
+		if (part.rcode != RCODE_NOERROR || part.tc || part.ancount == 0 || part.nscount > 0 ||
+		    first[2] != 0 || first[3] != address_types[i])
+			continue; /* not there, elsewhere, or an alias */
+		r->a->w = part.w;
+		r->a->arcount = (uint16_t)(r->a->arcount + part.ancount);
+	}
+}
+
+static bool seen(const uint8_t **list, unsigned *n, const uint8_t *name)
 {
 	for (unsigned i = 0; i < *n; i++)
-		if (list[i] == node)
+		if (same_name(list[i], name))
 			return true;
 	if (*n < TARGETS_ONCE)
-		list[(*n)++] = node;
+		list[(*n)++] = name;
 	return false;
 }
 
 /* Of the hosts that the records of @set name, the first of which has its data at @first. */
 static void put_additional(struct reply *r, const struct static_set *set, const uint8_t *first)
 {
-	const struct static_node *done[TARGETS_ONCE];
+	const uint8_t *done[TARGETS_ONCE];
 	unsigned done_count = 0;
 	int offset = target_at(set->type);
 	uint32_t at = 0;
@@ -165,10 +233,12 @@ static void put_additional(struct reply *r, const struct static_set *set, const 
 	for (unsigned i = 0; i < set->count; i++) {
 		size_t place = (size_t)(first - r->a->w.start) + (unsigned)offset;
 		const uint8_t *rdata = static_next(r->file, set, &at, &len);
-		const struct static_node *n = len > offset ? host_node(r, rdata + offset) : NULL;
 		first += len + RR_FIXED;
-		if (n != NULL && place < POINTER_END && !seen(done, &done_count, n))
-			put_addresses(r, 0xc000 | (unsigned)place, n);
+		if (len <= offset || place >= POINTER_END || seen(done, &done_count, rdata + offset))
+			continue;
+		const struct static_node *n = host_node(r, rdata + offset);
+		if (n == NULL || !put_addresses(r, 0xc000 | (unsigned)place, n))
+			put_answered(r, rdata + offset, place);
 	}
 }
 
@@ -249,25 +319,11 @@ static bool came_by(const struct reply *r, const struct dns_query *q)
 /* The name at @target, @len octets of wire form that stand in the message too, at @place, is asked for in its turn. */
 static void chase(struct reply *r, const uint8_t *target, size_t len, size_t place)
 {
-	struct dns_query next = *r->q;
+	struct dns_query next;
 	struct dns_answer *a = r->a;
 	uint16_t before = a->ancount;
-	size_t at = 0;
-	if (r->steps + 1 > CHAIN_MAX || place >= POINTER_END)
-		return;
-	memset(next.name, 0, sizeof(next.name));
-	next.labels = 0;
-	for (; target[at] != 0; at += target[at] + 1u)
-		next.label_at[next.labels++] = (uint8_t)at;
-	next.label_at[next.labels] = (uint8_t)at;
-	for (size_t i = 0; i < len; i++)
-		next.name[i] = target[i] >= 'A' && target[i] <= 'Z' ? (uint8_t)(target[i] + ('a' - 'A')) : target[i];
-	next.qname = target;
-	next.qname_len = (uint16_t)len;
-	zone_set_prefetch(r->zs, &next);
-	if (next.zone == NULL || (next.zone->query_allow.count > 0 && !zone_allows(next.zone, &next)))
+	if (r->steps + 1 > CHAIN_MAX || place >= POINTER_END || !query_for(&next, r, target, len, r->q->qtype))
 		return; /* elsewhere, or not for this client: it goes on by itself */
-	zone_set_prepare(r->zs, &next);
 	struct reply chained = { .zs = r->zs, .zone = next.zone, .q = &next, .a = a, .rng = r->rng,
 				 .name_at = (unsigned)place, .steps = r->steps + 1, .before = r };
 	if (came_by(r, &next))
@@ -278,11 +334,6 @@ static void chase(struct reply *r, const uint8_t *target, size_t len, size_t pla
 		a->ancount = (uint16_t)(a->ancount + before);
 }
 
-static bool ends_chain(unsigned type)
-{
-	return type == RR_CNAME || type == RR_ANY;
-}
-
 static void reply_cname(struct reply *r, const struct static_node *n)
 {
 	const struct static_set *set = static_set_find(r->file, n, RR_CNAME);
@@ -290,7 +341,8 @@ static void reply_cname(struct reply *r, const struct static_node *n)
 	uint16_t len;
 	uint8_t *first;
 	const uint8_t *target = static_next(r->file, set, &at, &len);
-	if (put_set(r, reply_owner(r), set, &r->a->ancount, &first) && !ends_chain(r->q->qtype))
+	if (put_set(r, reply_owner(r), set, &r->a->ancount, &first) && r->q->qtype != RR_CNAME &&
+	    r->q->qtype != RR_ANY)
 		chase(r, target, len, (size_t)(first - r->a->w.start));
 }
 
@@ -320,7 +372,7 @@ static void reply_dname(struct reply *r, const struct found *f)
 	to = put_rr(to, reply_owner(r), RR_CNAME, set->ttl, (unsigned)(left + len));
 	memcpy(to, name, left + len);
 	r->a->ancount++;
-	if (!ends_chain(r->q->qtype))
+	if (r->q->qtype != RR_CNAME)
 		chase(r, name, left + len, (size_t)(to - r->a->w.start));
 }
 
@@ -338,6 +390,12 @@ static bool is_dynamic(unsigned type)
 	return type == RR_A || type == RR_AAAA || type == RR_SRV || type == RR_SVCB || type == RR_HTTPS || type == RR_ANY;
 }
 
+/* These would stand beside the CNAME (RFC 4034, 3 and 4; RFC 4035, 2.5): it does not lead to them. */
+static bool is_beside_cname(unsigned type)
+{
+	return type == RR_RRSIG || type == RR_NSEC;
+}
+
 /* The sets of a node, for a name that stands for it alone. */
 static void reply_node(struct reply *r, const struct static_node *n)
 {
@@ -346,7 +404,7 @@ static void reply_node(struct reply *r, const struct static_node *n)
 								       : static_set_find(r->file, n, type);
 	if (set != NULL && set->type != RR_CNAME)
 		reply_set(r, set);
-	else if ((n->flags & STATIC_CNAME) != 0)
+	else if ((n->flags & STATIC_CNAME) != 0 && !is_beside_cname(type))
 		reply_cname(r, n);
 	else
 		reply_nodata(r);

@@ -41,6 +41,13 @@ old DNAME new
 host.new IN 60 A 192.0.2.81
 odd TYPE65534 \# 3 0a0b0c
 srv SRV 0 1 80 web
+hosts SRV 0 1 80 any.wild
+hosts SRV 0 1 81 ANY.wild
+hosts SRV 0 1 80 www
+hosts SRV 0 1 80 nothing
+hosts SRV 0 1 80 cart.svc.muster.internal.
+hosts SRV 0 1 80 10-0-0-1.i.bound.test.
+hosts SRV 0 1 80 x.sub
 dotted\.name TXT "one label"
 $INCLUDE more.inc inc
 """
@@ -87,6 +94,8 @@ def texts(section):
     ("x.y.wild", "A", ["x.y.wild A 192.0.2.99"]),
     ("x.wildc", "A", ["web A 192.0.2.80", "x.wildc CNAME web"]),
     ("host.old", "A", ["host.new A 192.0.2.81", "host.old CNAME host.new", "old DNAME new"]),
+    ("host.old", "ANY", ["host.new A 192.0.2.81", "host.old CNAME host.new", "old DNAME new"]),
+    ("host.old", "CNAME", ["host.old CNAME host.new", "old DNAME new"]),
     ("old", "DNAME", ["old DNAME new"]),
     ("odd", "TYPE65534", [r"odd TYPE65534 \# 3 0a0b0c"]),
     (r"dotted\.name", "TXT", [r'dotted\.name TXT "one label"']),
@@ -101,7 +110,7 @@ def test_records_are_answered(static, name, rdtype, answer):
 
 
 @pytest.mark.parametrize("name,rdtype,rcode", [
-    ("web", "AAAA", dns.rcode.NOERROR), ("ent.x", "A", dns.rcode.NOERROR), ("x", "A", dns.rcode.NOERROR),
+    ("www", "RRSIG", dns.rcode.NOERROR), ("gone", "NSEC", dns.rcode.NOERROR), ("web", "AAAA", dns.rcode.NOERROR), ("ent.x", "A", dns.rcode.NOERROR), ("x", "A", dns.rcode.NOERROR),
     ("wild", "A", dns.rcode.NOERROR), ("there.wild", "A", dns.rcode.NOERROR), ("sub", "DS", dns.rcode.NOERROR),
     ("nope", "A", dns.rcode.NXDOMAIN), ("x.there.wild", "A", dns.rcode.NXDOMAIN), ("below.web", "A", dns.rcode.NXDOMAIN),
     ("gone", "A", dns.rcode.NXDOMAIN), ("x.old", "A", dns.rcode.NXDOMAIN), ("svc", "A", dns.rcode.NXDOMAIN),
@@ -127,6 +136,9 @@ def test_addresses_of_named_hosts_come_along(static):
                                                                  "mail.static.test. AAAA 2001:db8::25"]
     assert texts(static.dig("srv.static.test.", "SRV").additional) == ["web.static.test. A 192.0.2.80"]
     assert texts(static.dig("static.test.", "NS").additional) == ["ns1.static.test. A 192.0.2.53"]
+    # what a question for it would find: by a wildcard, of the registry, of another zone; not behind an alias
+    assert texts(static.dig("hosts.static.test.", "SRV").additional) == [
+        "10-0-0-1.i.bound.test. A 10.0.0.1", "any.wild.static.test. A 192.0.2.99", "cart.svc.muster.internal. A 10.0.0.1"]
 
 
 def test_a_chain_leads_into_the_registry(static):
