@@ -30,9 +30,9 @@ bool address_usable(const struct zone_set_conf *conf, int family, const uint8_t 
 	return conf->loopback_addresses || memcmp(a, loopback, 16) != 0;
 }
 
-/* A port name as a lower-case run of 1..15 letters, digits and hyphens; false: not one. */
-static bool port_name_read(uint8_t ret[PORT_NAME_MAX + 1], const char *name, size_t len)
+bool port_name_read(uint8_t ret[PORT_NAME_MAX + 1], const char *name, size_t len)
 {
+	bool letter = false, hyphen = true; /* the last one was a hyphen, or there is none yet */
 	if (len < 1 || len > PORT_NAME_MAX)
 		return false;
 	memset(ret, 0, PORT_NAME_MAX + 1);
@@ -40,11 +40,14 @@ static bool port_name_read(uint8_t ret[PORT_NAME_MAX + 1], const char *name, siz
 	for (size_t i = 0; i < len; i++) {
 		char c = name[i];
 		c = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-')
+		bool a_to_z = c >= 'a' && c <= 'z';
+		if (!a_to_z && (c < '0' || c > '9') && (c != '-' || hyphen))
 			return false;
+		letter |= a_to_z;
+		hyphen = c == '-';
 		ret[i + 1] = (uint8_t)c;
 	}
-	return true;
+	return letter && !hyphen;
 }
 
 /* The bit of the group, which is made if there is room; 0: no name, or too many names. */
@@ -78,11 +81,17 @@ static long number_read(const char *text, long max)
 	return *end != '\0' || v > max ? -1 : v;
 }
 
-static int port_add(struct blob_builder *bb, uint64_t groups, uint16_t port, uint16_t priority)
+/* One more port of the instance whose first one is @first; a port of several names counts once. */
+static int port_add(struct blob_builder *bb, uint32_t first, uint64_t groups, uint16_t port, uint16_t priority)
 {
 	struct port_row *p = scratch_reserve(&bb->ports, (bb->port_count + 1) * sizeof(*p));
 	if (p == NULL)
 		return E_NOMEM;
+	for (uint32_t i = first; i < bb->port_count; i++)
+		if (p[i].port == port) {
+			p[i].groups |= groups;
+			return E_OK;
+		}
 	p[bb->port_count++] = (struct port_row){ groups, port, priority };
 	return E_OK;
 }
@@ -102,7 +111,7 @@ static int primary_port_add(struct blob_builder *bb, const struct instance *i, c
 	uint64_t bits = (uint64_t)1 << group;
 	if (name != NULL)
 		bits |= group_bit(bb, name, strlen(name), udp);
-	return port_add(bb, bits, i->port, priority);
+	return port_add(bb, bb->port_count, bits, i->port, priority);
 }
 
 static int ports_of_metadata(struct blob_builder *bb, const struct instance *i)
@@ -110,6 +119,7 @@ static int ports_of_metadata(struct blob_builder *bb, const struct instance *i)
 	struct packed metadata = instance_metadata(i);
 	const char *own = NULL, *protocol = NULL;
 	bool udp = false, extra = false;
+	uint32_t first = bb->port_count;
 	uint16_t priority = PRIORITY;
 	struct pair p;
 	for (size_t at = 0; packed_next(&metadata, &at, &p);) {
@@ -133,7 +143,7 @@ static int ports_of_metadata(struct blob_builder *bb, const struct instance *i)
 	for (size_t at = 0; extra && packed_next(&metadata, &at, &p);) {
 		long port = strncmp(p.key, "port.", 5) == 0 ? number_read(p.value, 65535) : -1;
 		uint64_t bit = port <= 0 ? 0 : group_bit(bb, p.key + 5, (size_t)p.key_len - 5, udp);
-		if (bit != 0 && port_add(bb, bit, (uint16_t)port, priority) < 0)
+		if (bit != 0 && port_add(bb, first, bit, (uint16_t)port, priority) < 0)
 			return E_NOMEM;
 	}
 	return E_OK;

@@ -57,12 +57,10 @@ static int read_part(const char **ret, struct arena *mem, enum label_kind kind, 
 static int read_port(struct vanity *ret, const char *port, struct error *err)
 {
 	size_t len = strlen(port);
-	if (len < 1 || len > PORT_NAME_MAX || strspn(port, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
+	if (strspn(port, "abcdefghijklmnopqrstuvwxyz0123456789-") != len || !port_name_read(ret->port, port, len))
 		return error_set(err, E_INVALID,
 				 "\":%.60s\" is no port name (1 to %d of a-z, 0-9 and -); a service with a colon is written as its "
 				 "label, e-1-...", port, PORT_NAME_MAX);
-	ret->port[0] = (uint8_t)len;
-	memcpy(ret->port + 1, port, len);
 	return E_OK;
 }
 

@@ -1,5 +1,6 @@
 /* names_model.c - see names_model.h. */
 #include "tests/zones/names_model.h"
+#include "tests/zones/zones_checks.h"
 #include "zones/label.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,15 +49,6 @@ bool model_has(const struct names_model *m, const char *name)
 	return bsearch(&name, m->names, m->count, sizeof(m->names[0]), compare_text) != NULL;
 }
 
-static void dashed(char *to, const struct instance *i)
-{
-	if (i->family == 4)
-		sprintf(to, "%u-%u-%u-%u", i->addr[0], i->addr[1], i->addr[2], i->addr[3]);
-	else
-		for (int g = 0; g < 8; g++)
-			to += sprintf(to, g == 0 ? "%x" : "-%x", i->addr[2 * g] << 8 | i->addr[2 * g + 1]);
-}
-
 static void add_under(struct names_model *m, const char *below, const char *name)
 {
 	char whole[1000];
@@ -87,7 +79,7 @@ static void add_service(struct names_model *m, const struct fake_service *s, con
 		const char *protocol = packed_find(&metadata, "protocol");
 		add_ports(m, service, cluster.text, "_tcp");
 		if (i->family != 0) {
-			dashed(host, i);
+			dashed_address(host, i->family, i->addr);
 			snprintf(text, sizeof(text), "%s.i", host);
 			add_under(m, service, text);
 			add_under(m, zone, text);

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "tests/zones/names_model.h"
-#include "tests/zones/zones_fixture.h"
+#include "tests/zones/zones_checks.h"
 #include "zones/label.h"
 #include "zones/zone.h"
 #include <setjmp.h>
@@ -118,20 +118,6 @@ static void every_layout_and_filter_has_its_names_and_no_others(void **state)
 {
 	(void)state;
 	check_names_against_a_model(five_zones, STEPS / 2);
-}
-
-static struct fake_service *one_address(struct zones_fixture *f, const char *name, const char *ip)
-{
-	struct fake_service *s = fixture_service(f, "public", "DEFAULT_GROUP", name);
-	fake_add(s, &(struct fake_instance){ .ip = ip, .port = 80 });
-	fixture_publish(f, s);
-	return s;
-}
-
-static const char *address_of(struct zones_fixture *f, const char *name)
-{
-	struct asked *x = ask(&f->ask, name, RR_A);
-	return x->answer.ancount == 0 ? "" : x->records[0].address;
 }
 
 static uint64_t conflicts(struct zones_fixture *f)
@@ -461,16 +447,7 @@ static void zones_that_cannot_be_are_refused(void **state)
 	assert_int_equal(zone_set_new(&zs, &f->conf, f->reaper, &err), E_EXISTS);
 	assert_null(zs);
 	f->conf.zone_count = 1;
-	for (unsigned nth = 0;; nth++) {
-		mem_fail_at(nth);
-		int rc = zone_set_new(&zs, &f->conf, f->reaper, &err);
-		if (!mem_fail_off()) {
-			assert_int_equal(rc, E_OK);
-			break;
-		}
-		assert_int_equal(rc, E_NOMEM);
-	}
-	zone_set_free(zs);
+	expect_refusals_survived(f);
 	fixture_free(f);
 }
 

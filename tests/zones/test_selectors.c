@@ -1,6 +1,6 @@
 /* test_selectors.c - instances asked for by a value of their metadata: <value>.<key>.m.<service> (dns.md 1.3, 1.6). */
 #include "base/mem.h"
-#include "tests/zones/zones_fixture.h"
+#include "tests/zones/zones_checks.h"
 #include "zones/selector.h"
 #include "zones/zone.h"
 #include <setjmp.h>
@@ -30,27 +30,6 @@ static void add(struct fake_service *s, const char *ip, const char *version, con
 	fake_add(s, &i);
 }
 
-/* Nothing, or the addresses in any order: "10.0.0.1 10.0.0.2". */
-static void expect(struct zones_fixture *f, const char *name, unsigned type, const char *addresses)
-{
-	struct asked *x = ask(&f->ask, name, type);
-	size_t count = 0;
-	char copy[1000], *save = NULL;
-	snprintf(copy, sizeof(copy), "%s", addresses);
-	for (char *at = strtok_r(copy, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save), count++)
-		if (!asked_has(x, 1, type, at))
-			fail_msg("%s has no %s", name, at);
-	if (!x->readable || x->answer.rcode != RCODE_NOERROR || x->answer.ancount != count || !x->answer.aa)
-		fail_msg("%s: RCODE %u, %u records", name, x->answer.rcode, x->answer.ancount);
-}
-
-static void expect_absent(struct zones_fixture *f, const char *name)
-{
-	struct asked *x = ask(&f->ask, name, RR_A);
-	if (!x->readable || x->answer.rcode != RCODE_NXDOMAIN || x->answer.nscount != 1)
-		fail_msg("%s: RCODE %u", name, x->answer.rcode);
-}
-
 static struct fake_service *shop(struct zones_fixture *f)
 {
 	struct fake_service *s = fixture_service(f, "public", "DEFAULT_GROUP", "shop");
@@ -68,18 +47,18 @@ static void a_value_has_the_instances_that_say_it(void **state)
 	struct zones_fixture *f = fixture_new(with_keys);
 	(void)state;
 	shop(f);
-	expect(f, "v1.version.m.shop.svc.test", RR_A, "10.0.0.1");
-	expect(f, "v2.version.m.shop.svc.test", RR_A, "10.0.0.2 10.0.0.3");
-	expect(f, "V2.Version.M.shop.default.public.ns.test", RR_A, "10.0.0.2 10.0.0.3");
-	expect(f, "v2.version.m.shop.svc.test", RR_AAAA, "2001:db8::4");
-	expect(f, "v1.version.m.shop.svc.test", RR_AAAA, "");
-	expect(f, "v2.version.m.shop.svc.test", RR_SRV, "10-0-0-2.i.test. 10-0-0-3.i.test. 2001-db8-0-0-0-0-0-4.i.test.");
-	expect(f, "a.zone.m.shop.svc.test", RR_A, "10.0.0.1 10.0.0.2");
-	expect(f, "shop.svc.test", RR_A, "10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.5");
+	expect_data(f, "v1.version.m.shop.svc.test", RR_A, "10.0.0.1");
+	expect_data(f, "v2.version.m.shop.svc.test", RR_A, "10.0.0.2 10.0.0.3");
+	expect_data(f, "V2.Version.M.shop.default.public.ns.test", RR_A, "10.0.0.2 10.0.0.3");
+	expect_data(f, "v2.version.m.shop.svc.test", RR_AAAA, "2001:db8::4");
+	expect_data(f, "v1.version.m.shop.svc.test", RR_AAAA, "");
+	expect_data(f, "v2.version.m.shop.svc.test", RR_SRV, "10-0-0-2.i.test. 10-0-0-3.i.test. 2001-db8-0-0-0-0-0-4.i.test.");
+	expect_data(f, "a.zone.m.shop.svc.test", RR_A, "10.0.0.1 10.0.0.2");
+	expect_data(f, "shop.svc.test", RR_A, "10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.5");
 	/* what stands above exists, and nothing else does */
-	expect(f, "m.shop.svc.test", RR_A, "");
-	expect(f, "version.m.shop.svc.test", RR_TXT, "");
-	expect(f, "zone.m.shop.svc.test", RR_SRV, "");
+	expect_data(f, "m.shop.svc.test", RR_A, "");
+	expect_data(f, "version.m.shop.svc.test", RR_TXT, "");
+	expect_data(f, "zone.m.shop.svc.test", RR_SRV, "");
 	static const char *const absent[] = { "v3.version.m.shop.svc.test", "v1.zone.m.shop.svc.test", "topology.m.shop.svc.test",
 					      "tier.m.shop.svc.test", "x.tier.m.shop.svc.test", "x.v2.version.m.shop.svc.test",
 					      "_default._tcp.v2.version.m.shop.svc.test", "_tcp.v2.version.m.shop.svc.test",
@@ -128,9 +107,9 @@ static void a_service_called_m_is_a_service(void **state)
 	struct fake_service *s = fixture_service(f, "public", "DEFAULT_GROUP", "m");
 	add(s, "10.0.0.1", "m", NULL);
 	fixture_publish(f, s);
-	expect(f, "m.svc.test", RR_A, "10.0.0.1");
-	expect(f, "m.m.svc.test", RR_A, "");
-	expect(f, "m.version.m.m.svc.test", RR_A, "10.0.0.1");
+	expect_data(f, "m.svc.test", RR_A, "10.0.0.1");
+	expect_data(f, "m.m.svc.test", RR_A, "");
+	expect_data(f, "m.version.m.m.svc.test", RR_A, "10.0.0.1");
 	fixture_free(f);
 }
 
@@ -149,13 +128,13 @@ static void values_are_coded_as_other_names_are(void **state)
 	add(s, "10.0.0.3", "default", NULL);
 	add(s, "10.0.0.4", "", NULL);
 	fixture_publish(f, s);
-	expect(f, "e-1-2-o1-o0-u-qr-qc.version.m.shop.svc.test", RR_A, "10.0.0.1");
-	expect(f, "2\\.1\\.0_rc.version.m.shop.svc.test", RR_A, "10.0.0.1");
-	expect(f, "default.version.m.shop.svc.test", RR_A, "10.0.0.3");
+	expect_data(f, "e-1-2-o1-o0-u-qr-qc.version.m.shop.svc.test", RR_A, "10.0.0.1");
+	expect_data(f, "2\\.1\\.0_rc.version.m.shop.svc.test", RR_A, "10.0.0.1");
+	expect_data(f, "default.version.m.shop.svc.test", RR_A, "10.0.0.3");
 	expect_absent(f, "2.1.0_rc.version.m.shop.svc.test");
 	assert_int_equal(label_encode(&label, LABEL_VALUE, far, 100), LABEL_HASHED);
 	snprintf(name, sizeof(name), "%s.version.m.shop.svc.test", label.text);
-	expect(f, name, RR_A, "10.0.0.2");
+	expect_data(f, name, RR_A, "10.0.0.2");
 	struct asked *x = ask(&f->ask, name, RR_TXT);
 	assert_int_equal(x->answer.ancount, 1);
 	assert_memory_equal(x->records[0].rdata + 11, "name=FFF", 8);
@@ -173,16 +152,16 @@ static void an_alias_of_values_is_the_older_ones(void **state)
 	s->instances[0]->registered_ms = 2000;
 	s->instances[1]->registered_ms = 1000;
 	fixture_publish(f, s);
-	expect(f, "v_2.version.m.shop.svc.test", RR_A, "10.0.0.2");
-	expect(f, "rc.version.m.shop.svc.test", RR_A, "10.0.0.3");
+	expect_data(f, "v_2.version.m.shop.svc.test", RR_A, "10.0.0.2");
+	expect_data(f, "rc.version.m.shop.svc.test", RR_A, "10.0.0.3");
 	add(s, "10.0.0.4", "V_2", NULL);
 	s->instances[3]->registered_ms = 500;
 	fixture_publish(f, s);
-	expect(f, "v_2.version.m.shop.svc.test", RR_A, "10.0.0.1 10.0.0.4");
-	expect(f, "e-1-v-u2.version.m.shop.svc.test", RR_A, "10.0.0.2");
+	expect_data(f, "v_2.version.m.shop.svc.test", RR_A, "10.0.0.1 10.0.0.4");
+	expect_data(f, "e-1-v-u2.version.m.shop.svc.test", RR_A, "10.0.0.2");
 	add(s, "10.0.0.5", "rc", NULL); /* what a label says itself is nobody's alias */
 	fixture_publish(f, s);
-	expect(f, "rc.version.m.shop.svc.test", RR_A, "10.0.0.5");
+	expect_data(f, "rc.version.m.shop.svc.test", RR_A, "10.0.0.5");
 	fixture_free(f);
 }
 
@@ -199,16 +178,16 @@ static void the_rules_hold_within_a_value(void **state)
 						     .metadata = { { "version", i < 2 ? "sick" : "well", 0, 0 } } });
 	}
 	fixture_publish(f, s);
-	expect(f, "sick.version.m.shop.svc.test", RR_A, "");
-	expect(f, "sick.version.m.shop.svc.test", RR_SRV, "");
-	expect(f, "well.version.m.shop.svc.test", RR_A, "10.0.0.3 10.0.0.4");
-	expect(f, "well.version.m.shop.svc.test", RR_SRV, "10-0-0-3.i.test."); /* port 0 is none */
+	expect_data(f, "sick.version.m.shop.svc.test", RR_A, "");
+	expect_data(f, "sick.version.m.shop.svc.test", RR_SRV, "");
+	expect_data(f, "well.version.m.shop.svc.test", RR_A, "10.0.0.3 10.0.0.4");
+	expect_data(f, "well.version.m.shop.svc.test", RR_SRV, "10-0-0-3.i.test."); /* port 0 is none */
 	assert_int_equal(ask(&f->ask, "well.version.m.shop.svc.test", RR_SRV)->records[0].weight,
 			 ask(&f->ask, "shop.svc.test", RR_SRV)->records[0].weight); /* one scale in a service */
 	s->stored = s->info_changed = true; /* now nobody well means everybody */
 	fixture_publish(f, s);
-	expect(f, "sick.version.m.shop.svc.test", RR_A, "10.0.0.1 10.0.0.2");
-	expect(f, "shop.svc.test", RR_A, "10.0.0.3 10.0.0.4");
+	expect_data(f, "sick.version.m.shop.svc.test", RR_A, "10.0.0.1 10.0.0.2");
+	expect_data(f, "shop.svc.test", RR_A, "10.0.0.3 10.0.0.4");
 	fixture_free(f);
 }
 
@@ -221,27 +200,27 @@ static void values_come_and_go_with_their_instances(void **state)
 	fake_remove(s, 0); /* 10.0.0.5 takes its place */
 	fixture_publish(f, s);
 	expect_absent(f, "v1.version.m.shop.svc.test");
-	expect(f, "version.m.shop.svc.test", RR_A, "");
+	expect_data(f, "version.m.shop.svc.test", RR_A, "");
 	add(s, "10.0.0.6", "v3", NULL);
 	fixture_publish(f, s);
-	expect(f, "v3.version.m.shop.svc.test", RR_A, "10.0.0.6");
-	expect(f, "v2.version.m.shop.svc.test", RR_A, "10.0.0.2 10.0.0.3");
+	expect_data(f, "v3.version.m.shop.svc.test", RR_A, "10.0.0.6");
+	expect_data(f, "v2.version.m.shop.svc.test", RR_A, "10.0.0.2 10.0.0.3");
 	/* a value in which nothing changed keeps what was compiled */
 	const struct blob *before = f->zones->youngest->blob;
 	kept = blob_part_find(before, 1, (const uint8_t *)"\002v2")->blob;
 	add(s, "10.0.0.7", "v3", NULL);
 	fixture_publish(f, s);
 	assert_ptr_equal(blob_part_find(f->zones->youngest->blob, 1, (const uint8_t *)"\002v2")->blob, kept);
-	expect(f, "v3.version.m.shop.svc.test", RR_A, "10.0.0.6 10.0.0.7");
+	expect_data(f, "v3.version.m.shop.svc.test", RR_A, "10.0.0.6 10.0.0.7");
 	fake_replace(s, 1, &(struct fake_instance){ .ip = "10.0.0.8", .port = 80, .metadata = { { "version", "v2", 0, 0 } } });
 	fixture_publish(f, s);
-	expect(f, "v2.version.m.shop.svc.test", RR_A, "10.0.0.8 10.0.0.3");
+	expect_data(f, "v2.version.m.shop.svc.test", RR_A, "10.0.0.8 10.0.0.3");
 	while (s->count > 0) {
 		fake_remove(s, 0);
 		fixture_publish(f, s);
 	}
 	expect_absent(f, "m.shop.svc.test");
-	expect(f, "shop.svc.test", RR_A, "");
+	expect_data(f, "shop.svc.test", RR_A, "");
 	fixture_free(f);
 }
 
@@ -267,9 +246,9 @@ static void every_layout_has_them(void **state)
 	shop(f);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(name, sizeof(name), "v2.version.m.%s", names[i]);
-		expect(f, name, RR_A, "10.0.0.2 10.0.0.3");
+		expect_data(f, name, RR_A, "10.0.0.2 10.0.0.3");
 		snprintf(name, sizeof(name), "version.m.%s", names[i]);
-		expect(f, name, RR_A, "");
+		expect_data(f, name, RR_A, "");
 		snprintf(name, sizeof(name), "v9.version.m.%s", names[i]);
 		expect_absent(f, name);
 	}
@@ -294,7 +273,7 @@ static void a_refused_allocation_leaves_what_was(void **state)
 		fixture_turn(f);
 		char name[64];
 		snprintf(name, sizeof(name), "%s.version.m.shop.svc.test", version);
-		expect(f, name, RR_A, ip);
+		expect_data(f, name, RR_A, ip);
 		if (!failed)
 			break;
 	}
