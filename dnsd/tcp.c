@@ -10,17 +10,15 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/rcu.h"
+#include "dnsd/tcp_input.h"
 #include <assert.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-	FRAME_HEAD = 2,
-	FRAME_MAX = FRAME_HEAD + DNS_MESSAGE_MAX,
 	READ_MAX = 65536,
 	OUT_MAX = 2 * FRAME_MAX,
-	KEPT_FIRST = 512,
 	BUCKETS = 1024, /* of client prefixes */
 	BACKLOG = 1024,
 	SWEEP_MS = 250,
@@ -43,8 +41,7 @@ struct conn {
 	uint64_t prefix;
 	struct client client;
 	struct dns_place place; /* where it came in; outlives the listener */
-	uint8_t *in; /* kept: the start of a message, or messages that wait behind a write */
-	uint32_t in_len, in_cap;
+	struct tcp_input in;
 	uint8_t *out; /* being written */
 	bool writing; /* and not read from meanwhile */
 	struct tls_session *tls; /* NULL: in the clear */
@@ -122,7 +119,7 @@ static int64_t front_now(const struct tcp_front *f)
 static void conn_rank(struct conn *c, bool fresh)
 {
 	struct tcp_front *f = c->front;
-	struct conn_list *l = c->in_len > 0 && !conn_busy(c) ? &f->partial : &f->idle;
+	struct conn_list *l = c->in.len > 0 && !conn_busy(c) ? &f->partial : &f->idle;
 	if (c->list == l && !fresh)
 		return; /* the clock of a message started, or of a connection that asks nothing, runs on */
 	list_remove(c);
@@ -139,7 +136,7 @@ static struct conn **bucket_of(struct tcp_front *f, uint64_t prefix)
 static void on_conn_closed(uv_handle_t *handle)
 {
 	struct conn *c = handle->data;
-	mem_free(c->in);
+	tcp_input_clear(&c->in);
 	mem_free(c->out);
 	tls_session_free(c->tls);
 	mem_free(c);
@@ -261,42 +258,36 @@ static bool conn_forward(struct conn *c, const uint8_t *msg, size_t len)
 	return true;
 }
 
-/* Answers whole messages of @c at @at into the output buffer, while a largest answer still fits. Returns the
- * octets used up; @bad: a length that no message has. */
-static size_t answer_some(struct conn *c, const uint8_t *at, size_t len, bool *bad)
+/* Answers whole messages of @unread into the output buffer, while a largest answer still fits. Why it went no further:
+ * FRAME_WHOLE: something else comes first. @any: there was one. */
+static enum frame_state answer_some(struct conn *c, struct cursor *unread, bool *any)
 {
 	struct tcp_front *f = c->front;
 	struct dns_query *q = &f->exchange.question.query;
-	size_t used = 0;
+	enum frame_state state = FRAME_WHOLE;
+	struct cursor msg;
 	f->exchange.client = c->client;
 	q->client = c->client.bucket;
 	q->at = &c->place;
 	q->now_ms = clock_wall_ms();
 	rcu_begin();
-	while (len - used >= FRAME_HEAD && OUT_MAX - f->out_len >= FRAME_MAX) {
-		const uint8_t *frame = at + used;
-		size_t msg_len = (size_t)frame[0] << 8 | frame[1];
-		if (msg_len < DNS_HEADER_LEN) {
-			*bad = true;
+	while (c->transfer == NULL && OUT_MAX - f->out_len >= FRAME_MAX) {
+		state = tcp_input_next(unread, &msg);
+		if (state != FRAME_WHOLE)
 			break;
-		}
-		if (len - used - FRAME_HEAD < msg_len)
-			break;
-		uint8_t *to = f->out + f->out_len;
-		size_t n = respond_message(f->responder, &f->exchange, frame + FRAME_HEAD, msg_len, conn_transport(c),
-					   to + FRAME_HEAD, DNS_MESSAGE_MAX);
-		used += FRAME_HEAD + msg_len;
-		if (f->exchange.fate == QUESTION_FORWARD && !conn_forward(c, frame + FRAME_HEAD, msg_len))
-			n = respond_write(f->responder, &f->exchange, to + FRAME_HEAD, DNS_MESSAGE_MAX);
+		*any = true;
+		size_t len = cursor_left(&msg);
+		uint8_t *to = f->out + f->out_len + FRAME_HEAD;
+		size_t n = respond_message(f->responder, &f->exchange, msg.at, len, conn_transport(c), to, DNS_MESSAGE_MAX);
+		if (f->exchange.fate == QUESTION_FORWARD && !conn_forward(c, msg.at, len))
+			n = respond_write(f->responder, &f->exchange, to, DNS_MESSAGE_MAX);
 		if (f->exchange.fate == QUESTION_TRANSFER)
-			n = conn_transfer(c, to + FRAME_HEAD);
+			n = conn_transfer(c, to);
 		out_add(f, n);
-		if (c->transfer != NULL)
-			break;
 	}
 	rcu_end();
 	tally_flush(&f->responder->tally);
-	return used;
+	return state;
 }
 
 static void conn_go_on(struct conn *c);
@@ -352,52 +343,19 @@ static bool conn_write(struct conn *c)
 	return true;
 }
 
-/* Room for @cap octets in the kept part. */
-static bool conn_reserve(struct conn *c, size_t cap)
+/* Answers all it can of what came and is not answered. */
+static void conn_feed(struct conn *c, struct cursor unread)
 {
-	if (cap <= c->in_cap)
-		return true;
-	uint8_t *in = mem_realloc(c->in, cap);
-	if (in == NULL)
-		return false;
-	c->in = in;
-	c->in_cap = (uint32_t)cap;
-	return true;
-}
-
-/* Keeps what was not used up; @rest may lie in the kept part itself. false: no memory. */
-static bool conn_keep(struct conn *c, const uint8_t *rest, size_t len)
-{
-	if (len == 0) {
-		mem_free(c->in);
-		c->in = NULL;
-		c->in_len = c->in_cap = 0;
-		return true;
-	}
-	if (c->in_len == 0 && !conn_reserve(c, len > KEPT_FIRST ? len : KEPT_FIRST))
-		return false;
-	memmove(c->in, rest, len);
-	c->in_len = (uint32_t)len;
-	return true;
-}
-
-/* Answers all it can of @len octets at @at, which are the kept part or else follow nothing kept. */
-static void conn_feed(struct conn *c, const uint8_t *at, size_t len)
-{
-	bool bad = false, any = false;
-	while (!conn_busy(c) && !bad) {
-		size_t used = answer_some(c, at, len, &bad);
-		at += used;
-		len -= used;
+	enum frame_state state = FRAME_WHOLE;
+	bool any = false;
+	while (!conn_busy(c) && state == FRAME_WHOLE) {
+		state = answer_some(c, &unread, &any);
 		if (!conn_write(c))
 			return;
-		if (used == 0)
-			break;
-		any = true;
 	}
-	if (bad && !conn_busy(c))
+	if (state == FRAME_BAD && !conn_busy(c))
 		return conn_close(c, CLOSE_LENGTH);
-	if (!conn_keep(c, at, len))
+	if (!tcp_input_keep(&c->in, &unread))
 		return conn_close(c, CLOSE_ERROR);
 	conn_rank(c, any || conn_busy(c));
 }
@@ -406,18 +364,12 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
 	struct conn *c = handle->data;
 	struct tcp_front *f = c->front;
+	uint8_t *at = f->in;
+	size_t room = sizeof f->in;
 	(void)suggested;
-	*buf = uv_buf_init((char *)f->in, sizeof f->in);
-	if (c->in_len == 0 || c->tls != NULL)
-		return;
-	/* Grown with what has come, not with the length that the message claims. */
-	size_t cap = c->in_len < c->in_cap ? c->in_cap : 2 * (size_t)c->in_cap;
-	if (cap > FRAME_MAX)
-		cap = FRAME_MAX;
-	if (!conn_reserve(c, cap) || c->in_len == c->in_cap)
-		*buf = uv_buf_init(NULL, 0); /* reported as UV_ENOBUFS */
-	else
-		*buf = uv_buf_init((char *)c->in + c->in_len, (unsigned)(c->in_cap - c->in_len));
+	if (c->tls == NULL)
+		room = tcp_input_room(&c->in, f->in, sizeof f->in, &at);
+	*buf = uv_buf_init((char *)at, (unsigned)room); /* none: reported as UV_ENOBUFS */
 }
 
 static bool conn_is_through(const struct conn *c)
@@ -438,22 +390,18 @@ static void conn_end(struct conn *c)
 static void conn_unseal(struct conn *c, const uint8_t *at, size_t len)
 {
 	struct tcp_front *f = c->front;
+	struct cursor unread;
 	size_t got = 0;
 	ssize_t n;
 	tls_session_feed(c->tls, at, len);
 	while ((n = tls_session_read(c->tls, f->plain + got, PLAIN_MAX - got, &f->sealed)) > 0)
 		got += (size_t)n;
-	if (got > 0 && c->in_len > 0) {
-		if (!conn_reserve(c, c->in_len + got))
-			return conn_close(c, CLOSE_ERROR);
-		memcpy(c->in + c->in_len, f->plain, got);
-		c->in_len += (uint32_t)got;
-		conn_feed(c, c->in, c->in_len);
-	} else if (got > 0) {
-		conn_feed(c, f->plain, got);
-	} else {
+	if (got == 0)
 		conn_write(c); /* the handshake's next message, or an alert */
-	}
+	else if (tcp_input_append(&c->in, f->plain, got, &unread))
+		conn_feed(c, unread);
+	else
+		conn_close(c, CLOSE_ERROR);
 	if (c->list == NULL || n == 0)
 		return;
 	if (n == E_CLOSED)
@@ -471,14 +419,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		return conn_close(c, CLOSE_ERROR);
 	if (n == 0)
 		return;
-	if (c->tls != NULL) {
+	if (c->tls != NULL)
 		conn_unseal(c, (const uint8_t *)buf->base, (size_t)n);
-	} else if (c->in_len > 0) {
-		c->in_len += (uint32_t)n;
-		conn_feed(c, c->in, c->in_len);
-	} else {
-		conn_feed(c, (const uint8_t *)buf->base, (size_t)n);
-	}
+	else
+		conn_feed(c, tcp_input_received(&c->in, (const uint8_t *)buf->base, (size_t)n));
 	if (c->list != NULL && conn_busy(c))
 		uv_read_stop(stream);
 }
@@ -536,7 +480,7 @@ static void conn_go_on(struct conn *c)
 {
 	if (!conn_answer_late(c) || conn_busy(c))
 		return;
-	conn_feed(c, c->in, c->in_len);
+	conn_feed(c, tcp_input_unread(&c->in));
 	if (c->list == NULL || conn_busy(c))
 		return;
 	if (conn_is_through(c))
