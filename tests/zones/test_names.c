@@ -203,59 +203,6 @@ static void a_group_owns_its_alias_by_its_oldest_service(void **state)
 	fixture_free(f);
 }
 
-/* The names of dns.md 1.10, row by row, as far as they are built. */
-static void the_worked_examples_are_what_they_say(void **state)
-{
-	static const struct { const char *ns, *group, *name, *fqdn; } rows[] = {
-		{ "public", "DEFAULT_GROUP", "order-service", "order-service.svc.test" },
-		{ "public", "DEFAULT_GROUP", "order-service", "order-service.default.public.ns.test" },
-		{ "prod", "DEFAULT_GROUP", "order-service", "order-service.default.prod.ns.test" },
-		{ "8f3c2d10-5b7e-4c7e-9a43-0c1d2e3f4a5b", "pay", "ledger", "ledger.pay.8f3c2d10-5b7e-4c7e-9a43-0c1d2e3f4a5b.ns.test" },
-		{ "public", "DEFAULT_GROUP", "OrderService", "e-1--qorder-qservice.svc.test" },
-		{ "public", "DEFAULT_GROUP", "OrderService", "orderservice.svc.test" },
-		{ "public", "DEFAULT_GROUP", "ORDER_SERVICE", "e-1--worder-w-u-wservice.svc.test" },
-		{ "public", "DEFAULT_GROUP", "order_service", "e-1-order-uservice.svc.test" },
-		{ "public", "DEFAULT_GROUP", "ORDER_SERVICE", "order_service.svc.test" },
-		{ "public", "DEFAULT_GROUP", "com.acme.api.UserFacade", "e-1-com-oacme-oapi-o-quser-qfacade.svc.test" },
-		{ "public", "DEFAULT_GROUP", "providers:com.acme.OrderApi:1.0.0:blue",
-		  "e-1-providers-kcom-oacme-o-qorder-qapi-k1-o0-o0-kblue.svc.test" },
-		{ "public", "default", "cache", "cache.e-1-default.public.ns.test" },
-		{ "public", "PAY_GROUP", "ledger", "ledger.e-1--wpay-w-u-wgroup.public.ns.test" },
-		{ "public", "PAY_GROUP", "ledger", "ledger.pay_group.public.ns.test" },
-		{ "public", "DEFAULT_GROUP", "e-1-order", "e-1-e-h1-horder.svc.test" },
-		{ "public", "DEFAULT_GROUP", "ab--cd", "e-1-ab-h-hcd.svc.test" },
-		{ "public", "DEFAULT_GROUP", "xn--bcher-kva", "e-1-xn-h-hbcher-hkva.svc.test" },
-		{ "public", "DEFAULT_GROUP", "caf\xc3\xa9", "e-1-caf-xc3-xa9.svc.test" },
-		{ "public", "DEFAULT_GROUP", "b\xc3\xbc" "cher-Shop", "e-1-b-xc3-xbccher-h-qshop.svc.test" },
-		{ "public", "DEFAULT_GROUP", "com.acme.warehouse.replenishment.forecast.api.ForecastAggregationFacadeService:2.4.1",
-		  "h-1-com-acme-warehouse-reple-gigd5j75kdn3a2bafgigdj6n2r989f8i.svc.test" },
-		{ "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", "DEFAULT_GROUP", "x",
-		  "x.default.h-1-nnnnnnnnnnnnnnnnnnnnnnnn-gruod7oea8o6c550srqdkasheggs6vju.ns.test" },
-	};
-	enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
-	struct zones_fixture *f = fixture_new(NULL);
-	static char ip[ROWS][16];
-	(void)state;
-	for (unsigned i = 0; i < ROWS; i++) {
-		unsigned first = 0;
-		while (strcmp(rows[first].name, rows[i].name) != 0 || strcmp(rows[first].ns, rows[i].ns) != 0)
-			first++;
-		snprintf(ip[i], sizeof(ip[i]), "10.0.0.%u", first + 1);
-		if (first < i)
-			continue;
-		struct fake_service *s = fixture_service(f, rows[i].ns, rows[i].group, rows[i].name);
-		s->created = i + 1;
-		fake_add(s, &(struct fake_instance){ .ip = ip[i], .port = 80, .cluster = i == 0 ? "HZ_A" : "DEFAULT" });
-		fixture_publish(f, s);
-	}
-	for (unsigned i = 0; i < ROWS; i++)
-		if (strcmp(address_of(f, rows[i].fqdn), ip[i]) != 0)
-			fail_msg("%s is not %s", rows[i].fqdn, ip[i]);
-	assert_string_equal(address_of(f, "e-1--qh-qz-u-qa.c.order-service.svc.test"), "10.0.0.1");
-	assert_string_equal(address_of(f, "hz_a.c.order-service.svc.test"), "10.0.0.1"); /* the alias of a cluster */
-	fixture_free(f);
-}
-
 static void hashed_and_overlong_names_resolve(void **state)
 {
 	static char ns[65], group[129], service[200];
@@ -458,7 +405,6 @@ int main(void)
 		cmocka_unit_test(every_layout_and_filter_has_its_names_and_no_others),
 		cmocka_unit_test(the_oldest_owns_an_alias_and_a_canonical_label_beats_it),
 		cmocka_unit_test(a_group_owns_its_alias_by_its_oldest_service),
-		cmocka_unit_test(the_worked_examples_are_what_they_say),
 		cmocka_unit_test(hashed_and_overlong_names_resolve),
 		cmocka_unit_test(a_serial_grows_with_changes_at_most_once_a_second),
 		cmocka_unit_test(a_refused_allocation_keeps_the_old_answer_until_the_next_tick),
