@@ -11,7 +11,9 @@ import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
-from conftest import SLOW, TOP
+import pytest
+from conftest import SLOW, TOP, Server
+from machine import Machine
 
 ZONE = "muster.internal"
 SERVICE, PORT = "orders", 9080
@@ -47,6 +49,21 @@ def ask(address, name, kind="A", **more):
     except (OSError, dns.exception.DNSException):
         return None
     return dns.rcode.to_text(answer.rcode()), sorted(r.to_text() for rrset in answer.answer for r in rrset)
+
+
+@pytest.fixture(scope="module")
+def machine():
+    one = Machine()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def server(machine):
+    """Port 53 for those who know no other, 5300 for the recipes. A second of TTL: the story has nine turns."""
+    one = Server(dns_listen=f"{MUSTER}:53, {MUSTER}:5300", dns_ttl="1s", dns_ttl_negative="1s", http_listen="127.0.0.1:8848").start()
+    yield one
+    one.close()
 
 
 class Backend(http.server.ThreadingHTTPServer):
