@@ -415,35 +415,33 @@ def ask_odd(address, cases):
 
 
 def datagrams_odd(address, messages):
-    """Each on a socket of its own, a good question behind it; who has not answered when that is answered, and a while is over,
-    does not answer."""
-    silent, answers = {}, []
-    for at in range(0, len(messages), 50):
-        batch = []
-        for octets in messages[at:at + 50]:
-            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            s.connect(address)
-            s.settimeout(20 * SLOW)
-            s.send(octets)
-            s.send(behind())
-            batch.append(s)
-        for s in batch:
-            answer = s.recv(65535)
-            if answer[:2] == MARK:
-                silent[len(answers)] = s
-                answer = b""
-            else:
-                s.close()
-            answers.append(answer)
-    if silent:
-        time.sleep(1)
-    for i, s in silent.items():
-        s.setblocking(False)
-        try:
-            answers[i] = s.recv(65535)
-        except BlockingIOError:
-            pass
-        s.close()
+    """Each on a socket of its own, a good question behind it. Who has not answered when that is answered, and a while is over,
+    and that three times, does not answer."""
+    answers = [b""] * len(messages)
+    for _ in range(3):
+        left = [i for i, a in enumerate(answers) if a == b""]
+        silent = {}
+        for at in range(0, len(left), 50):
+            for i in left[at:at + 50]:
+                silent[i] = s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                s.connect(address)
+                s.settimeout(20 * SLOW)
+                s.send(messages[i])
+                s.send(behind())
+            for i in left[at:at + 50]:
+                answer = silent[i].recv(65535)
+                if answer[:2] != MARK:
+                    answers[i] = answer
+                    silent.pop(i).close()
+        if silent:
+            time.sleep(0.5)
+        for i, s in silent.items():
+            s.setblocking(False)
+            try:
+                answers[i] = s.recv(65535)
+            except BlockingIOError:
+                pass
+            s.close()
     return answers
 
 
