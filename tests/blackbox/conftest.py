@@ -207,6 +207,7 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "plain_only: not for the build with sanitizers")
+    config.addinivalue_line("markers", "alone: run without another test beside it (tests/support/run_blackbox.py)")
 
 
 @pytest.fixture

@@ -257,6 +257,7 @@ def measure(server, seconds):
     return times
 
 
+@pytest.mark.alone  # it measures times
 def test_a_disk_whose_sync_takes_5_s_moves_neither_dns_nor_beats(make_server):
     server = make_server()
     knobs = Knobs(server)

@@ -60,6 +60,7 @@ def test_a_connection_is_named_until_its_grace_is_over(make_server):
         c.close()
 
 
+@pytest.mark.alone  # heartbeats of a second
 def test_a_heartbeat_tells_how_old_it_is_and_what_comes_next(make_server):
     server = make_server().start()
     server.register("beats", "10.81.0.1", 80, app="shop", metadata=json.dumps({

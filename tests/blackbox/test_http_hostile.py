@@ -120,6 +120,7 @@ def trickle(connections, seconds, bytes_of):
     return got, ends
 
 
+@pytest.mark.alone  # it measures times
 @pytest.mark.parametrize("start,more", [
     (b"", b"GET /nacos/v1/ns/instance/list?serviceName=" + b"a" * 10000),
     (b"GET /health HTTP/1.1\r\nHost: a\r\n", b"X-Slow: 1\r\n" * 1000),

@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.parse
 
+import pytest
 from conftest import BUILD, MUSTERD, SLOW, SOAK
 
 NEXT = os.path.join(BUILD, "tests/support/musterd-next")
@@ -85,6 +86,7 @@ def one_kill(server, history, rng):
     return promised
 
 
+@pytest.mark.alone  # the copy of the last 2 s
 def test_ephemeral_instances_acknowledged_2_s_before_a_kill_answer_at_once(make_server):
     seed = int(os.environ.get("MUSTER_SEED", random.SystemRandom().getrandbits(32)))
     server, history, rng = make_server().start(), {}, random.Random(seed)

@@ -11,6 +11,8 @@ import time
 import pytest
 from conftest import BUILD, SLOW, SOAK, VARIANT, eventually
 
+pytestmark = pytest.mark.alone  # it measures how long everybody waits
+
 FLEET = os.path.join(BUILD, "tests/bench/fleet")
 
 

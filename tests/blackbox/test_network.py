@@ -75,6 +75,7 @@ def connect_from(net, server):
     return net.inside(lambda: Client(Far)).set_up()
 
 
+@pytest.mark.alone  # time-outs of a second
 def test_who_is_unplugged_or_frozen_is_out_of_every_answer_within_15_seconds(make_server, network):  # noqa: F811
     network.plug()
     server = served_at(make_server, network.here)
@@ -210,6 +211,7 @@ class Proxy(threading.Thread):
             one.close()
 
 
+@pytest.mark.alone  # time-outs of a second
 @pytest.mark.parametrize("how", ["end", "reset", "dropped"])
 def test_a_client_whose_connection_is_cut_and_that_comes_back_has_not_left(make_server, how):
     server = make_server(health_reconnect_grace="1s", health_connection_idle="1s", health_connection_probe="1s").start()

@@ -7,6 +7,7 @@ import threading
 import time
 import urllib.request
 
+import pytest
 from conftest import MUSTERD, SLOW, Server, eventually
 from grpc_client import Client
 
@@ -68,6 +69,7 @@ def test_every_acknowledged_persistent_write_survives_kills_under_load(make_serv
     assert len(acknowledged) > 50
 
 
+@pytest.mark.alone  # heartbeats of seconds
 def test_ephemeral_instances_answer_at_once_after_kill_9_and_expire_only_after_a_fresh_grace(make_server):
     server = make_server().start()
     times = {"preserved.heart.beat.interval": "1000", "preserved.heart.beat.timeout": "3000", "preserved.ip.delete.timeout": "5000"}
@@ -111,6 +113,7 @@ def test_what_was_restored_stays_its_clients_own_when_an_operator_edits_it(make_
     assert said[1]["success"] and server.hosts("edited") == []
 
 
+@pytest.mark.alone  # heartbeats of seconds
 def test_a_heartbeat_keeps_an_instance_and_silence_removes_it_in_time(server):
     times = {"preserved.heart.beat.interval": "1000", "preserved.heart.beat.timeout": "2000", "preserved.ip.delete.timeout": "4000"}
     for ip in ("10.8.0.1", "10.8.0.2"):

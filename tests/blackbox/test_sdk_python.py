@@ -138,6 +138,7 @@ def test_beats_of_the_sdk(server, open_sdk):
     assert client.call("list_naming_instance", "py-beat")["hosts"][0]["metadata"] == {"k": "v"}
 
 
+@pytest.mark.alone  # heartbeats of a second
 def test_an_instance_lives_as_long_as_its_process_beats(server, open_sdk):
     client = open_sdk()
     times = {"preserved.heart.beat.interval": "300", "preserved.heart.beat.timeout": str(1500 * SLOW), "preserved.ip.delete.timeout": str(2000 * SLOW)}

@@ -11,6 +11,8 @@ import dns.rdatatype
 import pytest
 from conftest import BUILD, SLOW, SOAK, eventually
 
+pytestmark = pytest.mark.alone  # it counts beats while the server stands still
+
 # instances, those that die, seconds of standstill, seconds between beats, time-outs in metadata
 if SOAK:
     COUNT, DEAD, STILL, INTERVAL, TIMES, GONE = 5000, 50, 40, 5.0, {}, 62
