@@ -198,21 +198,24 @@ static void answer_empty(struct reply *r, const struct blob *b)
 	reply_txt(r, b, &txt, txt != 0, ttl_read(&r->zs->conf.ttl));
 }
 
-static bool wants_instances(unsigned type)
-{
-	return type == RR_A || type == RR_AAAA || type == RR_SRV || type == RR_ANY;
-}
-
 static bool wants_svcb(const struct blob_extra *extra, unsigned type)
 {
 	return (type == RR_HTTPS && (extra->svcb & WANT_HTTPS) != 0) || (type == RR_SVCB && (extra->svcb & WANT_SVCB) != 0);
+}
+
+/* Is it of records that follow from instances? */
+static bool wants_instances(const struct blob *b, unsigned type)
+{
+	if (type == RR_A || type == RR_AAAA || type == RR_SRV || type == RR_ANY)
+		return true;
+	return b->at_extra != 0 && wants_svcb(blob_extra(b), type);
 }
 
 /* A set with something special about it. true: that was the answer. */
 static bool answer_special(struct reply *r, struct blob *b)
 {
 	const struct blob_extra *extra = blob_extra(b);
-	if ((b->flags & BLOB_STALE) != 0 && wants_instances(r->q->qtype))
+	if ((b->flags & BLOB_STALE) != 0 && wants_instances(b, r->q->qtype))
 		r->a->ede = EDE_STALE;
 	bool alias = extra->cname && r->q->labels != r->zone->labels; /* an apex is none: it has the addresses */
 	if (!alias && wants_svcb(extra, r->q->qtype)) {
@@ -231,7 +234,7 @@ static bool answer_special(struct reply *r, struct blob *b)
 static void answer_set(struct reply *r, struct blob *b)
 {
 	unsigned type = r->q->qtype;
-	if ((b->flags & BLOB_SERVFAIL) != 0 && wants_instances(type)) {
+	if ((b->flags & BLOB_SERVFAIL) != 0 && wants_instances(b, type)) {
 		reply_servfail(r, EDE_NO_REACHABLE_AUTHORITY);
 		return;
 	}
@@ -256,13 +259,14 @@ static void answer_set(struct reply *r, struct blob *b)
 static void answer_ports(struct reply *r, const struct target *t)
 {
 	unsigned type = r->q->qtype;
-	if ((t->blob->flags & BLOB_SERVFAIL) != 0 && (type == RR_SRV || type == RR_ANY)) {
+	bool svcb = type == RR_SVCB && !t->by_service && t->blob->at_extra != 0 && wants_svcb(blob_extra(t->blob), type);
+	if ((t->blob->flags & BLOB_SERVFAIL) != 0 && (type == RR_SRV || type == RR_ANY || svcb)) {
 		reply_servfail(r, EDE_NO_REACHABLE_AUTHORITY);
 	} else if ((type == RR_SRV || type == RR_ANY) && t->group->count > 0) {
 		if ((t->blob->flags & BLOB_STALE) != 0)
 			r->a->ede = EDE_STALE;
 		reply_srv(r, t->blob, t->group);
-	} else if (type == RR_SVCB && !t->by_service && t->blob->at_extra != 0 && wants_svcb(blob_extra(t->blob), type)) {
+	} else if (svcb) {
 		reply_svcb(r, t->blob, t->group);
 	} else {
 		reply_nodata(r);

@@ -138,7 +138,8 @@ def test_slow_start_moves_neither_lists_nor_their_number(make_server):
 def test_what_is_answered_while_nobody_is_healthy(make_server):
     server = make_server(dns_protect="off", dns_last_max="3s").start()
     for policy in ("empty", "open", "servfail", "nxdomain", "last"):
-        server.post("/nacos/v1/ns/service", serviceName=policy, ephemeral="false", metadata=f"dns.all_unhealthy={policy}")
+        server.post("/nacos/v1/ns/service", serviceName=policy, ephemeral="false", 
+                    metadata=f'{{"dns.all_unhealthy":"{policy}","dns.https":"1","dns.svcb":"1","dns.port-name":"web"}}')
         server.put("/nacos/v1/ns/cluster", serviceName=policy, clusterName="DEFAULT", checkPort=80,
                    useInstancePort4Check="true", healthChecker='{"type":"NONE"}')
         server.register(policy, "10.0.0.1", 80, ephemeral="false")
@@ -146,14 +147,21 @@ def test_what_is_answered_while_nobody_is_healthy(make_server):
         assert server.addresses(f"{policy}.svc.muster.internal") == ["10.0.0.1"]
         server.put("/nacos/v1/ns/health/instance", serviceName=policy, ip="10.0.0.1", port=80, healthy="false")
 
-    def ask(policy):
-        reply = server.dig(f"{policy}.svc.muster.internal", **edns())
+    def ask(policy, rdtype="A", before=""):
+        reply = server.dig(f"{before}{policy}.svc.muster.internal", rdtype, **edns())
         return dns.rcode.to_text(reply.rcode()), sum(len(a) for a in reply.answer), ede(reply)
 
     assert ask("empty") == ("NOERROR", 0, [])
     assert ask("open") == ("NOERROR", 1, [])
     assert ask("servfail") == ("SERVFAIL", 0, [22])
     assert ask("nxdomain") == ("NXDOMAIN", 0, [])
+    for rdtype, before in (("HTTPS", ""), ("SVCB", ""), ("SVCB", "_web._tcp."), ("SRV", "_web._tcp.")):
+        assert ask("servfail", rdtype, before) == ("SERVFAIL", 0, [22])
+        assert ask("empty", rdtype, before) == ("NOERROR", 0, [])
+        assert ask("open", rdtype, before) == ("NOERROR", 1, [])
+        assert ask("nxdomain", rdtype, before) == ("NXDOMAIN", 0, [])
+    assert ask("servfail", "TXT")[0] == ask("servfail", "MX")[0] == "NOERROR"
+    assert ask("last", "HTTPS") in (("NOERROR", 1, [3]), ("NOERROR", 0, []))  # its time may be over
     until(lambda: ask("last") == ("NOERROR", 0, []))
 
 
