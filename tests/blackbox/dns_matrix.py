@@ -148,7 +148,7 @@ def fill(server, folder):
     server.zone("muster.internal", file=file("full.zone", FULL_FILE), **allow)
     server.zone("static.test", layout="static", file=file("static.zone", STATIC_FILE), **allow)
     server.zone("bound.test", layout="bound", file=file("bound.zone", BOUND_FILE), **allow)
-    server.start(dns_mode="all", dns_udp_size_lan="1232", dns_nsid=IDENTITY, dns_version=IDENTITY)
+    server.start(dns_mode="all", dns_udp_size_lan="1232", dns_nsid=IDENTITY, dns_version=IDENTITY, dns_rrl_errors=0)
 
     def register(service, ip, metadata={}, **more):
         patience = {"preserved.heart.beat.timeout": "3600000", "preserved.ip.delete.timeout": "3600000"}
