@@ -270,14 +270,15 @@ def test_an_idle_connection_is_closed_in_its_time_and_one_that_asks_is_not(make_
     server = make_server(dns_tcp_idle="1s", dns_threads=1).start()
     with Stream(server) as idle, Stream(server) as busy:
         assert idle.ask(query(more=opt(option(11)), ar=1)).options[11] == struct.pack(">H", 10)
-        gone = []
-        watcher = threading.Thread(target=lambda: gone.append(idle.ends()))
-        watcher.start()
-        while not gone:
-            assert busy.is_open()
-            time.sleep(0.05)
-        watcher.join()
-        assert gone == [True] and busy.is_open()
+        idle.socket.settimeout(0.05)
+        end, over = time.monotonic() + PATIENCE, False
+        while not over:
+            assert time.monotonic() < end and busy.is_open()
+            try:
+                over = idle.socket.recv(1) == b""
+            except TimeoutError:
+                pass
+        assert busy.is_open()
     eventually(lambda: closed(server, "idle") == 1)
 
 
