@@ -497,6 +497,10 @@ static void on_transfer(void *arg)
 	if (c->writing)
 		return; /* on_written comes back to it */
 	size_t n = transfer_next(c->transfer, f->out + FRAME_HEAD);
+	if (n == TRANSFER_LATER) {
+		transfer_want(c->transfer);
+		return;
+	}
 	if (n == 0) {
 		transfer_free(c->transfer);
 		c->transfer = NULL;

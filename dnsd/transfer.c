@@ -319,7 +319,7 @@ static void records_put(struct transfer *x, struct dns_answer *a)
 		if (x->soa_only)
 			break;
 	}
-	x->done = true;
+	x->done = x->soa_only || !zone_stream_paused(x->stream);
 }
 
 /* The client's version is ours, or a newer one. */
@@ -370,6 +370,8 @@ size_t transfer_next(struct transfer *x, uint8_t *to)
 {
 	if (x->done)
 		return 0;
+	if (x->stream != NULL && zone_stream_peek(x->stream) == NULL && zone_stream_paused(x->stream))
+		return TRANSFER_LATER;
 	rcu_begin(); /* the server's name in the OPT */
 	size_t len = x->stream == NULL ? failure(x, to) : message(x, to);
 	rcu_end();

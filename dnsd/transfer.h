@@ -20,7 +20,9 @@ void transfers_free(struct transfers *t);
  * @on_ready runs from the loop as soon as transfer_next() may be called. */
 struct transfer *transfer_begin(struct transfers *t, struct exchange *x, const struct sockaddr *peer,
 				void (*on_ready)(void *arg), void *arg, uint8_t *to, size_t cap, size_t *len);
-/* The next message into @to, of DNS_MESSAGE_MAX octets. 0: that was all. */
+/* The next message into @to, of DNS_MESSAGE_MAX octets. 0: that was all; TRANSFER_LATER: it has none yet, after much
+ * looking, and wants another turn. */
+#define TRANSFER_LATER SIZE_MAX
 size_t transfer_next(struct transfer *x, uint8_t *to);
 void transfer_want(struct transfer *x); /* on_ready once more, in the loop's next turn */
 void transfer_free(struct transfer *x); /* any time */

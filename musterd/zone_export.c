@@ -37,7 +37,9 @@ static int write_all(struct zone_stream *s, size_t most, struct text *ret, struc
 	char *line = mem_alloc(ZONE_LINE_MAX);
 	int rc = line == NULL ? E_NOMEM : E_OK;
 
-	while (rc == E_OK && (r = zone_stream_peek(s)) != NULL) {
+	while (rc == E_OK && ((r = zone_stream_peek(s)) != NULL || zone_stream_paused(s))) {
+		if (r == NULL)
+			continue;
 		text_put(ret, line, zone_record_format(line, ZONE_LINE_MAX, r));
 		zone_stream_pop(s);
 		if (ret->failed)

@@ -2,6 +2,7 @@
  * inside RCU sections: no heap, no lock. */
 #include "zones/address.h"
 #include "zones/static_answer.h"
+#include "zones/svcb.h"
 
 void reply_truncate(struct reply *r)
 {
@@ -198,28 +199,21 @@ static void answer_empty(struct reply *r, const struct blob *b)
 	reply_txt(r, b, &txt, txt != 0, ttl_read(&r->zs->conf.ttl));
 }
 
-static bool wants_svcb(const struct blob_extra *extra, unsigned type)
-{
-	return (type == RR_HTTPS && (extra->svcb & WANT_HTTPS) != 0) || (type == RR_SVCB && (extra->svcb & WANT_SVCB) != 0);
-}
-
 /* Is it of records that follow from instances? */
 static bool wants_instances(const struct blob *b, unsigned type)
 {
-	if (type == RR_A || type == RR_AAAA || type == RR_SRV || type == RR_ANY)
-		return true;
-	return b->at_extra != 0 && wants_svcb(blob_extra(b), type);
+	return type == RR_A || type == RR_AAAA || type == RR_SRV || type == RR_ANY || svcb_wanted(b, type);
 }
 
-/* A set with something special about it. true: that was the answer. */
-static bool answer_special(struct reply *r, struct blob *b)
+/* A set with something special about it, or one port of it (@g). true: that was the answer. */
+static bool answer_special(struct reply *r, struct blob *b, const struct blob_group *g)
 {
 	const struct blob_extra *extra = blob_extra(b);
 	if ((b->flags & BLOB_STALE) != 0 && wants_instances(b, r->q->qtype))
 		r->a->ede = EDE_STALE;
 	bool alias = extra->cname && r->q->labels != r->zone->labels; /* an apex is none: it has the addresses */
-	if (!alias && wants_svcb(extra, r->q->qtype)) {
-		reply_svcb(r, b, NULL);
+	if (!alias && svcb_wanted(b, r->q->qtype)) {
+		reply_svcb(r, b, g, false);
 		return true;
 	}
 	if (!alias)
@@ -230,15 +224,15 @@ static bool answer_special(struct reply *r, struct blob *b)
 	return true;
 }
 
-/* The cold part of the blob is touched only for TXT. */
-static void answer_set(struct reply *r, struct blob *b)
+/* The cold part of the blob is touched only for TXT. @g: the port that the name is for; NULL: any. */
+static void answer_set(struct reply *r, struct blob *b, const struct blob_group *g)
 {
 	unsigned type = r->q->qtype;
 	if ((b->flags & BLOB_SERVFAIL) != 0 && wants_instances(b, type)) {
 		reply_servfail(r, EDE_NO_REACHABLE_AUTHORITY);
 		return;
 	}
-	if (b->at_extra != 0 && answer_special(r, b))
+	if (b->at_extra != 0 && answer_special(r, b, g))
 		return;
 	if (type == RR_ANY)
 		type = b->n4 > 0 ? RR_A : b->n6 > 0 ? RR_AAAA : b->nsrv > 0 ? RR_SRV : RR_TXT;
@@ -246,8 +240,8 @@ static void answer_set(struct reply *r, struct blob *b)
 		reply_addresses(r, b, 4);
 	} else if (type == RR_AAAA && b->n6 > 0) {
 		reply_addresses(r, b, 6);
-	} else if (type == RR_SRV && b->nsrv > 0) {
-		reply_srv(r, b, NULL);
+	} else if (type == RR_SRV && (g == NULL ? b->nsrv : g->count) > 0) {
+		reply_srv(r, b, g);
 	} else if (type == RR_TXT) {
 		uint32_t txt = blob_cold(b)->txt;
 		reply_txt(r, b, &txt, txt != 0, reply_ttl(r, b));
@@ -259,7 +253,7 @@ static void answer_set(struct reply *r, struct blob *b)
 static void answer_ports(struct reply *r, const struct target *t)
 {
 	unsigned type = r->q->qtype;
-	bool svcb = type == RR_SVCB && !t->by_service && t->blob->at_extra != 0 && wants_svcb(blob_extra(t->blob), type);
+	bool svcb = type == RR_SVCB && !t->by_service && svcb_wanted(t->blob, type);
 	if ((t->blob->flags & BLOB_SERVFAIL) != 0 && (type == RR_SRV || type == RR_ANY || svcb)) {
 		reply_servfail(r, EDE_NO_REACHABLE_AUTHORITY);
 	} else if ((type == RR_SRV || type == RR_ANY) && t->group->count > 0) {
@@ -267,19 +261,10 @@ static void answer_ports(struct reply *r, const struct target *t)
 			r->a->ede = EDE_STALE;
 		reply_srv(r, t->blob, t->group);
 	} else if (svcb) {
-		reply_svcb(r, t->blob, t->group);
+		reply_svcb(r, t->blob, t->group, true);
 	} else {
 		reply_nodata(r);
 	}
-}
-
-/* A set, of which a vanity name may have one port only. */
-static void answer_vanity(struct reply *r, const struct target *t)
-{
-	if (t->group != NULL && r->q->qtype == RR_SRV)
-		answer_ports(r, t);
-	else
-		answer_set(r, t->blob);
 }
 
 /* The apex answers what a service answers if it is a vanity name of it. */
@@ -290,7 +275,7 @@ static void answer_apex(struct reply *r, const struct target *t)
 	else if (r->q->qtype == RR_NS)
 		reply_ns(r);
 	else if (t->blob != NULL)
-		answer_vanity(r, t);
+		answer_set(r, t->blob, t->group);
 	else
 		reply_nodata(r);
 }
@@ -316,7 +301,7 @@ void reply_target(struct reply *r, const struct target *t)
 		answer_apex(r, t);
 		return;
 	case TARGET_SET:
-		answer_vanity(r, t);
+		answer_set(r, t->blob, t->group);
 		return;
 	case TARGET_PORTS:
 		answer_ports(r, t);

@@ -72,8 +72,8 @@ void reply_srv(struct reply *r, const struct blob *b, const struct blob_group *g
 /* At most @max of the addresses that an answer has now into @to; returns how many. */
 uint32_t reply_choose(struct reply *r, struct blob *b, int family, uint32_t max, uint8_t *to);
 bool reply_record(struct reply *r, unsigned type, uint32_t ttl, const void *rdata, size_t len);
-/* answer_svcb.c: of a set (@g NULL), or at the name of a port. The query's type: HTTPS, SVCB. */
-void reply_svcb(struct reply *r, struct blob *b, const struct blob_group *g);
+/* answer_svcb.c: of a set (@g NULL: all its ports), or at the name of a port. The query's type: HTTPS, SVCB. */
+void reply_svcb(struct reply *r, struct blob *b, const struct blob_group *g, bool at_port);
 void reply_srv_of_host(struct reply *r, const struct blob *b, uint32_t host);
 
 #endif

@@ -1,6 +1,7 @@
 /* blob.c - looking things up in a blob (readers), and its end (control thread). */
 #include "zones/blob.h"
 #include "base/mem.h"
+#include "zones/address.h"
 #include "zones/subset.h"
 #include <string.h>
 
@@ -150,6 +151,21 @@ bool address_next(const struct blob *b, struct address_walk *w)
 	w->addr = merge_next(blob_at(b, b->at_v6), b->n6, sizeof(struct blob_v6),
 			     blob_at(b, cold->at_idle6), cold->idle6, 16, w);
 	return w->addr != NULL;
+}
+
+size_t blob_host_name(uint8_t *to, const struct blob *b, uint32_t host, const uint8_t *zone, size_t zone_len)
+{
+	size_t len;
+	if (host >= b->n4 + b->n6) {
+		const uint8_t *name = blob_target(b, host, &len);
+		memcpy(to, name, len);
+		return len;
+	}
+	len = host < b->n4 ? address_format4(to + 1, b->v4[host].addr) : address_format6(to + 1, blob_v6(b)[host - b->n4].addr);
+	to[0] = (uint8_t)len;
+	memcpy(to + 1 + len, "\001i", 2);
+	memcpy(to + 3 + len, zone, zone_len);
+	return 3 + len + zone_len;
 }
 
 static struct blob_cold *cold_of(struct blob *b)

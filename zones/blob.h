@@ -154,6 +154,9 @@ static inline const uint8_t *blob_target(const struct blob *b, uint32_t host, si
 /* A port name folded, length first: letters, digits and single hyphens inside, at least one letter (RFC 6335). False: it is
  * none. */
 bool port_name_read(uint8_t ret[PORT_NAME_MAX + 1], const char *name, size_t len);
+/* The name of any SRV host in wire form: its own, or <addr>.i of the zone; its length. */
+size_t blob_host_name(uint8_t *to, const struct blob *b, uint32_t host, const uint8_t *zone, size_t zone_len);
+
 /* Readers. NULL: no such name here. */
 const struct blob_group *blob_group_find(const struct blob *b, const uint8_t *name, size_t len, bool udp);
 const struct blob_part *blob_part_find(const struct blob *b, unsigned key, const uint8_t *label);

@@ -55,6 +55,15 @@ void exports_add(struct zone_set *zs, const struct appearance *old, const struct
 void exports_drop(struct zone_set *zs, const struct appearance *old, const struct appearance *fresh);
 uint64_t exports_hosts(const struct zone_set *zs); /* addresses in all of them */
 
+/* Are the addresses of such a service in the export at @place? */
+static inline bool shown_has(const struct shown *s, uint16_t place)
+{
+	for (uint32_t i = 0; i < s->count && s->in[i] <= place; i++)
+		if (s->in[i] == place)
+			return true;
+	return false;
+}
+
 struct folder;
 /* The group, and the namespace it is in, have one more or one less service shown there. E_NOMEM from the first alone. */
 int exports_enter(struct zone_set *zs, const struct shown *shown, const struct folder *group);

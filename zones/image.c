@@ -107,6 +107,7 @@ void image_visit(struct zone_set *zs, struct site *s)
 		return;
 	row->group = group;
 	row->blob = s->blob;
+	row->shown = s->shown;
 	blob_hold(s->blob);
 	label_put(row->labels, &label);
 	memcpy(row->labels + 1 + label.len, raw, 1u + raw[0]);
@@ -128,6 +129,39 @@ static struct ns_addresses *ns_copy(const struct ns_addresses *from)
 	return ns;
 }
 
+/* The zone as it is now. */
+static void zone_take(struct zone_set *zs, struct image *im, struct zone *z)
+{
+	struct image_zone *to = &im->zones[im->zone_count++];
+	if (z->dirty) /* no two contents under one serial */
+		zone_publish(zs, z);
+	to->zone = z;
+	to->serial = atomic_load_explicit(&z->serial, memory_order_relaxed);
+	to->file = atomic_load_explicit(&z->file, memory_order_relaxed);
+	if (to->file != NULL)
+		static_ref(to->file);
+	if (z->vanities.count == 0)
+		return;
+	to->vanities = mem_zalloc(z->vanities.count, sizeof(*to->vanities));
+	if (to->vanities == NULL) {
+		im->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < z->vanities.count; i++)
+		if ((to->vanities[i] = vanity_service(zs, &z->vanities.at[i])) != NULL)
+			blob_hold(to->vanities[i]);
+}
+
+static void zone_give(struct zone_set *zs, struct image_zone *part)
+{
+	if (part->file != NULL)
+		static_unref(part->file);
+	for (size_t i = 0; part->vanities != NULL && i < part->zone->vanities.count; i++)
+		if (part->vanities[i] != NULL)
+			blob_retire(part->vanities[i], zs->reaper);
+	mem_free(part->vanities);
+}
+
 struct image *image_begin(struct zone_set *zs)
 {
 	struct image *im = zs->taking != NULL ? NULL : mem_zalloc(1, sizeof(*im) + zs->zone_count * sizeof(im->zones[0]));
@@ -146,17 +180,8 @@ struct image *image_begin(struct zone_set *zs)
 	im->ttl_negative = zs->conf.ttl_negative;
 	im->ttl_apex = zs->conf.ttl_apex;
 	im->ttl_version = zs->conf.ttl_version;
-	im->zone_count = zs->zone_count;
-	for (size_t i = 0; i < zs->zone_count; i++) {
-		struct zone *z = &zs->zones[i];
-		if (z->dirty) /* no two contents under one serial */
-			zone_publish(zs, z);
-		im->zones[i].zone = z;
-		im->zones[i].serial = atomic_load_explicit(&z->serial, memory_order_relaxed);
-		im->zones[i].file = atomic_load_explicit(&z->file, memory_order_relaxed);
-		if (im->zones[i].file != NULL)
-			static_ref(im->zones[i].file);
-	}
+	for (size_t i = 0; i < zs->zone_count; i++)
+		zone_take(zs, im, &zs->zones[i]);
 	im->at = zs->youngest;
 	zs->taking = im;
 	return im;
@@ -204,8 +229,7 @@ bool image_end_step(struct zone_set *zs, struct image *im, unsigned rows)
 		mem_free(c);
 	}
 	for (size_t i = 0; i < im->zone_count; i++)
-		if (im->zones[i].file != NULL)
-			static_unref(im->zones[i].file);
+		zone_give(zs, &im->zones[i]);
 	mem_free(im->ns);
 	mem_free(im);
 	return true;

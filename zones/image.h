@@ -26,6 +26,7 @@ struct image_site { /* a service; its folders stand before it */
 	struct image_row row;
 	const struct image_folder *group;
 	struct blob *blob;
+	const struct shown *shown; /* by which exports */
 	uint8_t labels[]; /* wire form: the canonical one, then the raw alias if it is this service's (else 0) */
 };
 
@@ -39,6 +40,7 @@ struct image_zone {
 	const struct zone *zone;
 	uint32_t serial;
 	struct static_zone *file; /* held; NULL: it has none */
+	struct blob **vanities;	  /* the services of its vanity names, held; NULL: not there */
 };
 
 struct image {

@@ -296,21 +296,23 @@ static bool above_zone(const struct zone_set *zs, const struct dns_query *q)
 
 /* ---- vanity names */
 
-/* What the service answers now; NULL: there is none, or nothing in the cluster. */
-static struct blob *vanity_blob(const struct zone_set *zs, const struct vanity *v)
+struct blob *vanity_service(const struct zone_set *zs, const struct vanity *v)
 {
 	uint32_t parent = PARENT_ROOT;
 	for (unsigned i = 0; i < 2 && parent != 0; i++)
 		parent = name_child(&zs->index, parent, v->where[i]);
 	const struct node *n = parent == 0 ? NULL : name_lookup(&zs->index, parent, v->where[2]);
-	struct blob *b = n == NULL ? NULL : rcu_read(&((struct node *)n)->blob);
+	return n == NULL ? NULL : rcu_read(&((struct node *)n)->blob);
+}
+
+struct blob *vanity_set(struct blob *b, const struct vanity *v)
+{
 	if (b != NULL && v->cluster[0] != 0)
 		b = cluster_blob(b, v->cluster);
 	return b != NULL && (b->flags & BLOB_ABSENT) != 0 ? NULL : b; /* the name is there all the same */
 }
 
-/* The port that the name is for; NULL: any. */
-static const struct blob_group *vanity_port(const struct vanity *v, const struct blob *b)
+const struct blob_group *vanity_port(const struct vanity *v, const struct blob *b)
 {
 	static const struct blob_group none;
 	if (v->port[0] == 0)
@@ -322,29 +324,79 @@ static const struct blob_group *vanity_port(const struct vanity *v, const struct
 }
 
 /* The name is one of them: at the apex the zone's own records stand beside it. */
-static void walk_vanity(const struct zone_set *zs, const struct path *p, const struct vanity *v, struct target *t)
+static void walk_vanity(const struct path *p, const struct vanity *v, struct blob *b, struct target *t)
 {
-	struct blob *b = vanity_blob(zs, v);
 	target_set(t, p->count == 0 ? TARGET_APEX : b == NULL ? TARGET_EMPTY : TARGET_SET, b);
 	t->group = b == NULL ? NULL : vanity_port(v, b);
 }
 
 enum { SELECTOR_LABELS = 4 }; /* at most, left of a service */
 
-/* The name lies below one of them, where the service's own names are shown too. */
-static void walk_below_vanity(const struct zone_set *zs, const struct path *p, const uint8_t *key, size_t len,
-			      struct target *t)
+/* The nearest of them that the name lies below; *@left: the labels left of it. */
+static const struct vanity *vanity_over(const struct path *p, const uint8_t *key, size_t len, unsigned *left)
 {
 	bool below;
-	for (unsigned left = 1; left <= SELECTOR_LABELS && left <= p->count; left++) {
-		len -= 1u + path_label(p, p->count - left)[0];
+	for (*left = 1; *left <= SELECTOR_LABELS && *left <= p->count; ++*left) {
+		len -= 1u + path_label(p, p->count - *left)[0];
 		const struct vanity *v = vanity_find(&p->zone->vanities, key, len, &below);
-		struct blob *b = v == NULL ? NULL : vanity_blob(zs, v);
-		if (b != NULL)
-			walk_selector(p, p->count - left, b, t);
 		if (v != NULL)
-			return;
+			return v;
 	}
+	return NULL;
+}
+
+/* Of such a name, where the service's own names are shown too. */
+static void walk_below_vanity(const struct path *p, unsigned left, struct blob *b, struct target *t)
+{
+	if (b != NULL)
+		walk_selector(p, p->count - left, b, t);
+}
+
+void query_of_name(struct dns_query *q, const struct zone *z, const uint8_t *name, size_t len)
+{
+	size_t at = 0;
+	memset(q, 0, sizeof(*q));
+	memcpy(q->name, name, len);
+	q->qname_len = (uint16_t)len;
+	q->zone = z;
+	for (; name[at] != 0; at += name[at] + 1u)
+		q->label_at[q->labels++] = (uint8_t)at;
+	q->label_at[q->labels] = (uint8_t)at;
+}
+
+/* *@left: 0 if it is the name itself. */
+static const struct vanity *vanity_nearest(const struct path *p, unsigned *left)
+{
+	uint8_t key[DNS_NAME_MAX];
+	size_t len = vanity_key(key, p->q, p->count);
+	bool below;
+	const struct vanity *v = vanity_find(&p->zone->vanities, key, len, &below);
+	*left = 0;
+	return v == NULL && p->zone->vanities.expand ? vanity_over(p, key, len, left) : v;
+}
+
+static struct path path_of(const struct dns_query *q)
+{
+	return (struct path){ q, q->zone, (unsigned)(q->labels - q->zone->labels) };
+}
+
+const struct vanity *vanity_above(const struct dns_query *q)
+{
+	struct path p = path_of(q);
+	unsigned left;
+	return vanity_nearest(&p, &left);
+}
+
+bool vanity_holds(const struct dns_query *q, struct blob *const *services)
+{
+	struct path p = path_of(q);
+	struct target t = { .kind = TARGET_ABSENT };
+	unsigned left;
+	const struct vanity *v = vanity_nearest(&p, &left);
+	struct blob *b = v == NULL ? NULL : vanity_set(services[v - q->zone->vanities.at], v);
+	if (v != NULL && left > 0)
+		walk_below_vanity(&p, left, b, &t);
+	return left == 0 ? b != NULL : t.kind != TARGET_ABSENT && t.kind != TARGET_EMPTY;
 }
 
 /* Is the name there because of a vanity name? False: what the registry has counts; NODATA is in *@t if others lie below. */
@@ -354,10 +406,11 @@ static bool walk_vanities(const struct zone_set *zs, const struct path *p, struc
 	size_t len = vanity_key(key, p->q, p->count);
 	bool below;
 	const struct vanity *v = vanity_find(&p->zone->vanities, key, len, &below);
+	unsigned left;
 	if (v != NULL)
-		walk_vanity(zs, p, v, t);
-	else if (p->zone->vanities.expand)
-		walk_below_vanity(zs, p, key, len, t);
+		walk_vanity(p, v, vanity_set(vanity_service(zs, v), v), t);
+	else if (p->zone->vanities.expand && (v = vanity_over(p, key, len, &left)) != NULL)
+		walk_below_vanity(p, left, vanity_set(vanity_service(zs, v), v), t);
 	if (t->kind == TARGET_ABSENT && below && p->count > 0)
 		t->kind = TARGET_EMPTY;
 	return t->kind != TARGET_ABSENT && t->kind != TARGET_EMPTY;
@@ -399,7 +452,7 @@ static void walk_layout(const struct zone_set *zs, const struct path *p, struct 
 void walk(const struct zone_set *zs, const struct dns_query *q, struct target *t)
 {
 	const struct zone *z = q->zone;
-	struct path p = { q, z, (unsigned)(q->labels - z->labels) };
+	struct path p = path_of(q);
 	t->kind = TARGET_ABSENT;
 	t->blob = NULL;
 	t->group = NULL;

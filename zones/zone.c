@@ -106,6 +106,14 @@ bool zone_is_at(const struct zone *z, const struct dns_place *at)
 	return z->places == NULL;
 }
 
+bool zone_is_wherever(const struct zone *z, const struct zone *other)
+{
+	for (size_t i = 0; i < other->place_count; i++)
+		if (!zone_is_at(z, &other->places[i]))
+			return false;
+	return z->places == NULL || other->places != NULL;
+}
+
 bool zone_allows(const struct zone *z, const struct dns_query *q)
 {
 	const struct cidr_list *l = &z->query_allow;

@@ -143,6 +143,7 @@ struct zone_set {
 int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err);
 void zone_done(struct zone *z);
 bool zone_is_at(const struct zone *z, const struct dns_place *at);
+bool zone_is_wherever(const struct zone *z, const struct zone *other); /* is it, the other one is too */
 bool zone_allows(const struct zone *z, const struct dns_query *q);
 void zone_publish(struct zone_set *zs, struct zone *z); /* a new serial */
 bool zones_hold_name(const struct zone_set *zs, const uint8_t *wire, size_t len); /* is it in a zone of ours? */
@@ -187,6 +188,16 @@ struct target {
 };
 /* walk.c */
 void walk(const struct zone_set *zs, const struct dns_query *q, struct target *ret);
+/* What the service of a vanity name answers now, and what of that is at the name; NULL: nothing. And the port that it is
+ * for; NULL: any. */
+struct blob *vanity_service(const struct zone_set *zs, const struct vanity *v);
+struct blob *vanity_set(struct blob *service, const struct vanity *v);
+const struct blob_group *vanity_port(const struct vanity *v, const struct blob *b);
+/* For whole zones: a folded name below @z as a question; the nearest vanity name at or, with expand, above it (NULL:
+ * none); whether the name is there because of that one, given the services of them all. */
+void query_of_name(struct dns_query *ret, const struct zone *z, const uint8_t *name, size_t len);
+const struct vanity *vanity_above(const struct dns_query *q);
+bool vanity_holds(const struct dns_query *q, struct blob *const *services);
 
 /* reverse.c */
 void walk_reverse(const struct zone_set *zs, const struct dns_query *q, struct target *ret);

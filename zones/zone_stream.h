@@ -16,8 +16,10 @@ struct zone_record {
 
 struct zone_stream;
 
-/* The record that is due; NULL: all were read. Valid until the next call for this stream. */
+/* The record that is due; NULL: all were read, or it paused: it has looked at so much that others should have their turn
+ * before the next call. Valid until the next call for this stream. */
 const struct zone_record *zone_stream_peek(struct zone_stream *s);
+bool zone_stream_paused(const struct zone_stream *s);
 void zone_stream_pop(struct zone_stream *s); /* it was used */
 uint32_t zone_stream_serial(const struct zone_stream *s);
 const char *zone_stream_zone(const struct zone_stream *s); /* presentation form without the last dot */

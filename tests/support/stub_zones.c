@@ -154,6 +154,12 @@ const struct zone_record *zone_stream_peek(struct zone_stream *s)
 	return NULL;
 }
 
+bool zone_stream_paused(const struct zone_stream *s)
+{
+	(void)s;
+	return false;
+}
+
 void zone_stream_pop(struct zone_stream *s)
 {
 	(void)s;
