@@ -143,6 +143,7 @@ static const struct static_node *host_node(const struct reply *r, const uint8_t 
 	const struct zone *z = r->zone;
 	uint8_t small[DNS_NAME_MAX];
 	size_t len = wire_len(name), at = 0;
+	small[0] = 0; /* what gcc does not see: no name is of no octets */
 	for (size_t i = 0; i < len; i++)
 		small[i] = folded(name[i]);
 	while (small[at] != 0 && len - at > z->len)
