@@ -23,24 +23,12 @@ double meter_own_cpu(void)
 	return clock_sec(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+/* By its processor clock, in nanoseconds: /proc counts in hundredths of a second, 1 % of a short run. */
 static double cpu_of(long pid)
 {
-	unsigned long user = 0, system = 0;
-	char path[64], line[1024];
-	FILE *file;
+	clockid_t clock;
 
-	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	file = fopen(path, "r");
-	if (file == NULL)
-		return 0;
-	if (fgets(line, sizeof(line), file) != NULL) {
-		const char *rest = strrchr(line, ')'); /* the command's name may hold blanks */
-
-		if (rest != NULL)
-			sscanf(rest + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
-	}
-	fclose(file);
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	return clock_getcpuclockid((pid_t)pid, &clock) == 0 ? clock_sec(clock) : 0;
 }
 
 double meter_cpu(const char *pids)
