@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* A base singleton, one per thread. */
 static _Thread_local struct {
@@ -52,6 +53,15 @@ void *mem_aligned(size_t align, size_t size)
 	void *at;
 	if (refuse() || posix_memalign(&at, align, size == 0 ? 1 : size) != 0)
 		return told(NULL);
+	return at;
+}
+
+void *mem_huge(size_t size)
+{
+	void *at = mem_aligned(MEM_HUGE, size);
+	size_t whole = size & ~(size_t)(MEM_HUGE - 1);
+	if (at != NULL && whole > 0)
+		madvise(at, whole, MADV_HUGEPAGE); /* a wish: any answer will do */
 	return at;
 }
 

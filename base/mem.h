@@ -11,6 +11,10 @@ void *mem_alloc(size_t size) __attribute__((malloc));		      /* NULL: refused */
 void *mem_zalloc(size_t count, size_t size) __attribute__((malloc)); /* zeroed, overflow checked */
 void *mem_realloc(void *at, size_t size);
 void *mem_aligned(size_t align, size_t size) __attribute__((malloc)); /* free by mem_free */
+/* For tables of which random places are read: begins at MEM_HUGE and has huge pages where the system gives them, so that a
+ * look-up waits less for the page tables. What is not a whole MEM_HUGE at its end has ordinary ones. Free by mem_free. */
+enum { MEM_HUGE = 2 * 1024 * 1024 };
+void *mem_huge(size_t size) __attribute__((malloc));
 void mem_free(void *at); /* NULL is fine */
 char *mem_strdup(const char *text);
 char *mem_memdup0(const void *from, size_t len); /* a copy with a NUL behind it */

@@ -1,4 +1,4 @@
-/* slab.c - see slab.h. The heap gives regions of 1 MiB, aligned to a chunk; a region is cut into 64 KiB
+/* slab.c - see slab.h. The heap gives regions of 1 MiB, or of a huge page, aligned to a chunk; a region is cut into 64 KiB
  * chunks; a chunk holds records of one class. From a record, its chunk is found by masking its
  * address. Pages are touched only when a record is first handed out of them. */
 #include "base/slab.h"
@@ -28,6 +28,7 @@ enum {
 	SLAB_CLASSES = SLAB_MAX / SLAB_UNIT,
 	CHUNK_SIZE = 65536,
 	REGION_CHUNKS = 16,
+	HUGE_CHUNKS = MEM_HUGE / CHUNK_SIZE,
 };
 
 struct free_record {
@@ -49,7 +50,8 @@ _Static_assert(sizeof(struct chunk) == SLAB_HEAD, "records of whole cache lines 
 
 struct region {
 	struct region *next, *prev;
-	void *at;	  /* REGION_CHUNKS chunks */
+	void *at;
+	unsigned chunks;
 	unsigned started; /* chunks cut off it so far */
 	unsigned used;	  /* chunks that hold records */
 	struct chunk *free;
@@ -59,11 +61,20 @@ struct slab {
 	struct chunk *partial[SLAB_CLASSES]; /* chunks with room, by class */
 	struct region *regions;
 	size_t bytes, records;
+	bool huge; /* regions behind the first are of HUGE_CHUNKS */
 };
 
 struct slab *slab_new(void)
 {
 	return mem_zalloc(1, sizeof(struct slab));
+}
+
+struct slab *slab_new_huge(void)
+{
+	struct slab *slab = slab_new();
+	if (slab != NULL)
+		slab->huge = true;
+	return slab;
 }
 
 static void region_free(struct slab *slab, struct region *r)
@@ -74,8 +85,8 @@ static void region_free(struct slab *slab, struct region *r)
 		slab->regions = r->next;
 	if (r->next != NULL)
 		r->next->prev = r->prev;
-	ASAN_UNPOISON_MEMORY_REGION(r->at, (size_t)CHUNK_SIZE * REGION_CHUNKS);
-	slab->bytes -= (size_t)CHUNK_SIZE * REGION_CHUNKS;
+	ASAN_UNPOISON_MEMORY_REGION(r->at, (size_t)CHUNK_SIZE * r->chunks);
+	slab->bytes -= (size_t)CHUNK_SIZE * r->chunks;
 	mem_free(r->at);
 	mem_free(r);
 }
@@ -94,17 +105,20 @@ void slab_free(struct slab *slab)
 static struct region *region_with_room(struct slab *slab)
 {
 	for (struct region *r = slab->regions; r != NULL; r = r->next)
-		if (r->free != NULL || r->started < REGION_CHUNKS)
+		if (r->free != NULL || r->started < r->chunks)
 			return r;
 	struct region *r = mem_zalloc(1, sizeof(*r));
 	if (r == NULL)
 		return NULL;
-	r->at = mem_aligned(CHUNK_SIZE, (size_t)CHUNK_SIZE * REGION_CHUNKS);
+	bool huge = slab->huge && slab->regions != NULL;
+	r->chunks = huge ? HUGE_CHUNKS : REGION_CHUNKS;
+	size_t size = (size_t)CHUNK_SIZE * r->chunks;
+	r->at = huge ? mem_huge(size) : mem_aligned(CHUNK_SIZE, size);
 	if (r->at == NULL) {
 		mem_free(r);
 		return NULL;
 	}
-	slab->bytes += (size_t)CHUNK_SIZE * REGION_CHUNKS;
+	slab->bytes += size;
 	r->next = slab->regions;
 	if (r->next != NULL)
 		r->next->prev = r;

@@ -10,6 +10,8 @@ enum { SLAB_MAX = 1024 };
 struct slab;
 
 struct slab *slab_new(void); /* NULL: no memory */
+/* For records that are read at random: what it takes beyond the first MiB are huge pages (mem_huge). */
+struct slab *slab_new_huge(void);
 void slab_free(struct slab *slab); /* every record goes with it */
 /* 16-aligned; 64-aligned when @size is a multiple of 64, at most SLAB_MAX. NULL: refused. */
 void *slab_get(struct slab *slab, size_t size);

@@ -94,7 +94,7 @@ struct blob_cold {
 	int scale;     /* SRV weight = weight * 2^scale */
 	uint32_t idle4, idle6; /* addresses registered, but not in v4 and v6 */
 	uint32_t at_idle4, at_idle6;
-	uint32_t groups, at_groups, at_members;
+	uint32_t groups, at_members; /* the groups stand right behind the SRV entries */
 	uint32_t txt, txts, at_txts, txt_all; /* the set's own; of hosts; one for every host */
 	uint32_t parts, at_parts;
 	uint32_t dropped; /* instances without a usable address */
@@ -135,7 +135,7 @@ static inline const struct blob_extra *blob_extra(const struct blob *b) /* NULL:
 }
 static inline const struct blob_group *blob_groups(const struct blob *b)
 {
-	return blob_at(b, blob_cold(b)->at_groups);
+	return blob_at(b, b->at_srv + b->nsrv * (uint32_t)sizeof(struct blob_srv)); /* not in the cold part: SRV needs them */
 }
 static inline const struct blob_part *blob_parts(const struct blob *b)
 {

@@ -452,7 +452,7 @@ static void put_cold(struct blob_builder *bb, struct blob *b, const struct layou
 	const struct row *rows = bb->rows.at;
 	struct blob_txt *txts = (void *)(base + l->at_txts);
 	*c = (struct blob_cold){ .slab = bb->slab, .refs = 1, .idle4 = bb->idle4, .idle6 = bb->idle6, .at_idle4 = l->at_idle4,
-				 .at_idle6 = l->at_idle6, .groups = bb->group_count, .at_groups = l->at_groups,
+				 .at_idle6 = l->at_idle6, .groups = bb->group_count,
 				 .at_members = l->at_members, .at_txts = l->at_txts, .dropped = bb->dropped,
 				 .at_parts = l->at_parts, .at_self = l->at_cold };
 	if (bb->idle4 > 0)

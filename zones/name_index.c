@@ -19,20 +19,10 @@ struct name_book {
 	struct name_index *index;
 };
 
-static unsigned chunk_of(uint32_t id)
-{
-	return 31u - (unsigned)__builtin_clz(id / NODE_CHUNK_FIRST + 1);
-}
-
-static uint32_t chunk_start(unsigned chunk)
-{
-	return NODE_CHUNK_FIRST * ((1u << chunk) - 1);
-}
-
 static struct name_book *book_of(struct name_index *x, uint32_t id)
 {
-	unsigned chunk = chunk_of(id);
-	return x->books[chunk] + (id - chunk_start(chunk));
+	unsigned chunk = node_chunk_of(id);
+	return x->books[chunk] + (id - node_chunk_start(chunk));
 }
 
 static struct node *node_of(struct name_index *x, uint32_t id)
@@ -47,9 +37,13 @@ static size_t table_size(uint32_t mask)
 
 static struct name_table *table_new(uint32_t slots)
 {
-	struct name_table *t = mem_zalloc(1, table_size(slots - 1));
-	if (t != NULL)
-		t->mask = slots - 1;
+	size_t size = table_size(slots - 1);
+	struct name_table *t = size < MEM_HUGE ? mem_zalloc(1, size) : mem_huge(size);
+	if (t == NULL)
+		return NULL;
+	if (size >= MEM_HUGE)
+		memset(t, 0, size);
+	t->mask = slots - 1;
 	return t;
 }
 
@@ -97,8 +91,10 @@ void name_index_done(struct name_index *x)
 
 static int chunk_make(struct name_index *x, unsigned chunk)
 {
-	uint32_t count = NODE_CHUNK_FIRST << chunk;
-	struct node *nodes = mem_aligned(64, (size_t)count * sizeof(*nodes));
+	uint32_t count = node_chunk_start(chunk + 1) - node_chunk_start(chunk);
+	size_t size = (size_t)count * sizeof(struct node);
+	size_t pages = (size + MEM_HUGE - 1) & ~(size_t)(MEM_HUGE - 1);
+	struct node *nodes = chunk == 0 ? mem_aligned(64, size) : mem_huge(pages);
 	struct name_book *books = mem_zalloc(count, sizeof(*books));
 	if (nodes == NULL || books == NULL) {
 		mem_free(nodes);
@@ -119,7 +115,7 @@ static uint32_t node_take(struct name_index *x)
 		x->free_node = book_of(x, id)->next_free;
 		return id;
 	}
-	unsigned chunk = chunk_of(x->nodes_made);
+	unsigned chunk = node_chunk_of(x->nodes_made);
 	if (chunk >= NODE_CHUNKS || (x->chunks[chunk] == NULL && chunk_make(x, chunk) < 0))
 		return 0;
 	return x->nodes_made++;

@@ -12,7 +12,8 @@
 
 struct blob;
 
-enum { NODE_INLINE = 48, NODE_CHUNKS = 18, NODE_CHUNK_FIRST = 1024, LABEL_WORDS = 8 };
+/* Node ids are dealt to chunks that grow eightfold: 7 FIRST, 56 FIRST (1.75 MiB), 448 FIRST (14 MiB)... */
+enum { NODE_INLINE = 48, NODE_CHUNKS = 7, NODE_CHUNK_FIRST = 512, LABEL_WORDS = 8 };
 
 /* Readers' part of a name. */
 struct node {
@@ -77,16 +78,16 @@ struct label_key {
 	unsigned count;
 };
 
-/* @label: wire form with at least 8 readable bytes behind its end. */
-static inline void label_key_load(struct label_key *k, const uint8_t *label)
+/* @len octets and the one before them, at @at, with at least 8 readable bytes behind. */
+static inline void label_key_fill(struct label_key *k, const uint8_t *at, unsigned len)
 {
-	unsigned len = 1u + label[0], full = len / 8, rest = len % 8;
+	unsigned full = (1 + len) / 8, rest = (1 + len) % 8;
 	uint64_t last;
 	for (unsigned i = 0; i < full; i++)
-		memcpy(&k->words[i], label + 8 * (size_t)i, 8);
+		memcpy(&k->words[i], at + 8 * (size_t)i, 8);
 	k->count = full;
 	if (rest > 0) {
-		memcpy(&last, label + 8 * (size_t)full, 8);
+		memcpy(&last, at + 8 * (size_t)full, 8);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 		k->words[full] = last & (UINT64_MAX >> (64 - 8 * rest));
 #else
@@ -94,6 +95,22 @@ static inline void label_key_load(struct label_key *k, const uint8_t *label)
 #endif
 		k->count++;
 	}
+}
+
+/* @label: wire form with at least 8 readable bytes behind its end. */
+static inline void label_key_load(struct label_key *k, const uint8_t *label)
+{
+	label_key_fill(k, label, label[0]);
+}
+
+/* The key of "x" for the label "_x": the length stands where the underscore does. */
+static inline void label_key_load_behind(struct label_key *k, const uint8_t *label)
+{
+	const unsigned first = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : 56;
+	unsigned len = label[0] - 1u;
+	k->words[0] = 0; /* for the compiler: there is a first word */
+	label_key_fill(k, label + 1, len);
+	k->words[0] ^= (uint64_t)(len ^ label[1]) << first;
 }
 
 static inline uint64_t name_mix(uint64_t a, uint64_t b)
@@ -110,10 +127,20 @@ static inline uint64_t name_hash(const struct name_index *x, uint32_t parent, co
 	return name_mix(h ^ x->seed[1], x->seed[0] | 1);
 }
 
+static inline unsigned node_chunk_of(uint32_t id)
+{
+	return (31u - (unsigned)__builtin_clz(id / NODE_CHUNK_FIRST + 1)) / 3;
+}
+
+static inline uint32_t node_chunk_start(unsigned chunk)
+{
+	return NODE_CHUNK_FIRST * ((1u << 3 * chunk) - 1);
+}
+
 static inline const struct node *name_node(const struct name_index *x, uint32_t id)
 {
-	unsigned chunk = 31u - (unsigned)__builtin_clz(id / NODE_CHUNK_FIRST + 1);
-	return x->chunks[chunk] + (id - NODE_CHUNK_FIRST * ((1u << chunk) - 1));
+	unsigned chunk = node_chunk_of(id);
+	return x->chunks[chunk] + (id - node_chunk_start(chunk));
 }
 
 static inline void name_prefetch(const struct name_index *x, uint64_t hash)

@@ -21,11 +21,6 @@ static inline bool label_is(const uint8_t *label, const char *text, size_t len)
 }
 #define LABEL_IS(label, text) label_is(label, text, sizeof(text) - 1)
 
-static inline bool is_proto(const uint8_t *label)
-{
-	return LABEL_IS(label, "_tcp") || LABEL_IS(label, "_udp");
-}
-
 static inline bool is_udp(const uint8_t *label)
 {
 	return label[1] == '_' && label[2] == 'u';
@@ -142,11 +137,22 @@ static inline struct blob *shown_blob(const struct zone *z, const struct node *n
 	return b == NULL || (z->hides != 0 && (b->shown & z->hides) == 0) ? NULL : b;
 }
 
+/* The node that the first stages have found for the service's label @at; else it is looked up as @k. */
+static inline const struct node *service_node(const struct zone_set *zs, const struct path *p, const uint8_t *at,
+					      uint32_t parent)
+{
+	const uint64_t *scratch = p->q->scratch;
+	struct label_key k;
+	if (scratch[AT_STAGE] == STAGE_FOUND && p->q->name + scratch[AT_LABEL] == at)
+		return (const struct node *)(uintptr_t)scratch[AT_NODE];
+	service_key_load(&k, at);
+	return name_find(&zs->index, name_hash(&zs->index, parent, &k), parent, &k);
+}
+
 /* _<service>._proto.<scope>: RFC 2782 by the service's name. @at: the protocol's label. */
 static void walk_scope_ports(const struct zone_set *zs, const struct path *p, unsigned at, uint32_t parent,
 			     struct target *t)
 {
-	uint8_t service[LABEL_WORDS * 8 + 8] = { 0 };
 	unsigned rest = p->count - at;
 	if (rest == 1) {
 		target_set(t, TARGET_EMPTY, NULL);
@@ -155,10 +161,7 @@ static void walk_scope_ports(const struct zone_set *zs, const struct path *p, un
 	const uint8_t *label = path_label(p, at + 1);
 	if (rest != 2 || label[0] < 2 || label[1] != '_' || label[2] == '_')
 		return;
-	service[0] = (uint8_t)(label[0] - 1);
-	memcpy(service + 1, label + 2, service[0]);
-	const struct node *n = name_lookup(&zs->index, parent, service);
-	struct blob *b = shown_blob(p->zone, n);
+	struct blob *b = shown_blob(p->zone, service_node(zs, p, label, parent));
 	bool udp = is_udp(path_label(p, at));
 	if (b == NULL || (b->flags & BLOB_ABSENT) != 0 || (udp && (b->flags & BLOB_UDP) == 0))
 		return;
@@ -178,11 +181,7 @@ static void walk_scope(const struct zone_set *zs, const struct path *p, unsigned
 			walk_scope_ports(zs, p, at, parent, t);
 		return;
 	}
-	const uint64_t *scratch = p->q->scratch;
-	const struct node *n = scratch[AT_STAGE] == STAGE_FOUND && p->q->name + scratch[AT_LABEL] == label
-				   ? (const struct node *)(uintptr_t)scratch[AT_NODE]
-				   : name_lookup(&zs->index, parent, label);
-	struct blob *b = shown_blob(p->zone, n);
+	struct blob *b = shown_blob(p->zone, service_node(zs, p, label, parent));
 	if (b == NULL || (b->flags & BLOB_ABSENT) != 0)
 		return;
 	if (p->count == at + 1)

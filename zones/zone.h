@@ -202,6 +202,20 @@ bool vanity_holds(const struct dns_query *q, struct blob *const *services);
 /* reverse.c */
 void walk_reverse(const struct zone_set *zs, const struct dns_query *q, struct target *ret);
 
+static inline bool is_proto(const uint8_t *label)
+{
+	return memcmp(label, "\004_tcp", 5) == 0 || memcmp(label, "\004_udp", 5) == 0;
+}
+
+/* The key of a service by its label: itself, or "_<service>" of SRV (RFC 2782). */
+static inline void service_key_load(struct label_key *k, const uint8_t *label)
+{
+	if (label[0] > 1 && label[1] == '_')
+		label_key_load_behind(k, label);
+	else
+		label_key_load(k, label);
+}
+
 /* What the first stages leave in dns_query.scratch for the walk. */
 enum { AT_STAGE, AT_HASH, AT_NODE, AT_PARENT, AT_LABEL };
 enum { STAGE_NONE, STAGE_HASHED, STAGE_FOUND }; /* FOUND: node, NULL included, of the label under the parent */

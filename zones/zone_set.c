@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SERIAL_INTERVAL_MS = 1000 };
+enum {
+	SERIAL_INTERVAL_MS = 1000,
+	PREFETCH_LINES = 4, /* of a blob: the head and twelve addresses */
+	PREFETCH_SRV = 6,   /* four instances, or the first of more */
+};
 
 bool folder_equal(const void *value, const void *key);
 bool site_equal(const void *value, const void *key);
@@ -229,7 +233,7 @@ int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct
 	int rc = conf_copy(zs, conf);
 	if (rc == E_OK)
 		rc = name_index_init(&zs->index, reaper);
-	if (rc == E_OK && ((zs->slab = slab_new()) == NULL ||
+	if (rc == E_OK && ((zs->slab = slab_new_huge()) == NULL ||
 			   (zs->builder = blob_builder_new(&zs->conf, zs->slab, &zs->host_names)) == NULL))
 		rc = E_NOMEM;
 	if (rc < 0)
@@ -529,7 +533,9 @@ void zone_set_prefetch(const struct zone_set *zs, struct dns_query *q)
 	if (label == 0)
 		return;
 	unsigned at = q->label_at[label - 1];
-	label_key_load(&k, q->name + at);
+	if (label == 2 && is_proto(q->name + at))
+		at = 0; /* _<service>._proto */
+	service_key_load(&k, q->name + at);
 	uint64_t hash = name_hash(&zs->index, parent, &k);
 	name_prefetch(&zs->index, hash);
 	q->scratch[AT_STAGE] = STAGE_HASHED;
@@ -552,7 +558,7 @@ void zone_set_prepare(const struct zone_set *zs, struct dns_query *q)
 	struct label_key k;
 	if (q->scratch[AT_STAGE] != STAGE_HASHED)
 		return;
-	label_key_load(&k, q->name + q->scratch[AT_LABEL]);
+	service_key_load(&k, q->name + q->scratch[AT_LABEL]);
 	const struct node *n = name_find(&zs->index, q->scratch[AT_HASH], (uint32_t)q->scratch[AT_PARENT], &k);
 	q->scratch[AT_STAGE] = STAGE_FOUND;
 	q->scratch[AT_NODE] = (uint64_t)(uintptr_t)n;
@@ -561,7 +567,7 @@ void zone_set_prepare(const struct zone_set *zs, struct dns_query *q)
 	const struct blob *b = rcu_read(&((struct node *)n)->blob);
 	if (b == NULL)
 		return;
-	__builtin_prefetch(b);
-	__builtin_prefetch((const char *)b + 64);
-	__builtin_prefetch((const char *)b + 128);
+	unsigned lines = q->qtype == RR_SRV ? PREFETCH_SRV : PREFETCH_LINES;
+	for (unsigned i = 0; i < lines; i++)
+		__builtin_prefetch((const char *)b + i * 64);
 }

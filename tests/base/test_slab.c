@@ -94,6 +94,32 @@ static void a_chunk_of_one_class_serves_another_when_it_is_free(void **state)
 	slab_free(slab);
 }
 
+static void a_slab_of_huge_pages_begins_small_and_gives_everything_back(void **state)
+{
+	enum { N = 3000, LEN = 1024 };
+	static char *at[N];
+	(void)state;
+	struct slab *slab = slab_new_huge();
+	at[0] = slab_get(slab, LEN);
+	assert_int_equal(slab_bytes(slab), 1 << 20);
+	for (int i = 1; i < N; i++)
+		at[i] = slab_get(slab, LEN);
+	assert_int_equal(slab_bytes(slab), (1 << 20) + MEM_HUGE);
+	for (int i = 0; i < N; i++) {
+		assert_int_equal((uintptr_t)at[i] % 64, 0);
+		memset(at[i], i & 255, LEN);
+	}
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(at[i][LEN - 1] & 255, i & 255);
+		slab_put(slab, at[i], LEN);
+	}
+	assert_int_equal(slab_bytes(slab), 0);
+	slab_free(slab);
+	mem_fail_at(0);
+	assert_null(slab_new_huge());
+	assert_true(mem_fail_off());
+}
+
 static void freeing_the_slab_frees_what_is_out(void **state)
 {
 	(void)state;
@@ -145,6 +171,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_gets_and_puts_keep_every_record_whole),
 		cmocka_unit_test(a_chunk_of_one_class_serves_another_when_it_is_free),
+		cmocka_unit_test(a_slab_of_huge_pages_begins_small_and_gives_everything_back),
 		cmocka_unit_test(freeing_the_slab_frees_what_is_out),
 		cmocka_unit_test(a_record_of_whole_cache_lines_stands_at_a_cache_line),
 		cmocka_unit_test(a_refused_chunk_changes_nothing),
