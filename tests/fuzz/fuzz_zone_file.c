@@ -1,6 +1,6 @@
 /* fuzz_zone_file.c - an arbitrary zone file, held against the registry and alone: every error has a line of its own, and
  * what is taken is merged into a zone set with some services, whose names and whose own names are then asked for. Every
- * answer must decode by ldns and keep to its size. */
+ * answer must decode, by ldns too (one in eight while fuzzing), and keep to its size. */
 #include "tests/support/view_maker.h"
 #include "tests/support/zone_query.h"
 #include "zones/zone_file.h"
@@ -99,6 +99,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 			zone_set_file(t->zones, i, file);
 	}
 	close(fd);
+#ifndef FUZZ_REPLAYS
+	t->ask.skip_ldns = size % 8 != 0; /* the other decoder sees them all */
+#endif
 	if (any)
 		ask_all(t);
 	rcu_reaper_turn(t->reaper);
