@@ -205,6 +205,16 @@ static bool wants_instances(const struct blob *b, unsigned type)
 	return type == RR_A || type == RR_AAAA || type == RR_SRV || type == RR_ANY || svcb_wanted(b, type);
 }
 
+/* All there is is one instance with a host name: the owner is an alias of that. */
+static void answer_alias(struct reply *r, const struct blob *b)
+{
+	unsigned type = r->q->qtype;
+	size_t len;
+	const uint8_t *name = blob_target(b, b->n4 + b->n6, &len);
+	if (reply_record(r, RR_CNAME, reply_ttl(r, b), name, len) && type != RR_CNAME && type != RR_ANY)
+		reply_chase(r, name, len, (size_t)(r->a->w.at - r->a->w.start) - len);
+}
+
 /* A set with something special about it, or one port of it (@g). true: that was the answer. */
 static bool answer_special(struct reply *r, struct blob *b, const struct blob_group *g)
 {
@@ -216,11 +226,9 @@ static bool answer_special(struct reply *r, struct blob *b, const struct blob_gr
 		reply_svcb(r, b, g, false);
 		return true;
 	}
-	if (!alias)
+	if (!alias || is_beside_cname(r->q->qtype))
 		return false;
-	size_t len;
-	const uint8_t *name = blob_target(b, b->n4 + b->n6, &len);
-	reply_record(r, RR_CNAME, reply_ttl(r, b), name, len);
+	answer_alias(r, b);
 	return true;
 }
 

@@ -55,6 +55,12 @@ static inline uint32_t reply_ttl(const struct reply *r, const struct blob *b)
 	return b->ttl == TTL_OF_SETTINGS ? ttl_read(&r->zs->conf.ttl) : b->ttl;
 }
 
+/* These would stand beside the CNAME (RFC 4034, 3 and 4; RFC 4035, 2.5): it does not lead to them. */
+static inline bool is_beside_cname(unsigned type)
+{
+	return type == RR_RRSIG || type == RR_NSEC;
+}
+
 static inline size_t reply_room(const struct reply *r)
 {
 	return r->a->w.full ? 0 : (size_t)(r->a->w.end - r->a->w.at);
@@ -64,6 +70,9 @@ void reply_truncate(struct reply *r); /* TC with nothing in it */
 void reply_nodata(struct reply *r);   /* with the SOA, or TC */
 void reply_servfail(struct reply *r, int ede);
 void reply_target(struct reply *r, const struct target *t); /* what the registry has */
+/* static_answer.c: @target, @len octets of wire form that stand in the message too, at @place, is what the name is an alias
+ * of: it is asked for in its turn if it is ours, and its records are added. */
+void reply_chase(struct reply *r, const uint8_t *target, size_t len, size_t place);
 void reply_name(struct reply *r); /* @r->zone is that of @r->q, which has gone through the first stages */
 
 /* answer_set.c: of a service, a cluster, its ports, its hosts. */

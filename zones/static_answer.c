@@ -317,8 +317,7 @@ static bool came_by(const struct reply *r, const struct dns_query *q)
 	return false;
 }
 
-/* The name at @target, @len octets of wire form that stand in the message too, at @place, is asked for in its turn. */
-static void chase(struct reply *r, const uint8_t *target, size_t len, size_t place)
+void reply_chase(struct reply *r, const uint8_t *target, size_t len, size_t place)
 {
 	struct dns_query next;
 	struct dns_answer *a = r->a;
@@ -344,7 +343,7 @@ static void reply_cname(struct reply *r, const struct static_node *n)
 	const uint8_t *target = static_next(r->file, set, &at, &len);
 	if (put_set(r, reply_owner(r), set, &r->a->ancount, &first) && r->q->qtype != RR_CNAME &&
 	    r->q->qtype != RR_ANY)
-		chase(r, target, len, (size_t)(first - r->a->w.start));
+		reply_chase(r, target, len, (size_t)(first - r->a->w.start));
 }
 
 /* Everything below the DNAME's owner stands below its target as well (RFC 6672). */
@@ -374,7 +373,7 @@ static void reply_dname(struct reply *r, const struct found *f)
 	memcpy(to, name, left + len);
 	r->a->ancount++;
 	if (r->q->qtype != RR_CNAME)
-		chase(r, name, left + len, (size_t)(to - r->a->w.start));
+		reply_chase(r, name, left + len, (size_t)(to - r->a->w.start));
 }
 
 /* ---- one name */
@@ -389,12 +388,6 @@ static bool is_instances(const struct target *t)
 static bool is_dynamic(unsigned type)
 {
 	return type == RR_A || type == RR_AAAA || type == RR_SRV || type == RR_SVCB || type == RR_HTTPS || type == RR_ANY;
-}
-
-/* These would stand beside the CNAME (RFC 4034, 3 and 4; RFC 4035, 2.5): it does not lead to them. */
-static bool is_beside_cname(unsigned type)
-{
-	return type == RR_RRSIG || type == RR_NSEC;
 }
 
 /* The sets of a node, for a name that stands for it alone. */

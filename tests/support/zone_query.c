@@ -132,6 +132,7 @@ static bool rdata_read(const uint8_t *m, size_t len, size_t at, struct asked_rec
 		return name_read(m, len, &p, r->target) && p == end;
 	case RR_NS:
 	case RR_PTR:
+	case RR_CNAME:
 		return name_read(m, len, &p, r->target) && p == end;
 	case RR_SOA:
 		if (!name_read(m, len, &p, r->target) || !name_read(m, len, &p, rname) || p + 20 != end)

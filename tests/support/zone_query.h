@@ -13,7 +13,7 @@ struct asked_record {
 	uint16_t type, rr_class, rdlength;
 	uint32_t ttl;
 	uint8_t rdata[300]; /* cut */
-	char target[1100];  /* SRV, NS, SOA mname */
+	char target[1100];  /* SRV, NS, PTR, CNAME, SOA mname */
 	uint16_t priority, weight, port; /* SRV */
 	uint32_t serial, minimum;	 /* SOA */
 	char address[50];		 /* A, AAAA */

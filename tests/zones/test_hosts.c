@@ -1,5 +1,5 @@
 /* test_hosts.c - instances whose ip is a host name (dns.md 2.8). What a resolver would find is told by the test. */
-#include "tests/zones/zones_fixture.h"
+#include "tests/zones/zones_checks.h"
 #include <arpa/inet.h>
 #include <math.h>
 #include <setjmp.h>
@@ -227,6 +227,84 @@ static void a_single_name_is_an_alias_of_every_type_if_that_is_wanted(void **sta
 	fixture_free(f);
 }
 
+static void cname_of_two_zones(struct zone_set_conf *conf, struct zone_conf *zones)
+{
+	cname(conf, zones);
+	zones[1] = (struct zone_conf){ .name = "prod.example", .layout = LAYOUT_BOUND, .ns = "prod" };
+	conf->zone_count = 2;
+}
+
+/* The answer section: "owner>target" of aliases, "owner=address" of what they lead to; then "NX", "TC". */
+static void expect_chain(struct zones_fixture *f, const char *name, unsigned type, const char *chain)
+{
+	struct asked *x = ask(&f->ask, name, type);
+	char all[3000] = "";
+	for (unsigned i = 0; i < x->count; i++) {
+		const struct asked_record *r = &x->records[i];
+		if (r->section != 1)
+			continue;
+		strcat(strcat(all, all[0] == '\0' ? "" : " "), r->owner);
+		strcat(strcat(all, r->type == RR_CNAME ? ">" : "="), r->target[0] != '\0' ? r->target : r->address);
+	}
+	strcat(all, x->answer.rcode == RCODE_NXDOMAIN ? " NX" : x->answer.tc ? " TC" : "");
+	if (!x->readable || !x->answer.aa || strcmp(all, chain) != 0)
+		fail_msg("%s, type %u: \"%s\", not \"%s\"", name, type, all, chain);
+}
+
+/* RFC 1034, 4.3.2, step 3a: an alias of a name of ours is followed in the same answer. HAProxy takes a CNAME at the end of
+ * one for an error. */
+static void an_alias_of_a_name_of_ours_is_followed(void **state)
+{
+	struct zones_fixture *f = fixture_new(cname_of_two_zones);
+	(void)state;
+	service_at(f, "first", "second.svc.test");
+	service_at(f, "second", "web.prod.example");
+	struct fake_service *web = fixture_service(f, "prod", "DEFAULT_GROUP", "web");
+	fake_add(web, &(struct fake_instance){ .ip = "10.0.0.7", .port = 80 });
+	fixture_publish(f, web);
+	expect_chain(f, "second.svc.test", RR_A, "second.svc.test.>web.prod.example. web.prod.example.=10.0.0.7");
+	expect_chain(f, "first.svc.test", RR_A,
+		     "first.svc.test.>second.svc.test. second.svc.test.>web.prod.example. web.prod.example.=10.0.0.7");
+	expect_chain(f, "default.c.second.svc.test", RR_SRV,
+		     "default.c.second.svc.test.>web.prod.example. web.prod.example.=10-0-0-7.i.prod.example.");
+	expect_chain(f, "second.svc.test", RR_AAAA, "second.svc.test.>web.prod.example.");
+	assert_int_equal(f->ask.asked.answer.nscount, 1); /* no data, says the zone of the last name */
+	assert_string_equal(f->ask.asked.records[1].owner, "prod.example.");
+	expect_chain(f, "second.svc.test", RR_CNAME, "second.svc.test.>web.prod.example.");
+	expect_chain(f, "second.svc.test", RR_ANY, "second.svc.test.>web.prod.example.");
+	expect_chain(f, "second.svc.test", RR_RRSIG, "");
+	fake_unpublish(web, &f->watcher);
+	expect_chain(f, "second.svc.test", RR_A, "second.svc.test.>web.prod.example. NX"); /* RFC 6604 */
+	service_at(f, "far", "db.example.net"); /* elsewhere: the client goes on by itself */
+	expect_chain(f, "far.svc.test", RR_A, "far.svc.test.>db.example.net.");
+	fixture_free(f);
+}
+
+static void rings_and_long_chains_of_aliases_end(void **state)
+{
+	struct zones_fixture *f = fixture_new(cname);
+	static char names[12][8];
+	(void)state;
+	service_at(f, "self", "self.svc.test");
+	service_at(f, "here", "there.svc.test");
+	service_at(f, "there", "HERE.svc.test");
+	expect_chain(f, "self.svc.test", RR_A, "self.svc.test.>self.svc.test.");
+	expect_chain(f, "here.svc.test", RR_A, "here.svc.test.>there.svc.test. there.svc.test.>here.svc.test.");
+	for (int i = 0; i < 12; i++) {
+		char to[32];
+		snprintf(names[i], sizeof(names[i]), "n%d", i);
+		snprintf(to, sizeof(to), "n%d.svc.test", i + 1);
+		service_at(f, names[i], to);
+	}
+	struct asked *x = ask(&f->ask, "n0.svc.test", RR_A);
+	assert_int_equal(x->answer.ancount, 9); /* the question's own, and 8 more */
+	assert_int_equal(x->answer.rcode, RCODE_NOERROR);
+	expect_chain(f, "n9.svc.test", RR_A, "n9.svc.test.>n10.svc.test. n10.svc.test.>n11.svc.test. n11.svc.test.>n12.svc.test. NX");
+	f->ask.limit = 100; /* the whole chain, or nothing */
+	expect_chain(f, "n0.svc.test", RR_A, " TC");
+	fixture_free(f);
+}
+
 static void many_long_names_are_cut_never_or_whole(void **state)
 {
 	struct zones_fixture *f = fixture_new(srv_only);
@@ -257,6 +335,8 @@ int main(void)
 		cmocka_unit_test(names_of_our_own_zones_and_what_is_no_name_are_not_looked_for),
 		cmocka_unit_test(srv_only_has_the_name_and_no_address),
 		cmocka_unit_test(a_single_name_is_an_alias_of_every_type_if_that_is_wanted),
+		cmocka_unit_test(an_alias_of_a_name_of_ours_is_followed),
+		cmocka_unit_test(rings_and_long_chains_of_aliases_end),
 		cmocka_unit_test(many_long_names_are_cut_never_or_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
