@@ -2,21 +2,19 @@
 All of them live through one story at once (tests/support/story.py); each is a test here."""
 import pytest
 from balancers import BALANCERS, Prometheus
-from conftest import VARIANT
 from resolvers import RESOLVERS
 from story import Story, machine, server  # noqa: F401
 from stubs import STUBS, Decoy
 
-# Prometheus looks at its targets every 5 s: once is enough.
-CONSUMERS = [kind for kind in RESOLVERS + STUBS + BALANCERS if VARIANT == "plain" or kind is not Prometheus]
+CONSUMERS = RESOLVERS + STUBS + BALANCERS
 
 
 @pytest.fixture(scope="module")
-def story(machine, server):  # noqa: F811
-    """(the consumers that were there, why the others were not), the story told."""
+def story(request, machine, server):  # noqa: F811
+    """(the consumers that were there, why the others were not), the story told to those whose tests are wanted."""
     consumers, missing = {}, {}
     Decoy()
-    for kind in CONSUMERS:
+    for kind in [i.callspec.params["kind"] for i in request.session.items if i.module is request.module]:
         try:
             consumers[kind] = kind(machine)
         except pytest.skip.Exception as e:
@@ -29,11 +27,17 @@ def story(machine, server):  # noqa: F811
         told.close()
 
 
-@pytest.mark.parametrize("kind", CONSUMERS, ids=lambda kind: kind.__name__.lower())
-def test_a_consumer_follows(story, kind):
+def marks(kind):
+    """Prometheus takes its time (5 s a step): once is enough."""
+    return [pytest.mark.plain_only] if kind is Prometheus else []
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.__name__.lower(), marks=marks(kind)) for kind in CONSUMERS])
+def test_a_consumer_follows(story, machine, kind):  # noqa: F811
     consumers, missing = story
     if kind in missing:
         pytest.skip(missing[kind])
     one = consumers[kind]
     print(one.seen)
     assert one.problem is None, one.problem
+    assert one.complaint is None or one.complaint not in machine.log(one.name)

@@ -45,6 +45,7 @@ class Unbound(Resolver):
     """As a stub zone, with strict QNAME minimisation and letters of random case."""
     address = "127.0.0.12"
     recipe = "unbound.conf"
+    complaint = "Capsforid: starting fallback"  # letters that came back in another case
 
     def start(self):
         conf = self.machine.write(f"{self.name}.conf", recipe(self.recipe) + UNBOUND.format(self.address, self.machine.folder))

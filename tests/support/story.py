@@ -94,6 +94,7 @@ class Backend(http.server.ThreadingHTTPServer):
 class Consumer:
     """A program that asks Muster. @limit: the seconds in which it has to see a change: its own refresh, with room."""
     limit = 20
+    complaint = None  # what its log must not say
 
     def __init__(self, machine):
         self.machine, self.name = machine, type(self).__name__.lower()
