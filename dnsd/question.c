@@ -165,6 +165,11 @@ static void options_read(struct question *q, struct extras *x, struct cursor o)
 			e->keepalive = true;
 		} else if (code == OPTION_NSID) {
 			e->nsid = true;
+		} else if (code == OPTION_EXPIRE) {
+			e->expire = true;
+		} else if (code == OPTION_ZONEVERSION) {
+			e->zone_version = true;
+			x->option_bad |= len != 0; /* RFC 9660, 3.1 */
 		}
 	}
 }

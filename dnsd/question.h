@@ -13,7 +13,8 @@ enum {
 	HEADER_QR = 0x8000, HEADER_OPCODE = 0x7800, HEADER_AA = 0x0400, HEADER_TC = 0x0200, HEADER_RD = 0x0100,
 	HEADER_RA = 0x0080, HEADER_AD = 0x0020,
 	EDNS_DO = 0x8000,
-	OPTION_NSID = 3, OPTION_ECS = 8, OPTION_COOKIE = 10, OPTION_KEEPALIVE = 11, OPTION_PADDING = 12, OPTION_EDE = 15,
+	OPTION_NSID = 3, OPTION_ECS = 8, OPTION_EXPIRE = 9, OPTION_COOKIE = 10, OPTION_KEEPALIVE = 11, OPTION_PADDING = 12, OPTION_EDE = 15,
+	OPTION_ZONEVERSION = 19,
 };
 
 enum question_fault { /* why QUESTION_REPLY: for the counters */
@@ -51,6 +52,7 @@ struct edns {
 	bool cookie; /* the answer carries question.cookie */
 	uint8_t cookie_len; /* of the first one, as the client wrote it; 0: none */
 	bool nsid; /* the server's name was asked for */
+	bool expire, zone_version; /* so were these of the zone */
 	uint16_t udp_size; /* as the client wrote it */
 };
 

@@ -5,6 +5,9 @@ enum {
 	OPT_LEN = 11,
 	OPTION_HEAD = 4, /* code, length */
 	KEEPALIVE_LEN = OPTION_HEAD + 2,
+	EXPIRE_LEN = OPTION_HEAD + 4,
+	ZONEVERSION_LEN = OPTION_HEAD + 6,
+	ZONEVERSION_SERIAL = 0, /* its type: the serial of the SOA */
 	COOKIE_ROOM = OPTION_HEAD + COOKIE_LEN,
 	EDE_LEN = OPTION_HEAD + 2, /* a code without text */
 	SIZE_PLAIN = 512,	   /* without EDNS */
@@ -43,7 +46,8 @@ static size_t opt_room(const struct question *q, const struct reply_limits *limi
 	if (!q->edns.present)
 		return 0;
 	size_t nsid = q->edns.nsid ? nsid_room(q, identity_read(limits->identity)) : 0;
-	return OPT_LEN + nsid + (q->edns.cookie ? COOKIE_ROOM : 0) + (keepalive_due(q) ? KEEPALIVE_LEN : 0);
+	size_t version = (q->edns.expire ? EXPIRE_LEN : 0u) + (q->edns.zone_version ? ZONEVERSION_LEN : 0u);
+	return OPT_LEN + nsid + version + (q->edns.cookie ? COOKIE_ROOM : 0) + (keepalive_due(q) ? KEEPALIVE_LEN : 0);
 }
 
 void reply_begin(struct dns_answer *ret, const struct question *q, uint8_t *to, size_t cap,
@@ -65,6 +69,7 @@ void reply_begin(struct dns_answer *ret, const struct question *q, uint8_t *to, 
 	ret->pick = PICK_NONE;
 	ret->ede = EDE_NONE;
 	ret->ede_text = NULL;
+	ret->version = NULL;
 }
 
 static const char *ede_text(const struct dns_answer *a)
@@ -115,6 +120,29 @@ static uint8_t *ede_put(uint8_t *p, const uint8_t *end, const struct dns_answer 
 	return option_put(p, end, OPTION_EDE, a->ede, text, len);
 }
 
+static inline void put32(uint8_t *to, uint32_t v)
+{
+	put16(to, v >> 16);
+	put16(to + 2, v & 0xffff);
+}
+
+/* How long a secondary may keep the zone (RFC 7314), if its SOA is the answer; and which version it is (RFC 9660). */
+static uint8_t *version_put(uint8_t *p, const uint8_t *end, const struct question *q, const struct dns_answer *a)
+{
+	uint8_t value[6];
+	if (q->edns.expire && q->query.qtype == RR_SOA && a->ancount > 0) {
+		put32(value, a->version->expire_sec);
+		p = option_put(p, end, OPTION_EXPIRE, -1, value, 4);
+	}
+	if (q->edns.zone_version) {
+		value[0] = a->version->labels;
+		value[1] = ZONEVERSION_SERIAL;
+		put32(value + 2, a->version->serial);
+		p = option_put(p, end, OPTION_ZONEVERSION, -1, value, 6);
+	}
+	return p;
+}
+
 /* The last option: fills the message up to a multiple of PADDING_BLOCK (RFC 8467, 4.1; dns.md B.9). */
 static uint8_t *padding_put(const struct dns_answer *a, uint8_t *p, const uint8_t *end)
 {
@@ -148,6 +176,8 @@ static void opt_put(struct dns_answer *a, const struct question *q, uint16_t rco
 		if (nsid_room(q, id) > 0)
 			p = option_put(p, end, OPTION_NSID, -1, id->nsid, id->nsid_len);
 	}
+	if (a->version != NULL)
+		p = version_put(p, end, q, a);
 	if (a->ede != EDE_NONE)
 		p = ede_put(p, end, a);
 	if (q->edns.padding)

@@ -136,6 +136,10 @@ static size_t finish(struct responder *r, const struct exchange *x, struct dns_a
 {
 	const struct question *q = &x->question;
 	enum transport transport = x->transport;
+	struct zone_version version;
+	bool told = zone >= 0 && (rcode == RCODE_NOERROR || rcode == RCODE_NXDOMAIN);
+	if (told && (q->edns.zone_version || q->edns.expire) && zone_set_version(&q->query, &version) == E_OK)
+		a->version = &version;
 	size_t len = reply_end(a, q, rcode, &r->limits[x->client.near]);
 	tally_query(&r->tally, transport, zone, q->query.qtype, rcode);
 	r->tally.truncated[transport] += a->tc;

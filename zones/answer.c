@@ -353,6 +353,18 @@ void reply_name(struct reply *r)
 		reply_target(r, &t);
 }
 
+int zone_set_version(const struct dns_query *q, struct zone_version *ret)
+{
+	struct zone *z = (struct zone *)(uintptr_t)q->zone;
+	if (z == NULL)
+		return E_RANGE;
+	const struct static_zone *file = rcu_read(&z->file);
+	ret->labels = z->labels;
+	ret->serial = atomic_load_explicit(&z->serial, memory_order_relaxed);
+	ret->expire_sec = file != NULL && file->soa != NULL ? static_soa_expire(file) : ZONE_EXPIRE;
+	return E_OK;
+}
+
 int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_answer *a, struct rng *rng)
 {
 	struct reply r = { .zs = zs, .zone = q->zone, .q = q, .a = a, .rng = rng, .name_at = DNS_HEADER_LEN };

@@ -61,6 +61,12 @@ enum dns_pick {
 	DNS_PICKS
 };
 
+/* Of the zone that a question was answered from. */
+struct zone_version {
+	uint8_t labels; /* of its name */
+	uint32_t serial, expire_sec; /* of its SOA */
+};
+
 struct dns_answer {
 	struct writer w;  /* start = the message; header and question are written, @w.at stands behind them;
 			   * @w.end leaves out what dnsd reserved for the OPT record */
@@ -71,6 +77,7 @@ struct dns_answer {
 	bool ra, ad;	  /* dnsd's: for who may ask for other names; validated */
 	uint8_t pick;	  /* enum dns_pick: how addresses were chosen */
 	int ede;	  /* EDE_NONE or an info code, for dnsd to put into the OPT */
+	const struct zone_version *version; /* dnsd's, for the OPT; NULL: it says nothing of the zone */
 	const char *ede_text; /* a static sentence with it; NULL: the usual one of that code */
 };
 

@@ -96,6 +96,15 @@ bool put_static_soa(struct reply *r, unsigned owner, bool negative)
 	return true;
 }
 
+uint32_t static_soa_expire(const struct static_zone *file)
+{
+	uint32_t at = 0, expire;
+	uint16_t len;
+	const uint8_t *rdata = static_next(file, file->soa, &at, &len);
+	memcpy(&expire, rdata + len - 8, 4);
+	return __builtin_bswap32(expire);
+}
+
 /* Where the name of a host stands in data of @type; -1: there is none. */
 static int target_at(unsigned type)
 {

@@ -10,5 +10,6 @@
 void reply_merged(struct reply *r, const struct target *t);
 /* The file's SOA with the zone's serial, as an answer or behind a negative one (then with its TTL). False: no room. */
 bool put_static_soa(struct reply *r, unsigned owner, bool negative);
+uint32_t static_soa_expire(const struct static_zone *file); /* which has one */
 
 #endif

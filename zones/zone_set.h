@@ -115,6 +115,8 @@ void zone_set_prepare(const struct zone_set *zs, struct dns_query *q); /* node, 
  * partial RRset: too big for @a->w is tc with nothing in it. Sets rcode, aa, tc, counts, ede. Class ANY
  * clears aa. @r is the worker's. Returns the zone's number for counters, -1: no zone. */
 int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_answer *a, struct rng *r);
+/* Of the zone that answered @q, in the same section; E_RANGE: none did. */
+int zone_set_version(const struct dns_query *q, struct zone_version *ret);
 const char *zone_set_zone_name(const struct zone_set *zs, int zone); /* for metrics; NULL: none */
 size_t zone_set_zone_count(const struct zone_set *zs);
 

@@ -297,6 +297,71 @@ def test_no_opt_comes_back_that_was_not_asked_for(either, message):
     assert either.ask(message).opt is None
 
 
+# ---- what the zone says of itself
+
+EXPIRE, ZONEVERSION = 9, 19
+
+
+def test_dig_shows_how_long_a_secondary_may_keep_the_zone(server):
+    status, flags, counts, text = dig(server, "+expire", "soa")
+    assert status == "NOERROR" and re.search(r"EXPIRE: 604800", text), text
+
+
+def test_expire_comes_with_the_soa_alone(either):
+    assert either.ask(asked(option(EXPIRE), text=ZONE, rdtype=SOA)).options[EXPIRE] == struct.pack(">I", 604800)
+    assert either.ask(asked(option(EXPIRE, b"\0\0\0\1"), text=ZONE, rdtype=SOA)).options[EXPIRE] == struct.pack(">I", 604800)
+    for text, rdtype in ((ZONE, NS), (NAME, A), (NAME, SOA), ("www.example.org", SOA)):
+        assert EXPIRE not in either.ask(asked(option(EXPIRE), text=text, rdtype=rdtype)).options
+    assert EXPIRE not in either.ask(asked(text=ZONE, rdtype=SOA)).options
+
+
+def serial_of(asker):
+    a = asker.ask(asked(text=ZONE, rdtype=SOA))
+    at = a.octets.index(struct.pack(">HH", SOA, IN), a.octets.index(struct.pack(">HH", SOA, IN)) + 4)  # behind the question's
+    length = struct.unpack(">H", a.octets[at + 8:at + 10])[0]
+    return struct.unpack(">I", a.octets[at + 10 + length - 20:at + 10 + length - 16])[0]
+
+
+@pytest.mark.parametrize("text, rdtype, rcode", [(ZONE, SOA, NOERROR), (NAME, A, NOERROR), (NAME, TXT, NOERROR),
+                                                 (f"nobody.svc.{ZONE}", A, 3), (f"edns-many.svc.{ZONE}", A, NOERROR)])
+def test_the_version_of_the_zone_is_the_serial_of_its_soa(either, text, rdtype, rcode):
+    for _ in range(200):  # the serial may move meanwhile
+        before = serial_of(either)
+        a = either.ask(asked(option(ZONEVERSION), text=text, rdtype=rdtype))
+        if serial_of(either) == before:
+            break
+    assert a.rcode == rcode
+    assert a.options[ZONEVERSION] == struct.pack(">BBI", 2, 0, before)
+
+
+def test_the_version_needs_a_zone_and_an_empty_option(either):
+    a = either.ask(asked(option(ZONEVERSION), text="www.example.org"))
+    assert (a.rcode, ZONEVERSION in a.options) == (REFUSED, False)
+    a = either.ask(asked(option(ZONEVERSION, b"\2\0\0\0\0\1")))
+    assert (a.rcode, a.an, ZONEVERSION in a.options) == (FORMERR, 0, False)
+    assert ZONEVERSION not in either.ask(asked()).options
+
+
+def test_the_version_has_its_place_in_a_truncated_answer(asker):
+    a = asker.ask(asked(option(ZONEVERSION) + option(EXPIRE), text=f"edns-many.svc.{ZONE}", rdtype=33, size=512))
+    assert a.tc and len(a.options[ZONEVERSION]) == 6 and len(a.octets) <= 512
+
+
+def test_the_version_is_that_of_the_zone_asked(make_server):
+    """Of a zone file: its EXPIRE, our serial; a zone below another has its own."""
+    server = make_server().zone("muster.internal", layout="full").zone("deep.muster.internal", layout="static")
+    path = f"{server.dir}/deep.zone"
+    with open(path, "w") as f:
+        f.write("$TTL 60\n@ SOA ns1 hostmaster 7 3600 600 4321 5\n@ NS ns1\nns1 A 10.0.0.1\n")
+    server.zone("deep.muster.internal", file=path).start()
+    asker = Asker(server)
+    a = asker.ask(asked(option(EXPIRE) + option(ZONEVERSION), text="deep.muster.internal", rdtype=SOA))
+    assert a.options[EXPIRE] == struct.pack(">I", 4321) and a.options[ZONEVERSION][:2] == bytes([3, 0])
+    a = asker.ask(asked(option(EXPIRE) + option(ZONEVERSION), text=ZONE, rdtype=SOA))
+    assert a.options[EXPIRE] == struct.pack(">I", 604800) and a.options[ZONEVERSION][:2] == bytes([2, 0])
+    asker.close()
+
+
 @pytest.mark.parametrize("what, message", [
     ("no question and no cookie", header(qd=0)),
     ("no question, an OPT", header(qd=0, ar=1) + opt()),
