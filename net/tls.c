@@ -2,6 +2,7 @@
  * copied beside OpenSSL's own records. */
 #include "net/tls.h"
 #include "base/mem.h"
+#include "base/plain_file.h"
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -34,27 +35,44 @@ static const char *reason(void)
 /* PEM readers say little of files that are not there. */
 static int file_check(const char *path, struct error *err)
 {
-	FILE *in = fopen(path, "re");
-	int errnum = errno;
+	int errnum;
+	FILE *in = plain_file_open(path, &errnum);
 	if (in != NULL) {
 		fclose(in);
 		return E_OK;
 	}
-	error_set(err, errnum == ENOENT ? E_MISSING : E_DENIED, "%s: %s", path, strerror(errnum));
-	return err->code;
+	return error_set(err, errnum == ENOENT ? E_MISSING : E_DENIED, "%s: %s", path, plain_file_reason(errnum));
+}
+
+/* Nobody can be asked: OpenSSL would wait at the terminal for an answer. */
+static int on_passphrase(char *to, int cap, int writing, void *arg)
+{
+	(void)to, (void)cap, (void)writing;
+	*(bool *)arg = true;
+	return -1;
 }
 
 static int files_load(SSL_CTX *ctx, const struct tls_conf *conf, struct error *err)
 {
+	bool asked = false;
 	int rc = file_check(conf->cert, err);
 	if (rc == E_OK)
 		rc = file_check(conf->key, err);
 	if (rc < 0)
 		return rc;
 	ERR_clear_error();
+	SSL_CTX_set_default_passwd_cb(ctx, on_passphrase);
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, &asked);
 	if (SSL_CTX_use_certificate_chain_file(ctx, conf->cert) != 1)
 		return error_set(err, E_INVALID, "%s: no certificate can be read from it: %s", conf->cert, reason());
-	if (SSL_CTX_use_PrivateKey_file(ctx, conf->key, SSL_FILETYPE_PEM) != 1)
+	rc = SSL_CTX_use_PrivateKey_file(ctx, conf->key, SSL_FILETYPE_PEM);
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL); /* it reads no more */
+	if (rc != 1 && asked) {
+		ERR_clear_error();
+		return error_set(err, E_INVALID, "%s: the key has a passphrase, which nobody can be asked for: write it without one",
+				 conf->key);
+	}
+	if (rc != 1)
 		return error_set(err, E_INVALID, "%s: no key of %s can be read from it: %s", conf->key, conf->cert, reason());
 	if (SSL_CTX_check_private_key(ctx) != 1)
 		return error_set(err, E_INVALID, "%s is not the key of %s: %s", conf->key, conf->cert, reason());

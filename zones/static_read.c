@@ -1,6 +1,7 @@
 /* static_read.c - a zone file as records. Lines, directives and the fields before the type are ours, so that every error
  * is told with the line it is on, and reading goes on behind it; what stands behind the type is ldns's to understand. */
 #include "base/mem.h"
+#include "base/plain_file.h"
 #include "zones/static_zone.h"
 #include <ctype.h>
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 enum { LINE_MAX_OCTETS = 65535, INCLUDE_DEPTH = 8, TTL_PRESET = 3600, RECORDS_MAX = 10000000 };
 
@@ -454,13 +454,11 @@ static void source_read(struct static_reading *r, const char *path, const struct
 		static_complain(r, told_file, told_line, "more than %d files are included", STATIC_FILES_MAX);
 		return;
 	}
-	s.in = fopen(path, "re");
-	struct stat what;
-	if (s.in == NULL || fstat(fileno(s.in), &what) != 0 || !S_ISREG(what.st_mode)) {
+	int errnum;
+	s.in = plain_file_open(path, &errnum);
+	if (s.in == NULL) {
 		static_complain(r, told_file, told_line, "%s%scannot be opened: %s", from != NULL ? path : "",
-				from != NULL ? " " : "", s.in == NULL ? strerror(errno) : "it is no file");
-		if (s.in != NULL)
-			fclose(s.in);
+				from != NULL ? " " : "", plain_file_reason(errnum));
 		return;
 	}
 	r->files[r->file_count] = mem_strdup(path);

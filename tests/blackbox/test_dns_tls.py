@@ -274,7 +274,7 @@ def test_a_reload_reads_the_certificate_at_once_or_changes_nothing(make_server, 
         one.close()
 
 
-@pytest.mark.parametrize("what", ["missing", "no certificate", "another key", "no key"])
+@pytest.mark.parametrize("what", ["missing", "no certificate", "another key", "no key", "a passphrase", "no file"])
 def test_a_start_with_a_bad_certificate_is_refused_with_file_and_reason(make_server, files, tmp_path, what):
     cert, key = certificate(str(tmp_path), "x", "x.example")
     if what == "missing":
@@ -283,6 +283,11 @@ def test_a_start_with_a_bad_certificate_is_refused_with_file_and_reason(make_ser
         open(cert, "w").close()
     elif what == "another key":
         shutil.copy(files[2], key)
+    elif what == "a passphrase":
+        subprocess.run(["openssl", "pkey", "-in", files[2], "-aes128", "-passout", "pass:secret", "-out", key], check=True)
+    elif what == "no file":
+        os.unlink(key)
+        os.mkfifo(key)
     else:
         open(key, "w").close()
     server = make_server(dns_tls_listen="127.0.0.1:0", tls_cert=cert, tls_key=key)
@@ -291,6 +296,7 @@ def test_a_start_with_a_bad_certificate_is_refused_with_file_and_reason(make_ser
     server.process = None
     wrong = cert if "cert" in what or what == "missing" else key
     assert f"tls: {wrong}" in server.log_text()
+    assert what != "a passphrase" or "passphrase, which nobody can be asked for" in server.log_text()
 
 
 @pytest.mark.parametrize("text, said", [

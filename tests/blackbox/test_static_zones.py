@@ -1,5 +1,6 @@
 """Zone files: served as RFC 1034, 4592, 6604 and 6672 want, merged with the registry, checked with file and line, and read
 again without a gap."""
+import os
 import subprocess
 import threading
 
@@ -231,6 +232,14 @@ def test_every_error_is_told(tmp_path):
     status, errors = check(write(tmp_path / "empty.zone", ""), layout="static")
     assert status == 2 and "has no SOA" in errors and "has no NS" in errors
     assert check(write(tmp_path / "loop.zone", "$INCLUDE loop.zone\n"))[0] == 2
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for what in ("fifo", "."):
+        path = str(tmp_path / what)
+        assert check(path) == (2, f"{path}: cannot be opened: it is no file\n")
+        assert check(write(tmp_path / "outer.zone", f"$INCLUDE {path}\n"))[1].endswith(f":1: {path} cannot be opened: it is no file\n")
 
 
 def test_a_server_does_not_start_with_a_broken_file(make_server, tmp_path):
