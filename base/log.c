@@ -258,3 +258,12 @@ void log_each(enum log_level level, const char *area, const char *format, ...)
 	va_end(args);
 	write_line(level, area, text);
 }
+
+void log_lines(enum log_level level, const char *area, const char *text)
+{
+	while (text != NULL && *text != '\0') {
+		size_t len = strcspn(text, "\n");
+		log_each(level, area, "%.*s", (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}

@@ -20,6 +20,8 @@ void log_line(enum log_level level, const char *area, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same for lines of which none may be held back, since each says something else: they are few by their nature. */
 void log_each(enum log_level level, const char *area, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Each line of @text by log_each(); NULL: none. */
+void log_lines(enum log_level level, const char *area, const char *text);
 int log_level_parse(const char *name, enum log_level *ret); /* E_INVALID */
 
 #define log_debug(area, ...) (log_wants(LOG_DEBUG) ? log_line(LOG_DEBUG, area, __VA_ARGS__) : (void)0)

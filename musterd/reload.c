@@ -80,21 +80,10 @@ static void refuse(const char *why)
 	log_error("settings", "nothing was reloaded, the server goes on as before: %s", why);
 }
 
-/* Each line of @errors on a line of the log. */
 static void refuse_errors(const struct settings_errors *errors)
 {
-	char line[1024];
-	const char *at = errors->lines.at;
-
 	refuse("the settings are wrong");
-	while (at != NULL && *at != '\0') {
-		size_t len = strcspn(at, "\n");
-		size_t shown = len < sizeof(line) ? len : sizeof(line) - 1;
-		memcpy(line, at, shown);
-		line[shown] = '\0';
-		log_each(LOG_ERROR, "settings", "%s", line);
-		at += len + (at[len] == '\n');
-	}
+	log_lines(LOG_ERROR, "settings", errors->lines.at);
 }
 
 static void tell_row(const struct setting *row, const struct settings_origin *was, const struct settings_origin *is)

@@ -10,14 +10,6 @@
 
 enum { LOOK_MS = 2000 };
 
-static char *copy(const char *text)
-{
-	size_t len = strlen(text) + 1;
-	char *to = mem_alloc(len);
-
-	return to == NULL ? NULL : memcpy(to, text, len);
-}
-
 static void look(const char *cert, const char *key, struct tls_mark to[2])
 {
 	const char *const paths[2] = { cert, key };
@@ -56,8 +48,8 @@ int tls_keeper_load(struct tls_keeper *k, const char *cert, const char *key, str
 		*ret = NULL;
 		return E_OK;
 	}
-	fresh.cert = copy(cert);
-	fresh.key = copy(key);
+	fresh.cert = mem_strdup(cert);
+	fresh.key = mem_strdup(key);
 	look(cert, key, fresh.used); /* before they are read: a change behind that is seen as one */
 	int rc = fresh.cert == NULL || fresh.key == NULL ? error_set(err, E_NOMEM, "no memory for TLS")
 							 : tls_context_load(&context, &conf, err);

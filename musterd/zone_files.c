@@ -9,8 +9,6 @@
 #include "base/thread.h"
 #include "zones/zone_file.h"
 
-#include <string.h>
-
 struct zone_files {
 	uv_work_t work;
 	uv_loop_t *loop;
@@ -35,22 +33,6 @@ int zone_files_check(const struct zone_conf *zones, size_t count, struct text *e
 		zone_file_free(file);
 	}
 	return rc;
-}
-
-/* Each line of @errors on a line of the log. */
-static void tell_lines(const struct text *errors)
-{
-	char line[1536];
-	const char *at = errors->at;
-
-	while (at != NULL && *at != '\0') {
-		size_t len = strcspn(at, "\n");
-		size_t shown = len < sizeof(line) ? len : sizeof(line) - 1;
-		memcpy(line, at, shown);
-		line[shown] = '\0';
-		log_each(LOG_ERROR, "zones", "%s", line);
-		at += len + (at[len] == '\n');
-	}
 }
 
 static void put_in_force(struct zone_files *f, size_t nth, struct static_zone *file)
@@ -93,7 +75,7 @@ static void take_one(struct zone_files *f, size_t nth)
 		put_in_force(f, nth, file);
 	} else if (f->zones[nth].file != NULL) {
 		metrics_add(f->broken, 1);
-		tell_lines(&f->errors[nth]);
+		log_lines(LOG_ERROR, "zones", f->errors[nth].at);
 		log_each(LOG_ERROR, "zones", "zone %s: the file is not taken, what was read before stays in force",
 			 f->zones[nth].name);
 	}
@@ -144,7 +126,7 @@ static int read_first(struct zone_files *f, struct error *err)
 			put_in_force(f, i, file);
 		else
 			rc = error_set(err, one, "zone %s: its file %s is wrong", f->zones[i].name, f->zones[i].file);
-		tell_lines(&f->errors[i]);
+		log_lines(LOG_ERROR, "zones", f->errors[i].at);
 		text_clear(&f->errors[i]);
 	}
 	return rc;

@@ -120,6 +120,25 @@ static unsigned count_lines(const char *text)
 	return n;
 }
 
+static void each_line_of_a_text_has_a_line_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+	log_setup(LOG_INFO, LOG_TEXT, f->pipe[1]);
+	log_lines(LOG_ERROR, "zones", "first\nsecond\n\nlast");
+	log_lines(LOG_ERROR, "zones", NULL);
+	log_lines(LOG_ERROR, "zones", "");
+	const char *at = written(f);
+	static const char *const expected[] = { "first\n", "second\n", "\n", "last\n" };
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		const char *end = strchr(at, '\n');
+		assert_non_null(end);
+		size_t len = strlen(expected[i]);
+		assert_memory_equal(end + 1 - len, expected[i], len);
+		at = end + 1;
+	}
+	assert_string_equal(at, "");
+}
+
 static void repeats_are_held_back_and_counted(void **state)
 {
 	struct fixture *f = *state;
@@ -160,6 +179,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_json_line_is_one_json_object, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_json_line_is_utf8_whatever_was_said, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_long_line_is_cut_but_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(each_line_of_a_text_has_a_line_of_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(repeats_are_held_back_and_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(levels_are_known_by_name, setup, teardown),
 	};
