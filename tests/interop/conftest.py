@@ -63,7 +63,7 @@ def reach(tool):
     """Missing at once where an installation would wait minutes for a registry that nobody can reach from here."""
     if tool != "pip" and not shutil.which(tool):
         raise Missing(f"{tool} is not installed")
-    url = REGISTRIES[tool]()
+    url = tool in REGISTRIES and REGISTRIES[tool]()
     if not url or not url.startswith("http"):
         return
     for last in (False, True):
