@@ -230,6 +230,10 @@ static void check_anchors(struct build *b, const struct static_record *rec)
 {
 	const struct static_owner *o = b->r->owner;
 	const uint8_t *name = b->r->bytes.at + rec->owner;
+	if (o->taken != NULL && o->taken(o->arg, name, rec->owner_len, rec->type)) {
+		complain(b, rec, "has what is the registry's, because of an alias there or below");
+		return;
+	}
 	if (rec->owner_len == 0)
 		return;
 	const uint8_t *last = last_label(name, rec->owner_len);
@@ -239,8 +243,6 @@ static void check_anchors(struct build *b, const struct static_record *rec)
 		complain(b, rec, "lies below i, where the registry has its addresses");
 	else if (o->registry && is_label(last, "dns-version"))
 		complain(b, rec, "is the registry's");
-	else if (o->taken != NULL && o->taken(o->arg, name, rec->owner_len, rec->type))
-		complain(b, rec, "has its answers of this type from the registry (an alias)");
 }
 
 /* Sets of one owner against each other. @first, @n: in of_set. */

@@ -209,9 +209,9 @@ BROKEN = {
 }
 
 
-def check(path, layout="full"):
+def check(path, layout="full", *more):
     done = subprocess.run([MUSTERD, "--check-config", "--server.data_dir=/tmp", f"--zone.broken.test.file={path}",
-                           f"--zone.broken.test.layout={layout}"], capture_output=True, text=True, timeout=60)
+                           f"--zone.broken.test.layout={layout}", *more], capture_output=True, text=True, timeout=60)
     return done.returncode, done.stderr
 
 
@@ -232,6 +232,18 @@ def test_every_error_is_told(tmp_path):
     status, errors = check(write(tmp_path / "empty.zone", ""), layout="static")
     assert status == 2 and "has no SOA" in errors and "has no NS" in errors
     assert check(write(tmp_path / "loop.zone", "$INCLUDE loop.zone\n"))[0] == 2
+
+
+def test_an_alias_and_the_file_do_not_have_the_same(tmp_path):
+    good = "@ MX 1 mail\nmail A 192.0.2.1\nwww TXT x\nabove.x TXT x\n"
+    bad = "@ A 192.0.2.1\nwww CNAME mail\na.b HTTPS 1 .\nb NS ns.elsewhere.test.\na.b DNAME elsewhere.test.\n"
+    path = write(tmp_path / "z", bad)
+    aliases = "--zone.broken.test.alias=" + ",".join(f"{n}broken.test=public/DEFAULT_GROUP/s" for n in ("", "www.", "a.b.", "c.a.b."))
+    status, errors = check(path, "bound", aliases)
+    assert status == 2 and sorted(errors.splitlines()) == [
+        f"{path}:{i + 1}: {name}broken.test. has what is the registry's, because of an alias there or below"
+        for i, name in enumerate(("", "www.", "a.b.", "b.", "a.b."))]
+    assert check(write(tmp_path / "z", good), "bound", aliases) == (0, "")
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path):
