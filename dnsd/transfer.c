@@ -148,7 +148,15 @@ static void on_inbox(void *arg, struct inbox_message *first, unsigned count)
 	}
 }
 
-static int fetch(struct transfers *t, struct transfer *x, int zone)
+static void viewer_of(struct zone_viewer *ret, const struct exchange *x)
+{
+	ret->from_len = x->client.addr_len;
+	memcpy(ret->from, x->client.addr, x->client.addr_len);
+	if (x->question.query.at != NULL)
+		ret->at = *x->question.query.at;
+}
+
+static int fetch(struct transfers *t, struct transfer *x, const struct exchange *asked, int zone)
 {
 	struct fetch *f = mem_zalloc(1, sizeof(*f));
 	if (f == NULL)
@@ -156,6 +164,7 @@ static int fetch(struct transfers *t, struct transfer *x, int zone)
 	f->home = t->home;
 	f->handle = x->handle;
 	f->ask.zone = zone;
+	viewer_of(&f->ask.viewer, asked);
 	f->ask.on_done = on_fetched;
 	uv_mutex_lock(&t->home->mutex);
 	t->home->refs++;
@@ -204,7 +213,7 @@ struct transfer *transfer_begin(struct transfers *t, struct exchange *x, const s
 	*len = 0;
 	if (rcode == RCODE_NOERROR && t->out != NULL) {
 		ret = transfer_new(t, x);
-		if (ret != NULL && fetch(t, ret, zone) == E_OK) {
+		if (ret != NULL && fetch(t, ret, x, zone) == E_OK) {
 			ret->on_ready = on_ready;
 			ret->arg = arg;
 			peer_name(ret->peer, peer);

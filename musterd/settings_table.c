@@ -17,7 +17,7 @@ static const char *const unhealthies[] = { "empty", "open", "servfail", "nxdomai
 static const char *const hostnames[] = { "flatten", "srv-only", "cname", NULL };
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const formats[] = { "text", "json", NULL };
-static const char *const layouts[] = { "full", "bound", "bound-group", "bound-ns", "static", NULL };
+static const char *const layouts[] = { "full", "bound", "bound-group", "bound-ns", "static", "reverse", NULL };
 
 const struct setting settings_table[] = {
 	{ "server", "user", SETTING_TEXT, AT(server.user), "", 0, 0, NULL,
@@ -262,7 +262,8 @@ const struct setting zone_table[] = {
 	{ "zone", "layout", SETTING_CHOICE, ZONE_AT(layout), "full", 0, 0, layouts,
 	  "Which names the zone has: those of every service (full, SERVICE.svc and SERVICE.GROUP.NAMESPACE.ns), of one "
 	  "namespace and group (bound, SERVICE), of one group in every namespace (bound-group, SERVICE.NAMESPACE), of one "
-	  "namespace (bound-ns, SERVICE.GROUP), or none of the registry (static)." },
+	  "namespace (bound-ns, SERVICE.GROUP), none of the registry (static), or names of addresses (reverse, of a zone "
+	  "such as 10.in-addr.arpa)." },
 	{ "zone", "namespace", SETTING_TEXT, ZONE_AT(ns), "", 0, 0, NULL,
 	  "The namespace of a bound or bound-ns zone; empty: public." },
 	{ "zone", "group", SETTING_TEXT, ZONE_AT(group), "", 0, 0, NULL,

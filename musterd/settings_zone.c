@@ -2,6 +2,7 @@
 #include "musterd/settings_zone.h"
 #include "musterd/settings_table.h"
 #include "musterd/settings_value.h"
+#include "zones/reverse.h"
 #include "zones/vanity.h"
 #include <ctype.h>
 #include <string.h>
@@ -88,7 +89,10 @@ static const char *beside(struct settings *s, const char *path)
 int settings_zones_finish(struct settings *s)
 {
 	struct settings_zone *z;
-	if (s->zone_count == 0) {
+	bool names = false;
+	for (size_t i = 0; i < s->zone_count; i++)
+		names = names || s->zones[i].conf.layout != LAYOUT_REVERSE;
+	if (!names) {
 		int rc = settings_zone_find_or_add(s, default_zone, "default", &z, NULL);
 		if (rc < 0)
 			return rc;
@@ -155,6 +159,8 @@ static const char *check_export(const struct settings_zone *z, const struct word
 	for (size_t i = 0; i < words->count; i++)
 		if (!ok(words->at[i]))
 			return wrong;
+	if (words->count > 0 && z->conf.layout == LAYOUT_REVERSE)
+		return "a reverse zone shows the addresses that zones of names show";
 	return words->count > 0 && z->conf.layout == LAYOUT_STATIC ? "a static zone exports nothing of the registry" : NULL;
 }
 
@@ -186,6 +192,8 @@ static const char *check_aliases(const struct settings_zone *z)
 	static const char wrong[] = "alias: write NAME=NAMESPACE/GROUP/SERVICE, the name in this zone, each once";
 	struct vanity_list list = { NULL, 0, false };
 	struct arena mem;
+	if (z->conf.layout == LAYOUT_REVERSE && z->conf.aliases.count > 0)
+		return "a reverse zone has no aliases";
 	arena_init(&mem, NULL, 0, 0);
 	int rc = vanities_make(&list, &mem, z->conf.name, &z->conf.aliases, NULL);
 	arena_done(&mem);
@@ -204,6 +212,9 @@ static const char *check_rname(const struct settings_zone *z)
 
 static const char *check_layout(const struct settings_zone *z)
 {
+	struct cidr prefix;
+	if (z->conf.layout == LAYOUT_REVERSE && reverse_zone_prefix(&prefix, z->conf.name, NULL) < 0)
+		return "layout = reverse is for names such as 10.in-addr.arpa or 8.b.d.0.1.0.0.2.ip6.arpa";
 	return z->conf.layout == LAYOUT_STATIC && z->conf.file == NULL && z->conf.aliases.count == 0
 		   ? "layout = static needs a file (or an alias)"
 		   : NULL;

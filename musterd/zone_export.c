@@ -56,7 +56,7 @@ static int write_all(struct zone_stream *s, size_t most, struct text *ret, struc
 int zone_export_text(void *export, const char *name, size_t most, struct text *ret, struct error *err)
 {
 	const struct zone_export *x = export;
-	struct wait wait = { .ask = { .zone = zone_set_find(x->zones, name), .on_done = on_done } };
+	struct wait wait = { .ask = { .zone = zone_set_find(x->zones, name), .viewer = { .all = true }, .on_done = on_done } };
 
 	if (wait.ask.zone < 0)
 		return error_set(err, E_NOTFOUND, "there is no zone %.100s; GET /muster/v1/zones lists them", name);

@@ -309,7 +309,7 @@ int exports_reserve(struct zone_set *zs, const struct appearance *old, const str
 /* The names above an address in a reverse zone stand before it does, and go after it. */
 struct hosts_here {
 	struct zone_set *zs;
-	struct host_table *hosts;
+	struct export *export;
 };
 
 static void add_one(void *arg, bool added, int family, const uint8_t *addr)
@@ -317,8 +317,8 @@ static void add_one(void *arg, bool added, int family, const uint8_t *addr)
 	struct hosts_here *here = arg;
 	if (!added)
 		return;
-	reverse_add(&here->zs->reverse, family, addr);
-	host_table_add(here->hosts, family, addr);
+	reverse_add(&here->zs->reverse, &here->export->views, family, addr);
+	host_table_add(&here->export->hosts, family, addr);
 }
 
 static void drop_one(void *arg, bool added, int family, const uint8_t *addr)
@@ -326,15 +326,15 @@ static void drop_one(void *arg, bool added, int family, const uint8_t *addr)
 	struct hosts_here *here = arg;
 	if (added)
 		return;
-	host_table_drop(here->hosts, family, addr);
-	reverse_drop(&here->zs->reverse, family, addr);
+	host_table_drop(&here->export->hosts, family, addr);
+	reverse_drop(&here->zs->reverse, &here->export->views, family, addr);
 }
 
 void exports_add(struct zone_set *zs, const struct appearance *old, const struct appearance *fresh)
 {
 	struct pairing p = { .old = old, .fresh = fresh };
 	while (pairing_next(&p)) {
-		struct hosts_here here = { zs, &zs->exports[p.export].hosts };
+		struct hosts_here here = { zs, &zs->exports[p.export] };
 		hosts_differ(p.was, p.is, add_one, &here);
 	}
 }
@@ -343,7 +343,7 @@ void exports_drop(struct zone_set *zs, const struct appearance *old, const struc
 {
 	struct pairing p = { .old = old, .fresh = fresh };
 	while (pairing_next(&p)) {
-		struct hosts_here here = { zs, &zs->exports[p.export].hosts };
+		struct hosts_here here = { zs, &zs->exports[p.export] };
 		hosts_differ(p.was, p.is, drop_one, &here);
 	}
 }

@@ -8,6 +8,7 @@
 #include "registry/view.h"
 #include "zones/blob.h"
 #include "zones/host_table.h"
+#include "zones/reverse.h"
 #include "zones/vanity.h"
 
 struct zone_set;
@@ -19,6 +20,7 @@ struct export {
 	struct word_list namespaces, groups, metadata; /* the filter; empty: any */
 	bool nothing; /* of the registry, but for: */
 	struct vanity_list vanities; /* of the one zone: their services have their addresses here */
+	struct reverse_views views; /* of reverse zones: of its zones */
 	uint32_t bit; /* in blob.shown; 0: there is no filter, or only what the layout binds */
 	struct host_table hosts;
 	/* Numbers of the namespaces and groups in which something is shown, as IPv4 addresses; only with a filter. */

@@ -2,6 +2,7 @@
 #include "zones/reverse.h"
 #include "zones/zone.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- names */
@@ -32,23 +33,68 @@ void reverse_name(char to[REVERSE_NAME_MAX], int family, const uint8_t *addr)
 	name_write(to, family == 4, addr, family == 4 ? 32 : 128);
 }
 
+/* The labels of @name, from the right: octets or nibbles. */
+int reverse_zone_prefix(struct cidr *ret, const char *name, struct error *err)
+{
+	static const char v4[] = "in-addr.arpa", v6[] = "ip6.arpa";
+	size_t len = strlen(name), end = len >= sizeof(v4) - 1 && strcmp(name + len - (sizeof(v4) - 1), v4) == 0 ? sizeof(v4) - 1
+					 : len >= sizeof(v6) - 1 && strcmp(name + len - (sizeof(v6) - 1), v6) == 0 ? sizeof(v6) - 1
+														     : 0;
+	bool four = end == sizeof(v4) - 1;
+	char same[REVERSE_NAME_MAX];
+	struct cidr c = { .family = four ? AF_INET : AF_INET6 };
+	const char *at = name + len - end;
+	while (end > 0 && at > name && c.bits < (four ? 24 : 124)) {
+		char *stop;
+		const char *label = --at;
+		while (label > name && label[-1] != '.')
+			label--;
+		unsigned long v = strtoul(label, &stop, four ? 10 : 16);
+		if (stop != at || v > (four ? 255 : 15))
+			break;
+		c.addr[c.bits / 8] = (uint8_t)(c.addr[c.bits / 8] | (four || c.bits % 8 == 4 ? v : v << 4));
+		c.bits = (uint8_t)(c.bits + (four ? 8 : 4));
+		at = label;
+	}
+	if (end == 0 || reverse_zone_name(same, &c, NULL) < 0 || strcmp(same, name) != 0)
+		return error_set(err, E_INVALID, "%.100s is no name of a reverse zone: write one such as 10.in-addr.arpa", name);
+	*ret = c;
+	return E_OK;
+}
+
 /* ---- the control thread's */
 
-void reverse_init(struct reverse *r, const struct cidr *prefixes, size_t count, struct rcu_reaper *reaper)
+void reverse_init(struct reverse *r, struct cidr *prefixes, struct reverse_view *views, struct rcu_reaper *reaper)
 {
-	r->prefixes = prefixes;
-	r->count = count;
-	address_tree_init(&r->v4, reaper);
-	address_tree_init(&r->v6, reaper);
+	*r = (struct reverse){ .prefixes = prefixes, .views = views, .reaper = reaper };
+}
+
+void reverse_add_prefix(struct reverse *r, const struct cidr *prefix)
+{
+	r->prefixes[r->count++] = *prefix;
+}
+
+unsigned reverse_view_of(struct reverse *r, const struct zone *z)
+{
+	for (size_t i = 0; i < r->view_count; i++)
+		if (zone_same_clients(r->views[i].zone, z))
+			return (unsigned)i;
+	struct reverse_view *v = &r->views[r->view_count];
+	v->zone = z;
+	address_tree_init(&v->v4, r->reaper);
+	address_tree_init(&v->v6, r->reaper);
+	return (unsigned)r->view_count++;
 }
 
 void reverse_done(struct reverse *r)
 {
-	address_tree_done(&r->v4);
-	address_tree_done(&r->v6);
+	for (size_t i = 0; i < r->view_count; i++) {
+		address_tree_done(&r->views[i].v4);
+		address_tree_done(&r->views[i].v6);
+	}
 }
 
-static bool begins(const struct cidr *c, int family, const uint8_t *addr)
+bool reverse_begins(const struct cidr *c, int family, const uint8_t *addr)
 {
 	unsigned whole = c->bits / 8, rest = c->bits % 8;
 	if (c->family != (family == 4 ? AF_INET : AF_INET6) || memcmp(c->addr, addr, whole) != 0)
@@ -59,36 +105,42 @@ static bool begins(const struct cidr *c, int family, const uint8_t *addr)
 bool reverse_covers(const struct reverse *r, int family, const uint8_t *addr)
 {
 	for (size_t i = 0; i < r->count; i++)
-		if (begins(&r->prefixes[i], family, addr))
+		if (reverse_begins(&r->prefixes[i], family, addr))
 			return true;
 	return false;
 }
 
 int reverse_reserve(struct reverse *r, uint32_t v4, uint32_t v6)
 {
-	return r->count > 0 && (address_tree_reserve(&r->v4, v4) < 0 || address_tree_reserve(&r->v6, v6) < 0) ? E_NOMEM
-													       : E_OK;
+	for (size_t i = 0; i < r->view_count && r->count > 0; i++)
+		if (address_tree_reserve(&r->views[i].v4, v4) < 0 || address_tree_reserve(&r->views[i].v6, v6) < 0)
+			return E_NOMEM;
+	return E_OK;
 }
 
-static struct address_tree *tree_of(struct reverse *r, int family, const uint8_t *addr, uint8_t key[16])
+static struct address_tree *tree_of(struct reverse_view *v, int family, const uint8_t *addr, uint8_t key[16])
 {
 	memset(key, 0, 16);
 	memcpy(key, addr, family == 4 ? 4 : 16);
-	return family == 4 ? &r->v4 : &r->v6;
+	return family == 4 ? &v->v4 : &v->v6;
 }
 
-void reverse_add(struct reverse *r, int family, const uint8_t *addr)
+void reverse_add(struct reverse *r, const struct reverse_views *views, int family, const uint8_t *addr)
 {
 	uint8_t key[16];
-	if (reverse_covers(r, family, addr))
-		address_tree_add(tree_of(r, family, addr, key), key);
+	if (!reverse_covers(r, family, addr))
+		return;
+	for (size_t i = 0; i < views->count; i++)
+		address_tree_add(tree_of(&r->views[views->at[i]], family, addr, key), key);
 }
 
-void reverse_drop(struct reverse *r, int family, const uint8_t *addr)
+void reverse_drop(struct reverse *r, const struct reverse_views *views, int family, const uint8_t *addr)
 {
 	uint8_t key[16];
-	if (reverse_covers(r, family, addr))
-		address_tree_drop(tree_of(r, family, addr, key), key);
+	if (!reverse_covers(r, family, addr))
+		return;
+	for (size_t i = 0; i < views->count; i++)
+		address_tree_drop(tree_of(&r->views[views->at[i]], family, addr, key), key);
 }
 
 /* ---- readers */
@@ -110,13 +162,30 @@ static int label_value(const uint8_t *label, bool v4)
 	return v > 255 ? -1 : v;
 }
 
-/* The zone whose name for the address the answer gives: the first of the settings that shows it. */
-static const struct zone *forward_zone(const struct zone_set *zs, int family, const uint8_t *addr)
+/* May the client ask such zones there? */
+static bool may_see(const struct zone *z, const struct dns_query *q)
+{
+	return zone_is_at(z, q->at) && zone_allows(z, q);
+}
+
+/* The zone whose name for the address the answer gives: the first of the settings that shows it to the client. */
+static const struct zone *forward_zone(const struct zone_set *zs, const struct dns_query *q, int family, const uint8_t *addr)
 {
 	for (size_t i = 0; i < zs->forward_count; i++)
-		if (host_table_has(&zs->forward[i]->export->hosts, family, addr))
+		if (host_table_has(&zs->forward[i]->export->hosts, family, addr) && may_see(zs->forward[i], q))
 			return zs->forward[i];
 	return NULL;
+}
+
+/* Does an address that the client may see begin with these bits? */
+static bool any_below(const struct zone_set *zs, const struct dns_query *q, const struct target *t, unsigned bits)
+{
+	for (size_t i = 0; i < zs->reverse.view_count; i++) {
+		const struct reverse_view *v = &zs->reverse.views[i];
+		if (address_tree_has(t->family == 4 ? &v->v4 : &v->v6, t->addr, bits) && may_see(v->zone, q))
+			return true;
+	}
+	return false;
 }
 
 void walk_reverse(const struct zone_set *zs, const struct dns_query *q, struct target *t)
@@ -134,7 +203,7 @@ void walk_reverse(const struct zone_set *zs, const struct dns_query *q, struct t
 	}
 	t->family = v4 ? 4 : 6;
 	if (bits < all)
-		t->kind = address_tree_has(v4 ? &zs->reverse.v4 : &zs->reverse.v6, t->addr, bits) ? TARGET_EMPTY : TARGET_ABSENT;
-	else if ((t->forward = forward_zone(zs, t->family, t->addr)) != NULL)
+		t->kind = any_below(zs, q, t, bits) ? TARGET_EMPTY : TARGET_ABSENT;
+	else if ((t->forward = forward_zone(zs, q, t->family, t->addr)) != NULL)
 		t->kind = TARGET_POINTER;
 }

@@ -11,7 +11,7 @@ enum { NAME_ROOM = 191 }; /* service, group, namespace, ns and zone; leaves 64 o
 void zones_touch(struct zone_set *zs)
 {
 	for (size_t i = 0; i < zs->zone_count; i++)
-		zs->zones[i].dirty |= zs->zones[i].layout != LAYOUT_STATIC;
+		zs->zones[i].dirty |= zs->zones[i].export != NULL || zs->zones[i].layout == LAYOUT_REVERSE;
 	zs->changes++;
 }
 

@@ -390,7 +390,7 @@ static void reply_dname(struct reply *r, const struct found *f)
 static bool is_instances(const struct target *t)
 {
 	return t->kind == TARGET_SET || t->kind == TARGET_PORTS || t->kind == TARGET_ADDRESS || t->kind == TARGET_HOST ||
-	       t->kind == TARGET_VERSION;
+	       t->kind == TARGET_VERSION || t->kind == TARGET_POINTER;
 }
 
 /* Types that the registry answers itself where it has the name (dns.md 1.8). */

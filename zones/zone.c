@@ -114,13 +114,33 @@ bool zone_is_wherever(const struct zone *z, const struct zone *other)
 	return z->places == NULL || other->places != NULL;
 }
 
-bool zone_allows(const struct zone *z, const struct dns_query *q)
+bool zone_allows_address(const struct zone *z, const uint8_t *from, unsigned len)
 {
 	const struct cidr_list *l = &z->query_allow;
 	for (size_t i = 0; i < l->count; i++)
-		if (q->from != NULL && cidr_match_address(&l->at[i], q->from_len == 4 ? AF_INET : AF_INET6, q->from))
+		if (from != NULL && cidr_match_address(&l->at[i], len == 4 ? AF_INET : AF_INET6, from))
 			return true;
 	return l->count == 0;
+}
+
+bool zone_allows(const struct zone *z, const struct dns_query *q)
+{
+	return zone_allows_address(z, q->from, q->from_len);
+}
+
+bool zone_same_clients(const struct zone *a, const struct zone *b)
+{
+	const struct cidr_list *x = &a->query_allow, *y = &b->query_allow;
+	if (a->place_count != b->place_count || x->count != y->count)
+		return false;
+	for (size_t i = 0; i < a->place_count; i++)
+		if (!dns_place_equal(&a->places[i], &b->places[i]))
+			return false;
+	for (size_t i = 0; i < x->count; i++)
+		if (x->at[i].family != y->at[i].family || x->at[i].bits != y->at[i].bits ||
+		    memcmp(x->at[i].addr, y->at[i].addr, sizeof(x->at[i].addr)) != 0)
+			return false;
+	return true;
 }
 
 int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err)

@@ -113,9 +113,10 @@ struct zone_set {
 	unsigned filters; /* exports with a bit */
 	struct arena strings; /* of the settings */
 	struct reverse reverse;
-	const struct zone **forward; /* that reverse zones point to: the first zone of each export */
+	/* That reverse zones point to, in the order of the settings: of an export the first zone of each sort of clients, until
+	 * one is open to all. */
+	const struct zone **forward;
 	size_t forward_count;
-	uint32_t *forward_at; /* their numbers */
 	struct rcu_reaper *reaper;
 	struct slab *slab; /* of sites and blobs */
 	struct blob_builder *builder;
@@ -145,6 +146,8 @@ void zone_done(struct zone *z);
 bool zone_is_at(const struct zone *z, const struct dns_place *at);
 bool zone_is_wherever(const struct zone *z, const struct zone *other); /* is it, the other one is too */
 bool zone_allows(const struct zone *z, const struct dns_query *q);
+bool zone_allows_address(const struct zone *z, const uint8_t *from, unsigned len); /* NULL: unknown */
+bool zone_same_clients(const struct zone *a, const struct zone *b); /* may the same ask both, at the same places? */
 void zone_publish(struct zone_set *zs, struct zone *z); /* a new serial */
 bool zones_hold_name(const struct zone_set *zs, const uint8_t *wire, size_t len); /* is it in a zone of ours? */
 int wire_parse(uint8_t *ret, size_t cap, const char *text); /* folded; length with the root, or E_RANGE */

@@ -53,12 +53,12 @@ static void ask_answer(struct zone_ask *ask, int code, struct zone_stream *strea
 	ask->on_done(ask);
 }
 
-static struct zone_stream *stream_of(struct zone_out *o, struct image *im, int zone)
+static struct zone_stream *stream_of(struct zone_out *o, struct image *im, const struct zone_ask *ask)
 {
 	for (size_t i = 0; i < im->zone_count; i++) {
-		if (im->zones[i].zone->number != zone)
+		if (im->zones[i].zone->number != ask->zone)
 			continue;
-		struct zone_stream *s = zone_stream_new(im, i);
+		struct zone_stream *s = zone_stream_new(im, i, &ask->viewer);
 		if (s != NULL) {
 			zone_stream_link(s)->out = o;
 			im->refs++;
@@ -75,7 +75,7 @@ static void asks_serve(struct zone_out *o, struct ask_list *l, struct image *im,
 	*l = (struct ask_list){ NULL, NULL };
 	while (ask != NULL) {
 		struct zone_ask *next = (struct zone_ask *)ask->message.next;
-		struct zone_stream *s = im == NULL ? NULL : stream_of(o, im, ask->zone);
+		struct zone_stream *s = im == NULL ? NULL : stream_of(o, im, ask);
 		ask_answer(ask, s != NULL ? E_OK : code, s);
 		ask = next;
 	}

@@ -14,6 +14,7 @@ struct zone_out;
 struct zone_ask {
 	struct inbox_message message;
 	int zone;		    /* its number */
+	struct zone_viewer viewer;
 	void (*on_done)(struct zone_ask *ask); /* on the control thread, once */
 	int code;		    /* E_OK, E_NOMEM, E_UNAVAILABLE: the server stops */
 	struct zone_stream *stream; /* with E_OK: the asker's, who ends it by zone_stream_free() */

@@ -101,45 +101,38 @@ static void zone_start(struct zone_set *zs, struct zone *z)
 	atomic_init(&z->serial, serial_next(0, clock_wall_ms()));
 }
 
-static int zone_make(struct zone_set *zs, const struct zone_conf *conf, struct error *err)
+/* A reverse zone's SOA names, unless it says others, are those of @like. */
+static int reverse_zone_init(struct zone *z, const struct zone_conf *own, const struct zone_conf *like, struct error *err)
 {
-	struct zone *z = &zs->zones[zs->zone_count++];
-	int rc = zone_init(z, conf, err);
+	char mname[DNS_NAME_MAX + 8], rname[DNS_NAME_MAX + 16];
+	struct zone_conf conf = *own;
+	int rc = reverse_zone_prefix(&z->prefix, own->name, err);
 	if (rc < 0)
 		return rc;
-	rc = zone_place(zs, z, conf, err);
-	if (rc < 0)
-		return error_wrap(err, rc, "zone %s", z->text);
-	zone_start(zs, z);
-	if (z->export == NULL)
-		return E_OK;
-	if (z->len > zs->longest_zone)
-		zs->longest_zone = z->len;
-	for (size_t i = 0; i < zs->forward_count; i++)
-		if (zs->zones[zs->forward_at[i]].export == z->export)
-			return E_OK;
-	zs->forward_at[zs->forward_count++] = (uint32_t)z->number;
-	return E_OK;
+	snprintf(mname, sizeof(mname), "%s%s", like->mname != NULL ? "" : "ns1.", like->mname != NULL ? like->mname : like->name);
+	snprintf(rname, sizeof(rname), "%s%s", like->rname != NULL ? "" : "hostmaster.",
+		 like->rname != NULL ? like->rname : like->name);
+	if (conf.mname == NULL)
+		conf.mname = mname;
+	if (conf.rname == NULL)
+		conf.rname = rname;
+	return zone_init(z, &conf, err);
 }
 
-/* The zone of @prefix; its SOA names are those of the first zone. */
-static int reverse_zone_make(struct zone_set *zs, const struct cidr *prefix, const struct zone_conf *first,
-			     struct error *err)
+static int zone_make(struct zone_set *zs, const struct zone_conf *conf, const struct zone_conf *like, struct error *err)
 {
-	char name[REVERSE_NAME_MAX], mname[DNS_NAME_MAX + 8], rname[DNS_NAME_MAX + 16];
-	struct zone_conf conf = { .name = name, .layout = LAYOUT_REVERSE, .mname = mname, .rname = rname };
-	int rc = reverse_zone_name(name, prefix, err);
-	if (rc < 0)
-		return rc;
-	snprintf(mname, sizeof(mname), "%s%s", first->mname != NULL ? "" : "ns1.", first->mname != NULL ? first->mname : first->name);
-	snprintf(rname, sizeof(rname), "%s%s", first->rname != NULL ? "" : "hostmaster.",
-		 first->rname != NULL ? first->rname : first->name);
 	struct zone *z = &zs->zones[zs->zone_count++];
-	rc = zone_init(z, &conf, err);
+	bool reverse = conf->layout == LAYOUT_REVERSE;
+	int rc = reverse ? reverse_zone_init(z, conf, like, err) : zone_init(z, conf, err);
 	if (rc < 0)
 		return rc;
-	z->prefix = *prefix;
+	if (reverse)
+		reverse_add_prefix(&zs->reverse, &z->prefix);
+	else if ((rc = zone_place(zs, z, conf, err)) < 0)
+		return error_wrap(err, rc, "zone %s", z->text);
 	zone_start(zs, z);
+	if (z->export != NULL && z->len > zs->longest_zone)
+		zs->longest_zone = z->len;
 	return E_OK;
 }
 
@@ -149,55 +142,110 @@ static int compare_numbers(const void *a, const void *b)
 	return (*x)->number - (*y)->number;
 }
 
-/* Zones have their last place: what points at them can be made. */
-static void forward_settle(struct zone_set *zs)
+static bool is_open(const struct zone *z)
 {
+	return z->places == NULL && z->query_allow.count == 0;
+}
+
+/* Who may ask @z has found the same addresses in one before it. */
+static bool forward_needless(const struct zone_set *zs, const struct zone *z)
+{
+	for (size_t i = 0; i < zs->forward_count; i++)
+		if (zs->forward[i]->export == z->export && (is_open(zs->forward[i]) || zone_same_clients(zs->forward[i], z)))
+			return true;
+	return false;
+}
+
+/* The export feeds the view of its zone @z. */
+static int export_view(struct zone_set *zs, struct export *x, const struct zone *z)
+{
+	unsigned view = reverse_view_of(&zs->reverse, z);
+	struct reverse_views *to = &x->views;
+	for (size_t i = 0; to->at == NULL && i < zs->forward_count; i++)
+		to->count += zs->forward[i]->export == x;
+	if (to->at == NULL) {
+		to->at = arena_zalloc(&zs->strings, to->count * sizeof(*to->at));
+		to->count = 0;
+	}
+	if (to->at == NULL)
+		return E_NOMEM;
+	to->at[to->count++] = (uint16_t)view;
+	return E_OK;
+}
+
+/* Zones have their last place: what points at them can be made. */
+static int forward_settle(struct zone_set *zs, struct error *err)
+{
+	const struct zone **all = arena_zalloc(&zs->strings, (zs->zone_count + 1) * sizeof(struct zone *));
 	size_t n = 0;
-	for (size_t i = 0; i < zs->zone_count; i++)
-		for (size_t k = 0; k < zs->forward_count; k++)
-			if ((uint32_t)zs->zones[i].number == zs->forward_at[k])
-				zs->forward[n++] = &zs->zones[i];
-	qsort(zs->forward, n, sizeof(zs->forward[0]), compare_numbers);
+	int rc = all == NULL ? E_NOMEM : E_OK;
+	for (size_t i = 0; rc == E_OK && i < zs->zone_count; i++)
+		if (zs->zones[i].export != NULL)
+			all[n++] = &zs->zones[i];
+	if (n > 0)
+		qsort(all, n, sizeof(all[0]), compare_numbers);
+	for (size_t i = 0; i < n; i++)
+		if (!forward_needless(zs, all[i]))
+			zs->forward[zs->forward_count++] = all[i];
+	for (size_t i = 0; rc == E_OK && i < zs->forward_count; i++)
+		rc = export_view(zs, &zs->exports[zs->forward[i]->export - zs->exports], zs->forward[i]);
+	return rc < 0 ? error_set(err, rc, "zones: no memory") : E_OK;
 }
 
 static int zones_room(struct zone_set *zs, const struct zone_set_conf *conf)
 {
 	size_t n = conf->zone_count + conf->reverse_count + 1;
 	struct cidr *prefixes = arena_zalloc(&zs->strings, n * sizeof(*prefixes));
+	struct reverse_view *views = arena_zalloc(&zs->strings, n * sizeof(*views));
 	zs->zones = mem_zalloc(n, sizeof(*zs->zones));
 	zs->scopes = mem_zalloc(n, sizeof(*zs->scopes));
 	zs->exports = mem_zalloc(n, sizeof(*zs->exports));
 	zs->forward = arena_zalloc(&zs->strings, n * sizeof(struct zone *));
-	zs->forward_at = arena_zalloc(&zs->strings, n * sizeof(*zs->forward_at));
-	if (zs->zones == NULL || zs->scopes == NULL || zs->exports == NULL || zs->forward == NULL ||
-	    zs->forward_at == NULL || prefixes == NULL || scope_get(zs, "public", "DEFAULT_GROUP") == NULL)
+	if (zs->zones == NULL || zs->scopes == NULL || zs->exports == NULL || zs->forward == NULL || prefixes == NULL ||
+	    views == NULL || scope_get(zs, "public", "DEFAULT_GROUP") == NULL)
 		return E_NOMEM;
-	if (conf->reverse_count > 0)
-		memcpy(prefixes, conf->reverse, conf->reverse_count * sizeof(*prefixes));
-	reverse_init(&zs->reverse, prefixes, conf->reverse_count, zs->reaper);
+	reverse_init(&zs->reverse, prefixes, views, zs->reaper);
 	return E_OK;
+}
+
+/* Whose names reverse zones have in their SOA: the first zone of names, one that everybody may know if there is one. */
+static const struct zone_conf *zone_to_be_like(const struct zone_set_conf *conf)
+{
+	static const struct zone_conf nothing = { .name = "invalid" };
+	const struct zone_conf *ret = NULL;
+	for (size_t i = 0; i < conf->zone_count; i++) {
+		const struct zone_conf *z = &conf->zones[i];
+		if (z->layout == LAYOUT_REVERSE)
+			continue;
+		if (z->query_allow.count == 0 && z->listen.count == 0)
+			return z;
+		ret = ret != NULL ? ret : z;
+	}
+	return ret != NULL ? ret : &nothing;
 }
 
 static int zones_make(struct zone_set *zs, const struct zone_set_conf *conf, struct error *err)
 {
-	static const struct zone_conf nothing = { .name = "invalid" };
+	const struct zone_conf *like = zone_to_be_like(conf);
+	char name[REVERSE_NAME_MAX];
+	struct zone_conf plain = { .name = name, .layout = LAYOUT_REVERSE };
 	if (conf->zone_count > EXPORTS_MAX)
 		return error_set(err, E_LIMIT, "%zu zones are more than %d", conf->zone_count, EXPORTS_MAX);
 	if (zones_room(zs, conf) < 0)
 		return error_set(err, E_NOMEM, "zones: no memory");
-	for (size_t i = 0; i < conf->zone_count; i++) {
-		int rc = zone_make(zs, &conf->zones[i], err);
-		if (rc < 0)
-			return rc;
+	int rc = E_OK;
+	for (size_t i = 0; i < conf->zone_count && rc == E_OK; i++)
+		rc = zone_make(zs, &conf->zones[i], like, err);
+	for (size_t i = 0; i < conf->reverse_count && rc == E_OK; i++) {
+		rc = reverse_zone_name(name, &conf->reverse[i], err);
+		if (rc == E_OK)
+			rc = zone_make(zs, &plain, like, err);
 	}
-	for (size_t i = 0; i < conf->reverse_count; i++) {
-		int rc = reverse_zone_make(zs, &conf->reverse[i], conf->zone_count > 0 ? conf->zones : &nothing, err);
-		if (rc < 0)
-			return rc;
-	}
+	if (rc < 0)
+		return rc;
 	qsort(zs->zones, zs->zone_count, sizeof(*zs->zones), compare_zones);
-	forward_settle(zs);
-	return zones_check(zs, err);
+	rc = forward_settle(zs, err);
+	return rc < 0 ? rc : zones_check(zs, err);
 }
 
 static int conf_copy(struct zone_set *zs, const struct zone_set_conf *conf)

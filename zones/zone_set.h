@@ -16,7 +16,7 @@
 /* Which names a zone has (dns.md 1.9): of everything; of one group; of one group in every namespace; of one namespace;
  * none of the registry. */
 enum zone_layout { LAYOUT_FULL, LAYOUT_BOUND, LAYOUT_BOUND_GROUP, LAYOUT_BOUND_NS, LAYOUT_STATIC,
-		   LAYOUT_REVERSE /* of zone_set_conf.reverse, not to be asked for */ };
+		   LAYOUT_REVERSE /* of addresses: 10.in-addr.arpa */ };
 enum select_mode { SELECT_AUTO, SELECT_ALL, SELECT_ONE, SELECT_SHUFFLE, SELECT_SUBSET, SELECT_HASH };
 enum hostname_mode { HOSTNAME_FLATTEN, HOSTNAME_SRV_ONLY, HOSTNAME_CNAME };
 enum protect_mode { PROTECT_NACOS, PROTECT_ALWAYS, PROTECT_OFF };

@@ -6,7 +6,7 @@
 
 enum { WORK_MAX = 4096 }; /* rows and addresses that are passed over in one call: some 0.2 ms */
 
-struct zone_stream *zone_stream_new(const struct image *im, size_t nth_zone)
+struct zone_stream *zone_stream_new(const struct image *im, size_t nth_zone, const struct zone_viewer *viewer)
 {
 	const struct image_zone *part = &im->zones[nth_zone];
 	struct zone_stream *s = mem_zalloc(1, sizeof(*s));
@@ -19,6 +19,7 @@ struct zone_stream *zone_stream_new(const struct image *im, size_t nth_zone)
 	s->part = part;
 	s->zone = part->zone;
 	s->serial = part->serial;
+	s->viewer = *viewer;
 	s->file = part->file;
 	s->seen = mem_zalloc(slots, sizeof(*s->seen));
 	s->seen_mask = slots - 1;
@@ -99,7 +100,7 @@ static bool phase_next(struct zone_stream *s)
 		row_begin(s, image_next(&s->chunk, NULL));
 		return false;
 	case PHASE_ROWS:
-		if (rows_next(s))
+		if (s->zone->layout == LAYOUT_REVERSE ? pointers_of_zones_next(s) : rows_next(s))
 			return true;
 		s->phase += !s->paused;
 		return false;

@@ -3,6 +3,7 @@
 #ifndef ZONES_ZONE_STREAM_H
 #define ZONES_ZONE_STREAM_H
 
+#include "zones/place.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,13 @@ struct zone_record {
 	const uint8_t *rdata; /* wire form, names whole */
 	uint16_t owner_len, rdlength, type;
 	uint32_t ttl;
+};
+
+/* Who takes a zone: a reverse zone shows the names of zones that he may ask, where he came in, alone. */
+struct zone_viewer {
+	bool all; /* an operator: of all */
+	uint8_t from[16], from_len; /* 4, 16; 0: unknown */
+	struct dns_place at;
 };
 
 struct zone_stream;

@@ -72,6 +72,9 @@ struct zone_stream {
 	struct address_walk host;
 	uint32_t nth_folder;
 	unsigned nth_parent;
+	/* of a reverse zone */
+	struct zone_viewer viewer;
+	size_t nth_forward;
 	bool alias;
 	struct site_walk site;
 	/* addresses that were given as hosts, and folders: hashes, 0 free */
@@ -87,7 +90,7 @@ struct zone_stream {
 };
 
 /* Of a whole image, which stays until zone_stream_done(). NULL: no memory. */
-struct zone_stream *zone_stream_new(const struct image *im, size_t nth_zone);
+struct zone_stream *zone_stream_new(const struct image *im, size_t nth_zone, const struct zone_viewer *viewer);
 struct zone_stream_link *zone_stream_link(struct zone_stream *s);
 const struct image *zone_stream_done(struct zone_stream *s); /* frees it; the image is given back */
 
@@ -124,5 +127,6 @@ bool service_next(struct zone_stream *s, const struct blob *b);
 void row_begin(struct zone_stream *s, const struct image_row *row);
 bool row_next(struct zone_stream *s);
 bool vanities_next(struct zone_stream *s);
+bool pointers_of_zones_next(struct zone_stream *s);
 
 #endif

@@ -106,7 +106,7 @@ ALIASES = ", ".join(["{z}=public/DEFAULT_GROUP/site", "shop.{z}=public/DEFAULT_G
                      "web.{z}=public/DEFAULT_GROUP/site:web", "cart.{z}=public/DEFAULT_GROUP/OrderService",
                      "none.{z}=public/DEFAULT_GROUP/nobody", "orderservice.{z}=public/DEFAULT_GROUP/nobody"])
 ZONES = ["full.test", "lower.full.test", "svc.upper.test", "upper.test", "vanity.test", "wide.test", "some.test",
-         "static.test", "bound.test", "group.test", "ns.test"]
+         "static.test", "bound.test", "group.test", "ns.test", "10.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa"]
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,8 @@ def all_of_it(tmp_path_factory):
     server.zone("bound.test", layout="bound", file=str(path), transfer_allow=ALLOW)
     server.zone("group.test", layout="bound-group", group="PAY_GROUP", transfer_allow=ALLOW)
     server.zone("ns.test", layout="bound-ns", namespace="prod", transfer_allow=ALLOW)
+    server.zone("10.in-addr.arpa", layout="reverse", transfer_allow=ALLOW)
+    server.zone("8.b.d.0.1.0.0.2.ip6.arpa", layout="reverse", transfer_allow=ALLOW)
     server.start()
     fill(server)
     soa = {}
@@ -218,6 +220,8 @@ NAMES = {
                    "sub": "NS", "ns.sub": "A", "*.wild": "A", "www": "CNAME"},
     "group.test": {**OWN, **below(CART, "prod")},
     "ns.test": {**OWN, **below(CART, "e-1--wpay-w-u-wgroup")},
+    "10.in-addr.arpa": {"": "SOA NS", "1.0.0": "PTR", "30.0.0": "PTR", "1.4.0": "PTR", "1.5.0": "PTR", "1.8.0": "PTR"},
+    "8.b.d.0.1.0.0.2.ip6.arpa": {"": "SOA NS", "1.0.0.0." + "0." * 19 + "0": "PTR", "2.0.0.0." + "0." * 19 + "0": "PTR"},
 }
 
 
