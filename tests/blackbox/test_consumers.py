@@ -1,8 +1,10 @@
 """dig and nslookup. What follows changes by itself: test_consumers_follow.py, libraries: test_consumers_stubs.py."""
+import os
 import re
 import subprocess
+import textwrap
 
-from conftest import need
+from conftest import TOP, need
 
 ZONE = "muster.internal"
 
@@ -28,3 +30,15 @@ def test_nslookup_gets_the_addresses(server):
     server.register("look-me", "10.20.2.1", 8080)
     out = subprocess.run(["nslookup", f"-port={server.dns[1]}", f"look-me.svc.{ZONE}", "127.0.0.1"], stdout=subprocess.PIPE, text=True).stdout
     assert "Address: 10.20.2.1" in out, out
+
+
+def test_the_readme_shows_the_recipes_that_are_tested():
+    """Each block of its section is in a recipe, line by line, comments aside."""
+    section = open(os.path.join(TOP, "README.md")).read().partition("\n## Consumers\n")[2].partition("\n## ")[0]
+    folder = os.path.join(TOP, "contrib", "recipes")
+    recipes = {name: "\n".join(line.rstrip() for line in open(os.path.join(folder, name)) if not line.startswith(("#", "//")))
+               for name in os.listdir(folder) if name != "README.md"}
+    blocks = [textwrap.dedent(b).strip("\n") for b in re.findall(r"(?:^    .*\n(?:\n(?=    ))?)+", section, re.M)]
+    shown = [name for block in blocks for name, text in recipes.items() if block in text]
+    assert len(blocks) == 9 and len(shown) == len(blocks), [b for b in blocks if not any(b in text for text in recipes.values())]
+    assert set(recipes) - set(shown) == {"unbound-forward.conf", "bind-stub.conf"}
