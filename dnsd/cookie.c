@@ -93,3 +93,48 @@ enum cookie_state cookie_check(uint8_t cookie[COOKIE_MAX], size_t len, const str
 	sign(cookie, from, now_sec, s);
 	return state;
 }
+
+/* Of two runs of octets, in a time that does not tell where they differ. */
+static inline uint64_t difference(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	uint64_t differs = 0;
+	for (size_t i = 0; i + 8 <= len; i += 8) {
+		uint64_t x, y;
+		memcpy(&x, a + i, 8);
+		memcpy(&y, b + i, 8);
+		differs |= x ^ y;
+	}
+	return differs;
+}
+
+static bool is_seen(const struct cookie_seen *c, const uint8_t *cookie, const struct client *from, const struct cookie_secrets *s)
+{
+	uint64_t differs = difference(c->cookie, cookie, COOKIE_LEN) | difference(c->key, s->key[0], COOKIE_SECRET_LEN);
+	if (from->addr_len == 0 || c->addr_len != from->addr_len)
+		return false;
+	uint32_t a, b;
+	memcpy(&a, c->addr, 4);
+	memcpy(&b, from->addr, 4);
+	return (differs | (a ^ b) | (from->addr_len == 16 ? difference(c->addr, from->addr, 16) : 0)) == 0;
+}
+
+enum cookie_state cookie_recall(struct cookie_memo *memo, uint8_t cookie[COOKIE_MAX], size_t len, const struct client *from,
+				uint32_t now_sec, const struct cookie_secrets *s)
+{
+	struct cookie_seen *c = &memo->seen[cookie[0] % COOKIE_MEMO];
+	uint8_t shown[COOKIE_LEN];
+	if (len == COOKIE_LEN && is_seen(c, cookie, from, s)) {
+		int32_t age_sec = (int32_t)(now_sec - time_of(cookie));
+		if (age_sec <= FRESH_SEC && age_sec >= -FUTURE_SEC)
+			return COOKIE_GOOD;
+	}
+	memcpy(shown, cookie, COOKIE_LEN);
+	enum cookie_state state = cookie_check(cookie, len, from, now_sec, s);
+	if (state != COOKIE_GOOD || memcmp(shown, cookie, COOKIE_LEN) != 0)
+		return state; /* what is given back as it is was signed by the first key, and is fresh */
+	memcpy(c->cookie, cookie, COOKIE_LEN);
+	memcpy(c->key, s->key[0], COOKIE_SECRET_LEN);
+	memcpy(c->addr, from->addr, sizeof(c->addr));
+	c->addr_len = from->addr_len;
+	return state;
+}

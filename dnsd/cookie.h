@@ -45,4 +45,17 @@ enum cookie_state {
 enum cookie_state cookie_check(uint8_t cookie[COOKIE_MAX], size_t len, const struct client *from, uint32_t now_sec,
 			       const struct cookie_secrets *s);
 
+/* Cookies of ours that were good lately, of one worker: a resolver shows the same one with every question, and need not
+ * have it hashed every time. Zeroed at first; what it remembers holds as long as the key that signed it signs. */
+enum { COOKIE_MEMO = 32 };
+struct cookie_memo {
+	struct cookie_seen {
+		uint8_t cookie[COOKIE_LEN], key[COOKIE_SECRET_LEN], addr[16];
+		uint8_t addr_len; /* 0: nothing is remembered here */
+	} seen[COOKIE_MEMO]; /* by the first octet of the client's part */
+};
+/* The same as cookie_check(). */
+enum cookie_state cookie_recall(struct cookie_memo *memo, uint8_t cookie[COOKIE_MAX], size_t len, const struct client *from,
+				uint32_t now_sec, const struct cookie_secrets *s);
+
 #endif

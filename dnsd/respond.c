@@ -1,6 +1,7 @@
 /* respond.c - the stages of an answer. */
 #include "dnsd/respond.h"
 #include "base/clock.h"
+#include <string.h>
 
 static uint16_t size_within(uint16_t size, uint16_t preset)
 {
@@ -13,6 +14,7 @@ void responder_init(struct responder *r, const struct zone_set *zones, const str
 {
 	r->zones = zones;
 	r->cookies = conf->cookies;
+	memset(&r->cookie_memo, 0, sizeof(r->cookie_memo));
 	r->rates = conf->rates;
 	r->rate = (struct rate_state){ 0 };
 	int64_t ds = conf->keepalive_ms / 100;
@@ -33,8 +35,8 @@ static enum cookie_state cookie_of(struct responder *r, struct exchange *x)
 	struct question *q = &x->question;
 	if (s == NULL)
 		return COOKIE_NONE;
-	enum cookie_state state = cookie_check(q->cookie, q->edns.cookie_len, &x->client,
-					       (uint32_t)(q->query.now_ms / 1000), s);
+	enum cookie_state state = cookie_recall(&r->cookie_memo, q->cookie, q->edns.cookie_len, &x->client,
+						(uint32_t)(q->query.now_ms / 1000), s);
 	q->edns.cookie = true;
 	r->tally.cookies[state]++;
 	if (state == COOKIE_WRONG && x->fate == QUESTION_REPLY && q->fault == FAULT_NONE && !q->query.stream)

@@ -23,6 +23,7 @@ struct responder {
 	const struct zone_set *zones;
 	struct reply_limits limits[2]; /* of clients from far, and near */
 	const struct cookie_slot *cookies;
+	struct cookie_memo cookie_memo;
 	const struct rate_limiter *rates;
 	struct rate_state rate;
 	struct rng rng;

@@ -2,6 +2,7 @@
  * what an answer says. */
 #include "dnsd/cookie.h"
 #include "dnsd/respond.h"
+#include "base/random.h"
 #include "dnsd/siphash.h"
 #include "tests/support/dns_wire.h"
 #include "tests/support/stub_zones.h"
@@ -137,6 +138,45 @@ static void a_cookie_lives_an_hour_and_is_renewed_after_half_of_it(void **state)
 			assert_int_equal(cookie_check(cookie, COOKIE_LEN, &c, starts[k] + (uint32_t)rows[i].later, &s), rows[i].is);
 			assert_int_equal(memcmp(first, cookie, COOKIE_LEN) == 0, rows[i].same);
 		}
+}
+
+/* Times pass, secrets change, clients show cookies of others, older ones and ones with a wrong octet: each is judged as if
+ * nothing were remembered. */
+static void what_is_remembered_of_cookies_changes_no_verdict(void **state)
+{
+	enum { CLIENTS = 12, STEPS = 40000 };
+	static const char *const addresses[] = { "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2" };
+	static struct cookie_memo memo;
+	struct cookie_secrets s = secrets_of(vectors[0].secret, vectors[2].secret);
+	uint8_t shown[CLIENTS][COOKIE_MAX] = { { 0 } };
+	unsigned verdicts[COOKIE_STATES] = { 0 };
+	uint32_t now = 0x5cf79f11;
+	struct rng rng;
+	(void)state;
+	rng_seed(&rng, 9018);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		shown[i][0] = (uint8_t)(i % 3); /* they meet at the same places */
+	for (unsigned step = 0; step < STEPS; step++) {
+		unsigned n = rng_below(&rng, CLIENTS), from = rng_below(&rng, 16) == 0 ? n + 1 : n;
+		struct client c = client_at(addresses[from % 4]);
+		size_t len = rng_below(&rng, 50) == 0 ? COOKIE_CLIENT_LEN : COOKIE_LEN;
+		uint8_t right[COOKIE_MAX], recalled[COOKIE_MAX];
+		if (rng_below(&rng, 40) == 0)
+			shown[n][rng_below(&rng, COOKIE_LEN)] ^= (uint8_t)(1u << rng_below(&rng, 8));
+		if (rng_below(&rng, 300) == 0)
+			now += rng_below(&rng, 2500);
+		if (rng_below(&rng, 500) == 0)
+			s = secrets_of(vectors[rng_below(&rng, 4)].secret, vectors[rng_below(&rng, 4)].secret);
+		memcpy(right, shown[n], sizeof(right));
+		memcpy(recalled, shown[n], sizeof(recalled));
+		enum cookie_state expected = cookie_check(right, len, &c, now, &s);
+		assert_int_equal(cookie_recall(&memo, recalled, len, &c, now, &s), expected);
+		assert_memory_equal(recalled, right, COOKIE_LEN);
+		verdicts[expected]++;
+		if (rng_below(&rng, 4) != 0)
+			memcpy(shown[n], right, sizeof(right));
+	}
+	assert_true(verdicts[COOKIE_GOOD] > STEPS / 4 && verdicts[COOKIE_WRONG] > STEPS / 40 && verdicts[COOKIE_CLIENT] > 0);
 }
 
 static void a_cookie_is_good_for_its_own_address_and_octets_alone(void **state)
@@ -305,6 +345,7 @@ int main(void)
 		cmocka_unit_test(the_vectors_of_rfc_9018_are_made_and_accepted),
 		cmocka_unit_test(a_cookie_of_the_secret_before_is_good_and_is_renewed),
 		cmocka_unit_test(a_cookie_lives_an_hour_and_is_renewed_after_half_of_it),
+		cmocka_unit_test(what_is_remembered_of_cookies_changes_no_verdict),
 		cmocka_unit_test(a_cookie_is_good_for_its_own_address_and_octets_alone),
 		cmocka_unit_test(an_answer_carries_a_cookie_that_is_good_next_time),
 		cmocka_unit_test(a_wrong_cookie_is_answered_all_the_same),
