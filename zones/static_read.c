@@ -258,6 +258,25 @@ static int owner_add(struct source *s, const ldns_rdf *owner, uint32_t *ret)
 	return (int)at;
 }
 
+static size_t rdata_len(const ldns_rr *rr)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++)
+		len += ldns_rdf_size(ldns_rr_rdf(rr, i));
+	return len;
+}
+
+/* ldns reads as many fields of "\# N ..." as there are octets for, and is content with fewer than the type has, and with
+ * octets left over. Whoever reads the data later relies on every field. */
+static bool rdata_is_whole(const ldns_rr *rr, const char *text)
+{
+	const ldns_rr_descriptor *type = ldns_rr_descript(ldns_rr_get_type(rr));
+	text += strspn(text, " \t");
+	if (ldns_rr_rd_count(rr) < ldns_rr_descriptor_minimum(type))
+		return false;
+	return strncmp(text, "\\#", 2) != 0 || strtoul(text + 2, NULL, 10) == rdata_len(rr);
+}
+
 static void record_add(struct source *s, const ldns_rr *rr, uint32_t ttl)
 {
 	struct static_reading *r = s->r;
@@ -269,9 +288,7 @@ static void record_add(struct source *s, const ldns_rr *rr, uint32_t ttl)
 		free(text);
 		return;
 	}
-	size_t len = 0;
-	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++)
-		len += ldns_rdf_size(ldns_rr_rdf(rr, i));
+	size_t len = rdata_len(rr);
 	if (len > 65000) {
 		static_complain(r, s->file, s->start, "data of %zu octets do not fit a message", len);
 		return;
@@ -344,6 +361,11 @@ static void record_read(struct source *s, char *at)
 	text_done(&line);
 	if (status != LDNS_STATUS_OK) {
 		static_complain(s->r, s->file, s->start, "%s: %s", type, ldns_get_errorstr_by_id(status));
+		return;
+	}
+	if (!rdata_is_whole(rr, at)) {
+		static_complain(s->r, s->file, s->start, "%s: the data are not as long as this type's", type);
+		ldns_rr_free(rr);
 		return;
 	}
 	ldns_rdf_deep_free(ldns_rr_owner(rr));

@@ -41,6 +41,8 @@ deep.ent.x TXT "a;b" "c d"
 old DNAME new
 host.new IN 60 A 192.0.2.81
 odd TYPE65534 \# 3 0a0b0c
+none TYPE65534 \# 0
+same A \# 4 c0000201
 srv SRV 0 1 80 web
 hosts SRV 0 1 80 any.wild
 hosts SRV 0 1 81 ANY.wild
@@ -98,6 +100,8 @@ def texts(section):
     ("host.old", "ANY", ["host.new A 192.0.2.81", "host.old CNAME host.new", "old DNAME new"]),
     ("host.old", "CNAME", ["host.old CNAME host.new", "old DNAME new"]),
     ("old", "DNAME", ["old DNAME new"]),
+    ("none", "TYPE65534", [r"none TYPE65534 \# 0" + " "]),
+    ("same", "A", ["same A 192.0.2.1"]),
     ("odd", "TYPE65534", [r"odd TYPE65534 \# 3 0a0b0c"]),
     (r"dotted\.name", "TXT", [r'dotted\.name TXT "one label"']),
     ("deep.ent.x", "TXT", ['deep.ent.x TXT "a;b" "c d"']),
@@ -206,6 +210,13 @@ BROKEN = {
     "$GENERATE 1-2 a A 192.0.2.$": "1: $GENERATE: no directive",
     " A 192.0.2.1": "1: the first record has no name",
     "a" * 70 + " A 192.0.2.1": "is no name",
+    r"a CNAME \# 0": "1: CNAME: the data are not as long",
+    r"a NS \# 0": "1: NS: the data are not as long",
+    r"a MX \# 2 0000": "1: MX: the data are not as long",
+    r"a SRV \# 6 000000000000": "1: SRV: the data are not as long",
+    r"a HTTPS \# 2 0001": "1: HTTPS: the data are not as long",
+    r"a TXT \# 0": "1: TXT: the data are not as long",
+    r"a A \# 5 c000020100": "1: A: the data are not as long",
 }
 
 
