@@ -23,6 +23,7 @@ from conftest import BUILD, Server, SLOW, VARIANT, eventually
 SECONDS = int(os.environ.get("MUSTER_SOAK_SECONDS", "600"))
 SLOPE_MAX = 1 << 20  # octets an hour
 SERVICES, EACH = 2500, 4
+KINDS = 200  # services that come and go
 FLEET = os.path.join(BUILD, "tests/bench/fleet")
 ZONE = "muster.internal"
 
@@ -60,10 +61,15 @@ class Churn(Worker):
         self.here = Server.__new__(Server)  # a connection of its own
         self.here.connection, self.here.http_address = None, self.server.http_address
         self.gone = []
+        for kind, ephemeral in (("churn", "true"), ("stored", "false")):  # whoever will be met once has been met
+            for n in range(KINDS):
+                one = {"ip": "10.200.9.9", "port": 80, "ephemeral": ephemeral}
+                self.here.register(f"{kind}{n}", **one)
+                self.here.delete("/nacos/v1/ns/instance", serviceName=f"{kind}{n}", **one)
 
     def turn(self):
         kind = self.rng.choices(["churn", "fresh", "stored"], [5, 4, 1])[0]
-        service = f"{kind}{self.turns if kind == 'fresh' else self.rng.randrange(200)}"
+        service = f"{kind}{self.turns if kind == 'fresh' else self.rng.randrange(KINDS)}"
         one = {"ip": f"10.200.{self.rng.randrange(4)}.{self.rng.randrange(1, 5)}", "port": 80, "ephemeral": "false" if kind == "stored" else "true"}
         self.here.register(service, **one, weight=self.rng.randrange(1, 9), metadata='{"version":"v%d"}' % self.rng.randrange(3))
         self.gone.append((service, one))
@@ -178,6 +184,7 @@ def server():
         f.write(settings(one, 5))
     arguments = one.arguments
     one.arguments = lambda: arguments() + ["-c", one.conf]
+    one.env["MALLOC_TOP_PAD_"] = "4096"  # the heap grows by pages: by 128 KiB, as it does otherwise, one step is 1.5 MiB an hour
     yield one.start()
     one.close()
 
