@@ -32,6 +32,7 @@ struct dns_change {
 	int kept[ADDRESSES_MAX]; /* which one of before; -1: new */
 	size_t count;
 	struct socket_pair *pairs; /* as bind_all() has them */
+	struct forward_change *forward; /* NULL: as before */
 	struct worker_news **news; /* one a worker: nothing can fail any more at the commit */
 };
 
@@ -265,6 +266,7 @@ static int change_news(struct dns_change *c, struct error *err)
 
 static void change_free(struct dns_change *c)
 {
+	forward_abandon(c->forward);
 	mem_free(c->pairs);
 	mem_free(c->news);
 	mem_free(c);
@@ -298,6 +300,8 @@ int dns_server_prepare(struct dns_change **ret, struct dns_server *s, const stru
 						     : change_fill(c, s, conf, err);
 	if (rc == E_OK)
 		rc = change_news(c, err);
+	if (rc == E_OK && conf->forwarding != NULL && s->conf.forward != NULL)
+		rc = forward_prepare(&c->forward, conf->forwarding, err);
 	if (rc < 0) {
 		dns_server_abandon(c);
 		return rc;
@@ -314,6 +318,9 @@ void dns_server_commit(struct dns_server *s, struct dns_change *c)
 	s->addr_count = c->count;
 	for (unsigned t = 0; t < c->threads; t++)
 		worker_tell(s->workers[t], c->news[t]);
+	if (c->forward != NULL)
+		forward_commit(s->conf.forward, c->forward);
+	c->forward = NULL;
 	change_free(c);
 }
 

@@ -42,12 +42,13 @@ struct waiting {
 struct forward {
 	uv_loop_t loop;
 	uv_thread_t thread;
-	uv_poll_t answers;
+	uv_poll_t *answers; /* of @context */
 	uv_timer_t sweep;
 	uv_timer_t probing;
-	uv_async_t drain, end;
+	uv_async_t drain, change, end;
 	struct inbox *inbox; /* struct forward_query */
 	struct ub_ctx *context;
+	_Atomic(struct forward_change *) next; /* to be taken over by the thread */
 	struct waiting *first, *last;
 	bool draining, probe_seen, probe_asked;
 	bool looped;
@@ -55,11 +56,24 @@ struct forward {
 	uint8_t probe[2 * (1 + LOOP_LABEL) + 13 + 1]; /* wire, folded */
 	struct rng rng;
 	int64_t timeout_ms;
-	unsigned pending_max;
+	_Atomic unsigned pending_max;
 	_Atomic unsigned pending; /* questions that exist */
-	struct cidr *allow;
-	size_t allow_count;
+	_Atomic(struct ranges *) allow;
 	struct forward_cells cells;
+};
+
+/* Who may ask; immutable. */
+struct ranges {
+	struct ranges *before; /* what it replaced: kept to the end, since it is looked at outside of RCU sections */
+	size_t count;
+	struct cidr at[];
+};
+
+struct forward_change {
+	struct ub_ctx *context; /* NULL: the old one stays */
+	struct ranges *allow;
+	int64_t timeout_ms;
+	unsigned pending_max;
 };
 
 /* ---- a question's way back */
@@ -269,7 +283,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 bool forward_allows(const struct forward *f, const struct sockaddr *peer)
 {
-	return cidr_match_any(f->allow, f->allow_count, peer);
+	const struct ranges *r = atomic_load_explicit(&((struct forward *)(uintptr_t)f)->allow, memory_order_acquire);
+	return cidr_match_any(r->at, r->count, peer);
 }
 
 struct forward_query *forward_query_new(struct forward *f, const uint8_t *msg, size_t len)
@@ -356,25 +371,152 @@ static int add_upstream(struct ub_ctx *context, const struct sockaddr_storage *a
 	return rc == 0 ? E_OK : error_set(err, E_INVALID, "forward.upstreams %s: %s", text, ub_strerror(rc));
 }
 
-static int context_open(struct forward *f, const struct forward_conf *conf, struct error *err)
+static int context_open(struct ub_ctx **ret, const struct forward_conf *conf, struct error *err)
 {
 	if (unbound_load(err) < 0)
 		return err->code;
-	f->context = ub_ctx_create();
-	if (f->context == NULL)
+	struct ub_ctx *context = ub_ctx_create();
+	if (context == NULL)
 		return error_set(err, E_NOMEM, "no memory for libunbound");
-	int rc = set_options(f->context, conf, err);
+	int rc = set_options(context, conf, err);
 	for (size_t i = 0; rc == E_OK && i < conf->upstream_count; i++)
-		rc = add_upstream(f->context, &conf->upstreams[i], err);
+		rc = add_upstream(context, &conf->upstreams[i], err);
 	if (rc == E_OK && conf->trust_anchor != NULL) {
-		int bad = ub_ctx_add_ta_file(f->context, conf->trust_anchor);
+		int bad = ub_ctx_add_ta_file(context, conf->trust_anchor);
 		if (bad != 0)
 			rc = error_set(err, E_INVALID, "forward.trust_anchor %s: %s", conf->trust_anchor, ub_strerror(bad));
 	}
-	if (rc == E_OK && ub_ctx_async(f->context, 1) != 0)
+	if (rc == E_OK && ub_ctx_async(context, 1) != 0)
 		rc = error_set(err, E_IO, "libunbound makes no thread");
+	if (rc < 0)
+		ub_ctx_delete(context);
+	else
+		*ret = context;
 	return rc;
 }
+
+static struct ranges *ranges_new(const struct forward_conf *conf)
+{
+	size_t n = conf->upstream_count == 0 ? 0 : conf->allow_count;
+	struct ranges *r = mem_zalloc(1, sizeof(*r) + n * sizeof(r->at[0]));
+	if (r == NULL)
+		return NULL;
+	r->count = n;
+	if (n > 0)
+		memcpy(r->at, conf->allow, n * sizeof(r->at[0]));
+	return r;
+}
+
+/* ---- other settings, while it runs */
+
+static void on_answers_closed(uv_handle_t *handle)
+{
+	mem_free(handle);
+}
+
+static void answers_close(struct forward *f)
+{
+	if (f->answers != NULL)
+		uv_close((uv_handle_t *)f->answers, on_answers_closed);
+	f->answers = NULL;
+}
+
+static int answers_open(struct forward *f)
+{
+	f->answers = mem_zalloc(1, sizeof(*f->answers));
+	if (f->answers == NULL)
+		return E_NOMEM;
+	f->answers->data = f;
+	uv_poll_init(&f->loop, f->answers, ub_fd(f->context));
+	uv_poll_start(f->answers, UV_READABLE, on_readable);
+	return E_OK;
+}
+
+/* All that waits is asked again. */
+static void ask_again(struct forward *f)
+{
+	for (struct waiting *w = f->first, *next; w != NULL; w = next) {
+		next = w->next;
+		if (waiting_start(f, w) == 0)
+			continue;
+		refuse(f, w->query, RCODE_SERVFAIL, EDE_OTHER, "libunbound takes no more questions", FAILED);
+		waiting_remove(w);
+	}
+}
+
+static void context_swap(struct forward *f, struct ub_ctx *fresh)
+{
+	struct ub_ctx *old = f->context;
+	ub_process(old); /* what it has by now */
+	for (struct waiting *w = f->first; w != NULL; w = w->next)
+		ub_cancel(old, w->id);
+	answers_close(f);
+	f->context = fresh;
+	if (answers_open(f) < 0) {
+		log_error("forward", "no memory for other upstreams: names outside of the zones are not answered");
+		take_back_all(f);
+	} else {
+		ask_again(f);
+	}
+	ub_ctx_delete(old); /* joins its thread */
+	f->probe_asked = false;
+	f->untold = 0;
+	set_looped(f, false);
+	uv_timer_start(&f->probing, on_probe_due, 0, 0);
+}
+
+static void on_change(uv_async_t *async)
+{
+	struct forward *f = async->data;
+	struct forward_change *c = atomic_exchange(&f->next, NULL);
+	if (c == NULL)
+		return;
+	f->timeout_ms = c->timeout_ms;
+	if (c->context != NULL && !f->draining) {
+		context_swap(f, c->context);
+		c->context = NULL;
+	}
+	forward_abandon(c);
+}
+
+int forward_prepare(struct forward_change **ret, const struct forward_conf *conf, struct error *err)
+{
+	struct forward_change *c = mem_zalloc(1, sizeof(*c));
+	if (c == NULL || (c->allow = ranges_new(conf)) == NULL) {
+		mem_free(c);
+		return error_set(err, E_NOMEM, "no memory for the forwarder");
+	}
+	c->timeout_ms = conf->timeout_ms;
+	c->pending_max = conf->pending_max;
+	if (conf->upstream_count > 0 && context_open(&c->context, conf, err) < 0) {
+		forward_abandon(c);
+		return err->code;
+	}
+	*ret = c;
+	return E_OK;
+}
+
+void forward_commit(struct forward *f, struct forward_change *c)
+{
+	c->allow->before = atomic_load(&f->allow);
+	atomic_store_explicit(&f->allow, c->allow, memory_order_release);
+	c->allow = NULL;
+	atomic_store(&f->pending_max, c->pending_max);
+	forward_abandon(atomic_exchange(&f->next, c)); /* one that was not taken over yet */
+	uv_async_send(&f->change);
+}
+
+void forward_abandon(struct forward_change *c)
+{
+	if (c == NULL)
+		return;
+	if (c->context != NULL)
+		ub_ctx_delete(c->context);
+	mem_free(c->allow);
+	mem_free(c);
+}
+
+/* ---- start and end */
 
 static void on_drain(uv_async_t *async)
 {
@@ -387,10 +529,11 @@ static void on_drain(uv_async_t *async)
 static void close_all(struct forward *f)
 {
 	inbox_close(f->inbox, NULL, NULL);
-	uv_close((uv_handle_t *)&f->answers, NULL);
+	answers_close(f);
 	uv_close((uv_handle_t *)&f->sweep, NULL);
 	uv_close((uv_handle_t *)&f->probing, NULL);
 	uv_close((uv_handle_t *)&f->drain, NULL);
+	uv_close((uv_handle_t *)&f->change, NULL);
 	uv_close((uv_handle_t *)&f->end, NULL);
 }
 
@@ -413,14 +556,17 @@ static int handles_open(struct forward *f, struct error *err)
 {
 	if (inbox_open(&f->inbox, &f->loop, on_inbox, f) < 0)
 		return error_set(err, E_NOMEM, "no memory for the forwarder");
-	f->answers.data = f->sweep.data = f->probing.data = f->drain.data = f->end.data = f;
+	f->sweep.data = f->probing.data = f->drain.data = f->change.data = f->end.data = f;
 	uv_timer_init(&f->loop, &f->sweep);
 	uv_timer_init(&f->loop, &f->probing);
 	uv_async_init(&f->loop, &f->drain, on_drain);
+	uv_async_init(&f->loop, &f->change, on_change);
 	uv_async_init(&f->loop, &f->end, on_end);
-	uv_poll_init(&f->loop, &f->answers, ub_fd(f->context));
-	uv_poll_start(&f->answers, UV_READABLE, on_readable);
-	return E_OK;
+	if (answers_open(f) == E_OK)
+		return E_OK;
+	close_all(f);
+	uv_run(&f->loop, UV_RUN_DEFAULT);
+	return error_set(err, E_NOMEM, "no memory for the forwarder");
 }
 
 /* Signals are the control thread's, in libunbound's thread too, which inherits. */
@@ -440,9 +586,14 @@ static int thread_start(struct forward *f, struct error *err)
 
 static void forward_done(struct forward *f)
 {
-	ub_ctx_delete(f->context);
+	if (f->context != NULL)
+		ub_ctx_delete(f->context);
+	forward_abandon(atomic_load(&f->next));
 	uv_loop_close(&f->loop);
-	mem_free(f->allow);
+	for (struct ranges *r = atomic_load(&f->allow), *before; r != NULL; r = before) {
+		before = r->before;
+		mem_free(r);
+	}
 	mem_free(f);
 }
 
@@ -454,12 +605,12 @@ int forward_start(struct forward **ret, const struct forward_conf *conf, const s
 		return error_set(err, E_NOMEM, "no memory for the forwarder");
 	}
 	f->timeout_ms = conf->timeout_ms;
-	f->pending_max = conf->pending_max;
-	f->allow = (struct cidr *)(void *)mem_memdup0((const void *)conf->allow, conf->allow_count * sizeof(*conf->allow));
-	f->allow_count = conf->allow_count;
+	atomic_init(&f->pending_max, conf->pending_max);
+	struct ranges *allow = ranges_new(conf);
+	atomic_init(&f->allow, allow);
 	rng_seed_system(&f->rng);
 	f->cells = *cells;
-	int rc = f->allow == NULL ? error_set(err, E_NOMEM, "no memory for the forwarder") : context_open(f, conf, err);
+	int rc = allow == NULL ? error_set(err, E_NOMEM, "no memory for the forwarder") : context_open(&f->context, conf, err);
 	if (rc == E_OK)
 		rc = handles_open(f, err);
 	if (rc == E_OK)

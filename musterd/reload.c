@@ -100,25 +100,96 @@ static void tell_waiting(const struct setting *row, const struct settings_origin
 		 *is->text == '\0' ? "empty" : is->text, is->where);
 }
 
+static const struct settings_zone *zone_find(const struct settings *s, const char *name)
+{
+	for (size_t i = 0; i < s->zone_count; i++)
+		if (strcmp(s->zones[i].conf.name, name) == 0)
+			return &s->zones[i];
+	return NULL;
+}
+
+/* Reverse zones point by what the zones of names show, and to whom: both are settled at the start. */
+static bool zone_reloads(const struct settings *first, const struct setting *row, const struct zone_conf *zone)
+{
+	bool reverse = first->dns.reverse.count > 0;
+
+	for (size_t i = 0; i < first->zone_count; i++)
+		reverse |= first->zones[i].conf.layout == LAYOUT_REVERSE;
+	return setting_reloads(row) &&
+	       (!reverse || zone->layout == LAYOUT_REVERSE || strcmp(row->key, "transfer_allow") == 0);
+}
+
+/* Returns how many of its keys have changed. */
+static unsigned tell_zone(const struct settings *first, const struct settings_zone *was, const struct settings_zone *is)
+{
+	unsigned changed = 0;
+
+	for (size_t k = 0; k < zone_table_len; k++) {
+		const struct setting *row = &zone_table[k];
+		if (!zone_reloads(first, row, &is->conf) || setting_same(row, &was->conf, &is->conf))
+			continue;
+		log_each(LOG_INFO, "settings", "zone.%s.%s = %s, it was %s", is->conf.name, row->key, is->origins[k].text,
+			 was->origins[k].text);
+		changed++;
+	}
+	return changed;
+}
+
+/* What of the zones waits; returns how much. */
+static unsigned tell_zones(const struct settings *first, const struct settings *fresh)
+{
+	unsigned waiting = 0;
+
+	for (size_t i = 0; i < first->zone_count; i++)
+		if (zone_find(fresh, first->zones[i].conf.name) == NULL) {
+			log_each(LOG_WARN, "settings", "zone %s: goes with a restart", first->zones[i].conf.name);
+			waiting++;
+		}
+	for (size_t i = 0; i < fresh->zone_count; i++) {
+		const struct settings_zone *is = &fresh->zones[i], *was = zone_find(first, is->conf.name);
+		if (was == NULL) {
+			log_each(LOG_WARN, "settings", "zone %s: takes effect after a restart (%s)", is->conf.name,
+				 is->where == NULL ? "default" : is->where);
+			waiting++;
+		}
+		for (size_t k = 0; was != NULL && k < zone_table_len; k++) {
+			if (zone_reloads(first, &zone_table[k], &is->conf) || setting_same(&zone_table[k], &was->conf, &is->conf))
+				continue;
+			log_each(LOG_WARN, "settings", "setting zone.%s.%s: takes effect after a restart (%s, %s)", is->conf.name,
+				 zone_table[k].key, *is->origins[k].text == '\0' ? "empty" : is->origins[k].text, is->origins[k].where);
+			waiting++;
+		}
+	}
+	if (waiting == 0 && !settings_zones_same(first, fresh)) {
+		log_each(LOG_WARN, "settings", "zones: their order takes effect after a restart");
+		waiting++;
+	}
+	return waiting;
+}
+
 /* @first: what waits is held against what runs, so it is told again until the restart. */
 static void tell_changes(const struct settings *first, const struct settings *old, const struct settings *fresh)
 {
 	unsigned changed = 0, waiting = 0;
+	bool forwarded = first->forward.upstreams.count > 0; /* what was never begun needs a start */
 
 	for (size_t i = 0; i < settings_table_len; i++) {
 		const struct setting *row = &settings_table[i];
-		if (setting_reloads(row) && !setting_same(row, old, fresh)) {
+		bool reloads = setting_reloads(row) && (forwarded || strcmp(row->section, "forward") != 0);
+		if (reloads && !setting_same(row, old, fresh)) {
 			tell_row(row, &old->origins[i], &fresh->origins[i]);
 			changed++;
-		} else if (!setting_reloads(row) && !setting_same(row, first, fresh)) {
+		} else if (!reloads && !setting_same(row, first, fresh)) {
 			tell_waiting(row, &fresh->origins[i]);
 			waiting++;
 		}
 	}
-	if (!settings_zones_same(first, fresh)) {
-		log_each(LOG_WARN, "settings", "setting [zone NAME]: zones take effect after a restart");
-		waiting++;
+	for (size_t i = 0; i < fresh->zone_count; i++) {
+		const struct settings_zone *was = zone_find(old, fresh->zones[i].conf.name);
+		if (was != NULL && zone_find(first, was->conf.name) != NULL)
+			changed += tell_zone(first, was, &fresh->zones[i]);
 	}
+	waiting += tell_zones(first, fresh);
 	log_each(LOG_INFO, "settings", "reloaded from %s: %u changed, %u wait for a restart",
 		 fresh->file == NULL ? "no file" : fresh->file, changed, waiting);
 }
@@ -133,14 +204,27 @@ struct fresh {
 	struct tls_context *context;
 };
 
-static int fresh_make(struct fresh *f, const struct reload_parts *parts, const struct settings *s, struct error *err)
+static bool forward_same(const struct settings *a, const struct settings *b)
+{
+	for (size_t i = 0; i < settings_table_len; i++)
+		if (strcmp(settings_table[i].section, "forward") == 0 && !setting_same(&settings_table[i], a, b))
+			return false;
+	return true;
+}
+
+static int fresh_make(struct fresh *f, const struct reload_parts *parts, const struct settings *old, const struct settings *s,
+		      struct error *err)
 {
 	struct dns_server_conf dns;
+	struct forward_conf forward;
 	struct api_conf api;
 
 	memset(f, 0, sizeof(*f));
 	memset(&dns, 0, sizeof(dns));
 	wiring_dns(&dns, s);
+	wiring_forward(&forward, s);
+	if (!forward_same(old, s))
+		dns.forwarding = &forward;
 	int rc = dns_server_prepare(&f->dns, parts->dns, &dns, err);
 	if (rc < 0)
 		return rc;
@@ -169,6 +253,18 @@ static void fresh_use(struct fresh *f, const struct reload_parts *parts)
 	api_commit(parts->api, f->api);
 }
 
+static void set_zones(const struct reload_parts *parts, const struct settings *s)
+{
+	struct zone_set_conf zones;
+
+	memset(&zones, 0, sizeof(zones));
+	wiring_zones(&zones, s, NULL);
+	zone_set_selection(parts->zones, &zones);
+	for (size_t i = 0; i < s->zone_count; i++)
+		if (zone_set_access(parts->zones, &s->zones[i].conf) == E_NOMEM)
+			log_error("settings", "no memory for who may ask zone %s: it stays", s->zones[i].conf.name);
+}
+
 static void set_limits(const struct reload_parts *parts, const struct settings *s)
 {
 	struct registry_conf conf;
@@ -187,6 +283,7 @@ static void set_limits(const struct reload_parts *parts, const struct settings *
 	wiring_dns(&dns, s);
 	if (dns_server_limit(parts->dns, &dns.rates, desk_reaper(parts->desk)) < 0)
 		log_error("settings", "no memory for dns.rrl: it stays");
+	set_zones(parts, s);
 	zone_set_ttls(parts->zones, s->dns.ttl, s->dns.ttl_host, s->dns.ttl_negative);
 	beats_set_floor(parts->beats, s->registry.floor_percent);
 	log_set_level(s->log.level);
@@ -212,7 +309,7 @@ static bool apply(struct reload *r, struct version *v, const struct reload_parts
 		refuse("the file that was read at the start is gone");
 		return false;
 	}
-	if (fresh_make(&fresh, parts, &v->settings, &err) < 0) {
+	if (fresh_make(&fresh, parts, atomic_load(&r->now), &v->settings, &err) < 0) {
 		fresh_drop(&fresh);
 		refuse(err.text);
 		return false;

@@ -12,6 +12,12 @@ static const char *const reloadable[][2] = {
 	{ "dns", "ttl" },
 	{ "dns", "ttl_host" },
 	{ "dns", "ttl_negative" },
+	{ "dns", "mode" },
+	{ "dns", "cap" },
+	{ "dns", "subset_rotate" },
+	{ "dns", "protect" },
+	{ "dns", "all_unhealthy" },
+	{ "dns", "last_max" },
 	{ "dns", "rrl" },
 	{ "dns", "rrl_slip" },
 	{ "dns", "rrl_allow" },
@@ -19,6 +25,15 @@ static const char *const reloadable[][2] = {
 	{ "dns", "rrl_errors" },
 	{ "dns", "nsid" },
 	{ "dns", "version" },
+	{ "forward", "upstreams" },
+	{ "forward", "allow" },
+	{ "forward", "cache" },
+	{ "forward", "timeout" },
+	{ "forward", "pending" },
+	{ "forward", "trust_anchor" },
+	{ "zone", "query_allow" },
+	{ "zone", "transfer_allow" },
+	{ "zone", "listen" },
 	{ "http", "listen" },
 	{ "http", "operator_listen" },
 	{ "http", "allow" },
@@ -108,7 +123,7 @@ bool settings_zones_same(const struct settings *a, const struct settings *b)
 		if (strcmp(x->name, y->name) != 0)
 			return false;
 		for (size_t k = 0; k < zone_table_len; k++)
-			if (!setting_same(&zone_table[k], x, y))
+			if (!setting_reloads(&zone_table[k]) && !setting_same(&zone_table[k], x, y))
 				return false;
 	}
 	return true;

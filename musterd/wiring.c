@@ -31,7 +31,7 @@ static void wire_desk(struct desk_conf *to, const struct settings *s, const char
 	to->warm_path = warm_path;
 }
 
-static void wire_zones(struct zone_set_conf *to, const struct settings *s, const struct zone_conf *zones)
+void wiring_zones(struct zone_set_conf *to, const struct settings *s, const struct zone_conf *zones)
 {
 	to->zones = zones;
 	to->zone_count = s->zone_count;
@@ -74,7 +74,7 @@ const char *wiring_version(const struct settings *s)
 	return s->dns.version == NULL || strcmp(s->dns.version, "hide") == 0 ? NULL : s->dns.version;
 }
 
-static void wire_forward(struct forward_conf *to, const struct settings *s)
+void wiring_forward(struct forward_conf *to, const struct settings *s)
 {
 	to->upstreams = (const struct sockaddr_storage *)s->forward.upstreams.at;
 	to->upstream_count = s->forward.upstreams.count;
@@ -192,9 +192,9 @@ int wiring_make(struct wiring *ret, const struct settings *s, struct error *err)
 		ret->zones[i] = s->zones[i].conf;
 	ret->conf.data_dir = s->server.data_dir;
 	wire_desk(&ret->conf.desk, s, ret->warm_path);
-	wire_zones(&ret->conf.zones, s, ret->zones);
+	wiring_zones(&ret->conf.zones, s, ret->zones);
 	wiring_dns(&ret->conf.dns, s);
-	wire_forward(&ret->forward, s);
+	wiring_forward(&ret->forward, s);
 	ret->conf.dns.forwarding = s->forward.upstreams.count > 0 ? &ret->forward : NULL;
 	ret->conf.hosts.upstreams = (const struct sockaddr_storage *)s->dns.hostname_upstreams.at;
 	ret->conf.hosts.upstream_count = s->dns.hostname_upstreams.count;

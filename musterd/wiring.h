@@ -19,6 +19,8 @@ struct wiring {
 int wiring_make(struct wiring *ret, const struct settings *settings, struct error *err);
 /* The parts of it that a reload sets again. */
 void wiring_dns(struct dns_server_conf *to, const struct settings *s);
+void wiring_forward(struct forward_conf *to, const struct settings *s);
+void wiring_zones(struct zone_set_conf *to, const struct settings *s, const struct zone_conf *zones);
 void wiring_api(struct api_conf *to, const struct settings *s);
 void wiring_registry(struct registry_conf *to, const struct settings *s);
 /* What DNS says of the server itself; NULL: nothing. @room: for the host's name. */

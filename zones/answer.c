@@ -382,7 +382,7 @@ int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_a
 		reply_servfail(&r, EDE_NOT_READY);
 		return q->zone->number;
 	}
-	if (q->zone->query_allow.count > 0 && !zone_allows(q->zone, q)) {
+	if (zone_access(q->zone) != NULL && !zone_allows(q->zone, q)) {
 		a->rcode = RCODE_REFUSED;
 		a->ede = EDE_PROHIBITED;
 		return q->zone->number;

@@ -113,7 +113,7 @@ struct selection {
 
 static uint64_t window_of(const struct reply *r)
 {
-	int64_t rotate = r->zs->conf.subset_rotate_ms;
+	int64_t rotate = __atomic_load_n(&r->zs->conf.subset_rotate_ms, __ATOMIC_RELAXED);
 	return rotate <= 0 || r->q->now_ms < 0 ? 0 : (uint64_t)(r->q->now_ms / rotate);
 }
 

@@ -6,6 +6,7 @@
 #include "zones/label.h"
 #include "zones/unsettled.h"
 
+enum { RENEW_NS = 20000000 }; /* of one tick for services that are compiled again */
 enum { NAME_ROOM = 191 }; /* service, group, namespace, ns and zone; leaves 64 octets for selectors */
 
 void zones_touch(struct zone_set *zs)
@@ -229,6 +230,8 @@ static void site_remove(struct zone_set *zs, struct site *s)
 	struct appearance old = site_appearance(s), nothing = { NULL, NULL };
 	image_before(zs, s);
 	image_forget(zs, s);
+	if (zs->stale == s)
+		zs->stale = s->next;
 	*(s->prev != NULL ? &s->prev->next : &zs->youngest) = s->next;
 	if (s->next != NULL)
 		s->next->prev = s->prev;
@@ -300,6 +303,18 @@ void sites_retry(struct zone_set *zs)
 		s->failed = false;
 		if (site_compile(zs, s) < 0)
 			site_fail(zs, s);
+	}
+}
+
+void sites_renew(struct zone_set *zs)
+{
+	uint64_t start = clock_ns();
+	while (zs->stale != NULL && clock_ns() - start < RENEW_NS) {
+		struct site *s = zs->stale;
+		zs->stale = s->next;
+		s->compiled = NULL; /* nothing of the old answer can be used again */
+		if (s->view != NULL)
+			site_refresh(zs, s);
 	}
 }
 

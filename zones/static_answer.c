@@ -194,7 +194,7 @@ static bool query_for(struct dns_query *ret, const struct reply *r, const uint8_
 	ret->qname_len = (uint16_t)len;
 	ret->qtype = (uint16_t)type;
 	zone_set_prefetch(r->zs, ret);
-	if (ret->zone == NULL || (ret->zone->query_allow.count > 0 && !zone_allows(ret->zone, ret)))
+	if (ret->zone == NULL || !zone_allows(ret->zone, ret))
 		return false;
 	zone_set_prepare(r->zs, ret);
 	return true;

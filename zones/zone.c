@@ -74,6 +74,8 @@ static char *text_of(const char *name)
 	return mem_memdup0(name, n > 1 && name[n - 1] == '.' ? n - 1 : n);
 }
 
+static const struct zone_access anywhere; /* and everybody may ask */
+
 static int ranges_copy(struct cidr_list *ret, const struct cidr_list *from)
 {
 	if (from->count == 0)
@@ -86,41 +88,116 @@ static int ranges_copy(struct cidr_list *ret, const struct cidr_list *from)
 	return E_OK;
 }
 
-static int places_copy(struct zone *z, const struct zone_conf *conf)
+static int places_room(struct zone_access *a, size_t count)
 {
-	if (conf->listen.count == 0)
-		return E_OK;
-	z->places = mem_zalloc(conf->listen.count, sizeof(*z->places));
-	if (z->places == NULL)
+	a->places = count == 0 ? NULL : mem_zalloc(count, sizeof(*a->places));
+	if (count > 0 && a->places == NULL)
 		return E_NOMEM;
-	for (; z->place_count < conf->listen.count; z->place_count++)
-		dns_place_of(&z->places[z->place_count], &conf->listen.at[z->place_count]);
+	a->place_count = count;
 	return E_OK;
+}
+
+static int places_copy(struct zone_access *a, const struct zone_conf *conf)
+{
+	int rc = places_room(a, conf->listen.count);
+	for (size_t i = 0; i < a->place_count; i++)
+		dns_place_of(&a->places[i], &conf->listen.at[i]);
+	return rc;
+}
+
+static int places_keep(struct zone_access *a, const struct zone_access *was)
+{
+	int rc = places_room(a, was->place_count);
+	if (a->place_count > 0)
+		memcpy(a->places, was->places, a->place_count * sizeof(a->places[0]));
+	return rc;
+}
+
+static void access_free(struct zone_access *a)
+{
+	mem_free(a->transfer.at);
+	mem_free(a->query.at);
+	mem_free(a->places);
+	mem_free(a);
+}
+
+static bool ranges_same(const struct cidr_list *a, const struct cidr_list *b)
+{
+	return a->count == b->count && (a->count == 0 || memcmp(a->at, b->at, a->count * sizeof(a->at[0])) == 0);
+}
+
+static bool places_same(const struct zone_access *a, const struct zone_access *b)
+{
+	return a->place_count == b->place_count &&
+	       (a->place_count == 0 || memcmp(a->places, b->places, a->place_count * sizeof(a->places[0])) == 0);
+}
+
+static bool access_same(const struct zone_access *a, const struct zone_access *b)
+{
+	return ranges_same(&a->transfer, &b->transfer) && ranges_same(&a->query, &b->query) && places_same(a, b);
+}
+
+int zone_access_set(struct zone *z, const struct zone_conf *conf, bool whole)
+{
+	struct zone_access *was = atomic_load_explicit(&z->access, memory_order_relaxed);
+	struct zone_access *a = mem_zalloc(1, sizeof(*a));
+	if (a == NULL)
+		return E_NOMEM;
+	if (ranges_copy(&a->transfer, &conf->transfer_allow) < 0 ||
+	    (whole ? ranges_copy(&a->query, &conf->query_allow) < 0 || places_copy(a, conf) < 0
+		   : was != NULL && (ranges_copy(&a->query, &was->query) < 0 || places_keep(a, was) < 0))) {
+		access_free(a);
+		return E_NOMEM;
+	}
+	if (access_same(a, was == NULL ? &anywhere : was)) {
+		access_free(a);
+		return E_OK;
+	}
+	a->before = was;
+	atomic_store_explicit(&z->access, a, memory_order_release);
+	return E_OK;
+}
+
+static bool is_among(const struct zone_access *a, const struct dns_place *at)
+{
+	for (size_t i = 0; i < a->place_count; i++)
+		if (at != NULL && dns_place_equal(&a->places[i], at))
+			return true;
+	return a->places == NULL;
 }
 
 bool zone_is_at(const struct zone *z, const struct dns_place *at)
 {
-	for (size_t i = 0; i < z->place_count; i++)
-		if (at != NULL && dns_place_equal(&z->places[i], at))
-			return true;
-	return z->places == NULL;
+	const struct zone_access *a = zone_access(z);
+	return a == NULL || is_among(a, at);
 }
 
 bool zone_is_wherever(const struct zone *z, const struct zone *other)
 {
-	for (size_t i = 0; i < other->place_count; i++)
-		if (!zone_is_at(z, &other->places[i]))
+	const struct zone_access *a = zone_access(z), *o = zone_access(other);
+	if (a == NULL || a->places == NULL)
+		return true;
+	for (size_t i = 0; o != NULL && i < o->place_count; i++)
+		if (!is_among(a, &o->places[i]))
 			return false;
-	return z->places == NULL || other->places != NULL;
+	return o != NULL && o->places != NULL;
 }
 
 bool zone_allows_address(const struct zone *z, const uint8_t *from, unsigned len)
 {
-	const struct cidr_list *l = &z->query_allow;
-	for (size_t i = 0; i < l->count; i++)
-		if (from != NULL && cidr_match_address(&l->at[i], len == 4 ? AF_INET : AF_INET6, from))
+	const struct zone_access *a = zone_access(z);
+	if (a == NULL || a->query.count == 0)
+		return true;
+	for (size_t i = 0; i < a->query.count; i++)
+		if (from != NULL && cidr_match_address(&a->query.at[i], len == 4 ? AF_INET : AF_INET6, from))
 			return true;
-	return l->count == 0;
+	return false;
+}
+
+bool zone_gives(const struct zone *z, const struct sockaddr *peer)
+{
+	const struct zone_access *a = zone_access(z);
+	return a != NULL && cidr_match_any(a->transfer.at, a->transfer.count, peer);
 }
 
 bool zone_allows(const struct zone *z, const struct dns_query *q)
@@ -128,19 +205,18 @@ bool zone_allows(const struct zone *z, const struct dns_query *q)
 	return zone_allows_address(z, q->from, q->from_len);
 }
 
+bool zone_is_open(const struct zone *z)
+{
+	const struct zone_access *a = zone_access(z);
+	return a == NULL || (a->query.count == 0 && a->places == NULL);
+}
+
 bool zone_same_clients(const struct zone *a, const struct zone *b)
 {
-	const struct cidr_list *x = &a->query_allow, *y = &b->query_allow;
-	if (a->place_count != b->place_count || x->count != y->count)
-		return false;
-	for (size_t i = 0; i < a->place_count; i++)
-		if (!dns_place_equal(&a->places[i], &b->places[i]))
-			return false;
-	for (size_t i = 0; i < x->count; i++)
-		if (x->at[i].family != y->at[i].family || x->at[i].bits != y->at[i].bits ||
-		    memcmp(x->at[i].addr, y->at[i].addr, sizeof(x->at[i].addr)) != 0)
-			return false;
-	return true;
+	const struct zone_access *x = zone_access(a), *y = zone_access(b);
+	x = x == NULL ? &anywhere : x;
+	y = y == NULL ? &anywhere : y;
+	return ranges_same(&x->query, &y->query) && places_same(x, y);
 }
 
 int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err)
@@ -158,8 +234,7 @@ int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err)
 		z->labels++;
 	z->layout = conf->layout;
 	z->text = text_of(conf->name);
-	if (z->text == NULL || ranges_copy(&z->transfer_allow, &conf->transfer_allow) < 0 ||
-	    ranges_copy(&z->query_allow, &conf->query_allow) < 0 || places_copy(z, conf) < 0)
+	if (z->text == NULL || zone_access_set(z, conf, true) < 0)
 		return error_set(err, E_NOMEM, "zone %s: no memory", conf->name);
 	int rc = soa_name(z, conf->mname, "ns1", z->mname, &z->mname_len, &z->mname_inside, err);
 	if (rc < 0)
@@ -174,8 +249,9 @@ void zone_done(struct zone *z)
 	struct static_zone *file = atomic_load_explicit(&z->file, memory_order_relaxed);
 	if (file != NULL)
 		static_unref(file);
-	mem_free(z->transfer_allow.at);
-	mem_free(z->query_allow.at);
-	mem_free(z->places);
+	for (struct zone_access *a = atomic_load(&z->access), *before; a != NULL; a = before) {
+		before = a->before;
+		access_free(a);
+	}
 	mem_free(z->text);
 }

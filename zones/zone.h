@@ -28,8 +28,16 @@ struct scope {
 	const char *ns, *group; /* group NULL: the namespace */
 };
 
+/* Where a zone is and for whom; immutable. */
+struct zone_access {
+	struct zone_access *before; /* what it replaced: kept to the end, since streams look at it outside of RCU sections */
+	struct cidr_list transfer, query; /* who may take it as a whole; who may ask, empty: everybody */
+	struct dns_place *places;	  /* NULL: everywhere */
+	size_t place_count;
+};
+
 struct static_zone;
-struct zone { /* immutable but for the serial and the file */
+struct zone { /* immutable but for the serial, the file and the access */
 	uint8_t name[ZONE_WIRE_MAX + 11]; /* wire, folded, zero-padded */
 	uint8_t len, labels;
 	bool below;		  /* another zone of ours lies below this one */
@@ -48,9 +56,7 @@ struct zone { /* immutable but for the serial and the file */
 	bool mname_child; /* mname is one label below the apex: it has our addresses */
 	_Atomic uint32_t serial;
 	int number;
-	struct cidr_list transfer_allow, query_allow;
-	struct dns_place *places; /* where it is; NULL: everywhere */
-	size_t place_count;
+	_Atomic(struct zone_access *) access; /* NULL: everywhere, everybody may ask, nobody may take it */
 	const struct zone_set *set;
 	char *text; /* presentation form, without the last dot */
 	/* control's */
@@ -126,6 +132,7 @@ struct zone_set {
 	uint64_t image_number;	/* of the newest image */
 	uint64_t changes;	/* of anything that can be transferred */
 	struct site *failed;
+	struct site *stale; /* it and all behind it are to be compiled again: the settings have changed; NULL: none */
 	const struct service_view *lost[LOST_MAX]; /* services there was no memory for, to be tried again */
 	unsigned lost_count;
 	uint32_t next_number; /* of folders */
@@ -143,11 +150,19 @@ struct zone_set {
 /* zone.c: parsing of settings, serials, addresses of the name server. */
 int zone_init(struct zone *z, const struct zone_conf *conf, struct error *err);
 void zone_done(struct zone *z);
+static inline const struct zone_access *zone_access(const struct zone *z)
+{
+	return atomic_load_explicit(&((struct zone *)(uintptr_t)z)->access, memory_order_acquire);
+}
+/* @whole: else of @conf only transfer_allow. E_NOMEM: it is as it was. */
+int zone_access_set(struct zone *z, const struct zone_conf *conf, bool whole);
 bool zone_is_at(const struct zone *z, const struct dns_place *at);
 bool zone_is_wherever(const struct zone *z, const struct zone *other); /* is it, the other one is too */
 bool zone_allows(const struct zone *z, const struct dns_query *q);
 bool zone_allows_address(const struct zone *z, const uint8_t *from, unsigned len); /* NULL: unknown */
+bool zone_is_open(const struct zone *z); /* everybody may ask it everywhere */
 bool zone_same_clients(const struct zone *a, const struct zone *b); /* may the same ask both, at the same places? */
+bool zone_gives(const struct zone *z, const struct sockaddr *peer); /* as a whole */
 void zone_publish(struct zone_set *zs, struct zone *z); /* a new serial */
 bool zones_hold_name(const struct zone_set *zs, const uint8_t *wire, size_t len); /* is it in a zone of ours? */
 int wire_parse(uint8_t *ret, size_t cap, const char *text); /* folded; length with the root, or E_RANGE */
@@ -169,6 +184,7 @@ void folder_prune(struct zone_set *zs, struct folder *f); /* goes, and what is a
 /* site.c: services come, change and go. */
 void site_on_view(struct zone_set *zs, const struct service_view *fresh, uint64_t gone_id);
 void sites_retry(struct zone_set *zs);
+void sites_renew(struct zone_set *zs); /* some of those from @zs->stale on */
 void site_refresh(struct zone_set *zs, struct site *s); /* compiles it again */
 void sites_free(struct zone_set *zs);
 void zones_touch(struct zone_set *zs); /* something of the registry changed that can be transferred */

@@ -313,7 +313,7 @@ unsigned zone_set_transfer(const struct zone_set *zs, const struct dns_query *q,
 		    !zone_is_at(z, q->at))
 			continue;
 		*zone = z->number;
-		if (!cidr_match_any(z->transfer_allow.at, z->transfer_allow.count, peer)) {
+		if (!zone_gives(z, peer)) {
 			*ede = EDE_PROHIBITED;
 			return RCODE_REFUSED;
 		}

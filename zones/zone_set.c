@@ -142,16 +142,11 @@ static int compare_numbers(const void *a, const void *b)
 	return (*x)->number - (*y)->number;
 }
 
-static bool is_open(const struct zone *z)
-{
-	return z->places == NULL && z->query_allow.count == 0;
-}
-
 /* Who may ask @z has found the same addresses in one before it. */
 static bool forward_needless(const struct zone_set *zs, const struct zone *z)
 {
 	for (size_t i = 0; i < zs->forward_count; i++)
-		if (zs->forward[i]->export == z->export && (is_open(zs->forward[i]) || zone_same_clients(zs->forward[i], z)))
+		if (zs->forward[i]->export == z->export && (zone_is_open(zs->forward[i]) || zone_same_clients(zs->forward[i], z)))
 			return true;
 	return false;
 }
@@ -388,6 +383,34 @@ void zone_set_ttls(struct zone_set *zs, uint32_t ttl, uint32_t ttl_host, uint32_
 	zones_touch_all(zs);
 }
 
+void zone_set_selection(struct zone_set *zs, const struct zone_set_conf *fresh)
+{
+	struct zone_set_conf *c = &zs->conf;
+	__atomic_store_n(&c->subset_rotate_ms, fresh->subset_rotate_ms, __ATOMIC_RELAXED);
+	if (c->mode == fresh->mode && c->cap == fresh->cap && c->protect == fresh->protect &&
+	    c->all_unhealthy == fresh->all_unhealthy && c->last_max_ms == fresh->last_max_ms)
+		return;
+	c->mode = fresh->mode;
+	c->cap = fresh->cap;
+	c->protect = fresh->protect;
+	c->all_unhealthy = fresh->all_unhealthy;
+	c->last_max_ms = fresh->last_max_ms;
+	zs->stale = zs->youngest;
+	sites_renew(zs);
+}
+
+int zone_set_access(struct zone_set *zs, const struct zone_conf *conf)
+{
+	uint8_t wire[DNS_NAME_MAX];
+	int len = wire_parse(wire, sizeof(wire), conf->name);
+	for (size_t i = 0; len > 0 && i < zs->zone_count; i++) {
+		struct zone *z = &zs->zones[i];
+		if (z->len == len && memcmp(z->name, wire, z->len) == 0)
+			return zone_access_set(z, conf, z->layout == LAYOUT_REVERSE || zs->reverse.count == 0);
+	}
+	return E_RANGE;
+}
+
 /* ---- watcher, serials */
 
 void zone_publish(struct zone_set *zs, struct zone *z)
@@ -457,6 +480,8 @@ void zone_set_tick(struct zone_set *zs, int64_t wall_ms)
 	zs->wall_ms = wall_ms;
 	if (zs->failed != NULL || zs->lost_count > 0)
 		sites_retry(zs);
+	if (zs->stale != NULL)
+		sites_renew(zs);
 	unsettled_tick(zs);
 	serials_publish(zs);
 	stats_keep(zs);
@@ -523,7 +548,7 @@ static const struct zone *zone_find(const struct zone_set *zs, const struct dns_
 			continue;
 		size_t at = q->label_at[q->labels - z->labels];
 		if (q->qname_len - at != z->len || !zone_matches(z, q->name + at) ||
-		    (z->places != NULL && !zone_is_at(z, q->at)))
+		    (zone_access(z) != NULL && !zone_is_at(z, q->at)))
 			continue;
 		/* the DS of an apex is the upper zone's, if that is ours too */
 		if (q->qtype != RR_DS || q->labels != z->labels || lower != NULL)

@@ -85,6 +85,12 @@ void zone_set_serial_restore(struct zone_set *zs, const char *zone, uint32_t las
 int zone_set_ns_addresses(struct zone_set *zs, const char *const *addresses, size_t n, struct error *err);
 /* TTLs from the next answer on (a reload), seconds; a service's own dns.ttl stays. Control thread. */
 void zone_set_ttls(struct zone_set *zs, uint32_t ttl, uint32_t ttl_host, uint32_t ttl_negative);
+/* Of @fresh: mode, cap, protect, all_unhealthy, last_max_ms, subset_rotate_ms from now on (a reload). Services are compiled
+ * again, a part of them at once and the others in the next ticks; what they set by metadata stays. Control thread. */
+void zone_set_selection(struct zone_set *zs, const struct zone_set_conf *fresh);
+/* Where a zone is, who may ask and who may take it, from now on: of @conf name, listen, query_allow, transfer_allow. Where
+ * there are reverse zones, they point by what others show to whom: the first two of all others stay. E_RANGE: there is no such zone. E_NOMEM: all is as it was. Control thread. */
+int zone_set_access(struct zone_set *zs, const struct zone_conf *conf);
 /* What was found for a host name that is wanted. Without addresses there are none; @stale: nobody answers now, and these
  * were the last. @canonical: what the name is an alias of, NULL or the name itself: of nothing. Control thread. */
 struct host_address {

@@ -13,6 +13,7 @@ import dns.query
 import dns.rcode
 import pytest
 from conftest import MUSTERD, Server, eventually, free_port, need
+from test_reload import reload, with_file
 
 EDE = 15
 
@@ -146,6 +147,43 @@ def test_who_is_not_allowed_is_refused():
     with upstream() as (_, port), forwarder(port, **{"forward.allow": "10.0.0.0/8"}) as server:
         answer = ask(server.dns[1], "www.corp.example")
         assert answer.rcode() == dns.rcode.REFUSED and not answer.flags & dns.flags.RA
+
+
+def test_upstreams_and_who_may_use_them_change_at_once(make_server):
+    """A question that waits for an upstream that says nothing is answered by the new one."""
+    text = "[dns]\nlisten = 127.0.0.1:0\n[http]\nlisten = 127.0.0.1:0\n[forward]\ntimeout = 60s\n{}"
+    with upstream() as (_, port), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        nowhere, there = f"upstreams = 127.0.0.1:{silent.getsockname()[1]}\n", f"upstreams = 127.0.0.1:{port}\n"
+        server = with_file(make_server, text.format(nowhere)).start()
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(ask(server.dns[1], "www.corp.example", timeout=120)))
+        waiting.start()
+        eventually(lambda: 'muster_dns_forward_pending 1\n' in server.get("/metrics").text)
+        log = reload(server, text.format(there))
+        assert "forward.upstreams = " in log and "1 changed, 0 wait for a restart" in log, log
+        waiting.join(120)
+        assert [r.to_text() for r in answers[0].answer[0]] == ["192.0.2.7"]
+        reload(server, text.format(there + "allow = 10.0.0.0/8\n"))
+        refused = ask(server.dns[1], "www.corp.example", timeout=20)
+        assert refused.rcode() == dns.rcode.REFUSED and not refused.flags & dns.flags.RA
+        reload(server, text.format(there))
+        assert ask(server.dns[1], "www.corp.example", timeout=20).rcode() == dns.rcode.NOERROR
+        log = reload(server, text.format(there + "trust_anchor = /nowhere\n"), expect='forward.trust_anchor: "/nowhere" cannot be read')
+        assert "nothing was reloaded" in log
+        assert ask(server.dns[1], "www.corp.example", timeout=20).rcode() == dns.rcode.NOERROR
+        reload(server, text.format(""))
+        assert ask(server.dns[1], "www.corp.example", timeout=20).rcode() == dns.rcode.REFUSED
+        reload(server, text.format(there))
+        assert ask(server.dns[1], "www.corp.example", timeout=20).rcode() == dns.rcode.NOERROR
+
+
+def test_forwarding_that_was_never_begun_waits_for_a_restart(make_server):
+    text = "[dns]\nlisten = 127.0.0.1:0\n[http]\nlisten = 127.0.0.1:0\n"
+    server = with_file(make_server, text).start()
+    log = reload(server, text + "[forward]\nupstreams = 127.0.0.1:53\n")
+    assert "setting forward.upstreams: takes effect after a restart" in log and "0 changed, 1 wait for a restart" in log, log
+    assert ask(server.dns[1], "www.corp.example").rcode() == dns.rcode.REFUSED
 
 
 def test_a_silent_upstream_costs_its_time_and_no_more():

@@ -9,6 +9,7 @@ import threading
 import time
 
 import dns.message
+import dns.query
 import pytest
 from conftest import SLOW, eventually, in_network_of_its_own
 from grpc_client import REQUEST, Client, framed, payload
@@ -88,7 +89,8 @@ def test_what_cannot_change_is_named_one_line_each(make_server):
         for name in ("server.io_threads", "dns.threads", "store.url"):
             lines = [line for line in log.splitlines() if f"setting {name}: takes effect after a restart" in line]
             assert len(lines) == 1 and f"{server.conf}:" in lines[0], (name, log)
-        assert "zones take effect after a restart" in log and "0 changed, 4 wait for a restart" in log, log
+        assert "zone prod.example: takes effect after a restart" in log and "zone muster.internal: goes with a restart" in log
+        assert "0 changed, 5 wait for a restart" in log, log
     assert "wait for a restart" in reload(server, LOCAL) and "0 wait" in server.log_text().splitlines()[-1]
     assert server.dig("x.prod.example").rcode() == 5
 
@@ -147,6 +149,64 @@ def test_ttls_change_with_the_next_answer_and_the_serial_moves(make_server):
     assert "dns.ttl = 9s, it was 5s" in log and "3 changed, 0 wait" in log, log
     assert ttls() == (9, 9, 120, 3, 3, 77)
     eventually(lambda: server.dig("muster.internal", "SOA").answer[0][0].serial != serial)
+
+
+def test_how_services_are_answered_changes_at_once(make_server):
+    """Those that say nothing of it themselves; an instance that is unhealthy, by the policy."""
+    text = LOCAL.replace("[http]", "protect = off\n{}[http]")
+    server = with_file(make_server, text.format("")).start()
+    own = '{"dns.mode":"one","dns.all_unhealthy":"servfail"}'
+    for service, metadata in (("plain", ""), ("own", own), ("ill", ""), ("own-ill", own)):
+        server.post("/nacos/v1/ns/service", serviceName=service, ephemeral="false", metadata=metadata)
+        server.put("/nacos/v1/ns/cluster", serviceName=service, clusterName="DEFAULT", checkPort=80,
+                   useInstancePort4Check="true", healthChecker='{"type":"NONE"}')
+        for n in range(20):
+            server.register(service, f"10.62.0.{n + 1}", 80, ephemeral="false")
+            if "ill" in service:
+                server.put("/nacos/v1/ns/health/instance", serviceName=service, ip=f"10.62.0.{n + 1}", port=80, healthy="false")
+
+    def answers():
+        replies = [server.dig(f"{s}.svc.muster.internal", tcp=True) for s in ("plain", "own", "ill", "own-ill")]
+        return [sum(len(a) for a in r.answer) if r.rcode() == 0 else r.rcode() + 1000 for r in replies]
+
+    assert answers() == [16, 1, 0, 1002]
+    log = reload(server, text.format("cap = 5\n"))
+    assert "dns.cap = 5, it was 16" in log and "1 changed, 0 wait for a restart" in log, log
+    eventually(lambda: answers() == [5, 1, 0, 1002])
+    reload(server, text.format("mode = all\nall_unhealthy = open\n"))
+    eventually(lambda: answers() == [20, 1, 20, 1002])
+    reload(server, text.format("all_unhealthy = nxdomain\n"))
+    eventually(lambda: answers() == [16, 1, 1003, 1002])
+    reload(server, text.format("").replace("protect = off", "protect = always"))
+    eventually(lambda: answers() == [16, 1, 16, 1])
+
+
+def test_who_may_ask_a_zone_where_and_who_may_take_it_changes_at_once(make_server):
+    text = "[dns]\nlisten = 127.0.0.1:{0}, 127.0.0.2:{0}\n[http]\nlisten = 127.0.0.1:0\n[zone muster.internal]\n{1}[zone prod.example]\nlayout = bound\n"
+    port = quiet_port()
+    server = with_file(make_server, text.format(port, "")).start()
+    server.register("hidden", "10.62.0.1", 80)
+
+    def answers(name="hidden.svc.muster.internal"):
+        q = dns.message.make_query(name, "A")
+        return [dns.query.udp(q, at, port=port, timeout=10).rcode() for at in ("127.0.0.1", "127.0.0.2")]
+
+    def transfer():
+        q = dns.message.make_query("muster.internal", "AXFR")
+        return dns.query.tcp(q, "127.0.0.1", port=port, timeout=10).rcode()
+
+    assert (answers(), transfer()) == ([0, 0], 5)
+    log = reload(server, text.format(port, "query_allow = 10.0.0.0/8\n"))
+    assert "zone.muster.internal.query_allow = 10.0.0.0/8, it was " in log and "1 changed, 0 wait for a restart" in log, log
+    assert (answers(), answers("hidden.prod.example")) == ([5, 5], [0, 0])
+    log = reload(server, text.format(port, f"listen = 127.0.0.2:{port}\ntransfer_allow = 127.0.0.0/8\n"))
+    assert "3 changed, 0 wait for a restart" in log, log
+    assert (answers(), answers("hidden.prod.example"), transfer()) == ([5, 0], [0, 0], 9)
+    reload(server, text.format(port, "transfer_allow = 127.0.0.0/8\n"))
+    assert (answers(), transfer()) == ([0, 0], 0)
+    log = reload(server, text.format(port, "rname = other.example\n"))
+    assert "setting zone.muster.internal.rname: takes effect after a restart (other.example, " in log and "1 changed, 1 wait" in log, log
+    assert (answers(), transfer()) == ([0, 0], 5)
 
 
 def test_limits_of_grpc_and_the_pace_of_pushes_change_at_once(make_server):

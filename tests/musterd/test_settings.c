@@ -403,6 +403,9 @@ static const struct setting *row_of(const char *section, const char *key)
 	for (size_t i = 0; i < settings_table_len; i++)
 		if (strcmp(settings_table[i].section, section) == 0 && strcmp(settings_table[i].key, key) == 0)
 			return &settings_table[i];
+	for (size_t i = 0; strcmp(section, "zone") == 0 && i < zone_table_len; i++)
+		if (strcmp(zone_table[i].key, key) == 0)
+			return &zone_table[i];
 	fail_msg("no setting %s.%s", section, key);
 	return NULL;
 }
