@@ -209,6 +209,23 @@ def test_who_may_ask_a_zone_where_and_who_may_take_it_changes_at_once(make_serve
     assert (answers(), transfer()) == ([0, 0], 5)
 
 
+def test_beside_reverse_zones_who_may_ask_a_zone_waits_for_a_restart(make_server):
+    """They point by what the zones of names show, and to whom."""
+    text = "[dns]\nlisten = 127.0.0.1:0\n[http]\nlisten = 127.0.0.1:0\n[zone muster.internal]\n{}[zone 10.in-addr.arpa]\nlayout = reverse\n{}"
+    server = with_file(make_server, text.format("", "")).start()
+    server.register("hidden", "10.62.0.1", 80)
+
+    def answers():
+        return [server.dig(*what).rcode() for what in (("hidden.svc.muster.internal",), ("1.0.62.10.in-addr.arpa", "PTR"))]
+
+    log = reload(server, text.format("query_allow = 10.0.0.0/8\ntransfer_allow = 127.0.0.0/8\n", ""))
+    assert "setting zone.muster.internal.query_allow: takes effect after a restart (10.0.0.0/8" in log, log
+    assert "1 changed, 1 wait for a restart" in log and answers() == [0, 0], log
+    assert server.dig("muster.internal", "AXFR", tcp=True).rcode() == 0
+    log = reload(server, text.format("", "query_allow = 10.0.0.0/8\n"))
+    assert "2 changed, 0 wait for a restart" in log and answers() == [0, 5], log
+
+
 def test_limits_of_grpc_and_the_pace_of_pushes_change_at_once(make_server):
     server = with_file(make_server, LOCAL).start()
     old = Client(server).set_up()
