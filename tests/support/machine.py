@@ -38,9 +38,9 @@ exec "$@"
 
 
 def program(name):
-    """Its path: installed, or unpacked."""
-    found = shutil.which(name, path=os.pathsep.join(os.path.join(UNPACKED, d) for d in ("usr/sbin", "usr/bin", "lib/systemd")))
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") or found or need(name)
+    """Its path: unpacked, or installed."""
+    unpacked = os.pathsep.join(os.path.join(UNPACKED, folder) for folder in ("usr/sbin", "usr/bin", "lib/systemd"))
+    return shutil.which(name, path=unpacked) or need(name)
 
 
 class Machine:
