@@ -135,6 +135,14 @@ def test_slow_start_moves_neither_lists_nor_their_number(make_server):
     assert after["lastRefTime"] == before["lastRefTime"] and after["hosts"] == before["hosts"]
 
 
+def test_who_comes_later_starts_with_less_than_his_share(make_server):
+    server = make_server(dns_slow_start="1h").start()
+    for n in (1, 2):
+        server.register("slower", f"10.0.0.{n}", n)
+    weights = {r.port: r.weight for r in server.dig("slower.svc.muster.internal", "SRV").answer[0]}
+    assert weights[1] == 32768 and 3277 <= weights[2] < 16384, weights
+
+
 def test_what_is_answered_while_nobody_is_healthy(make_server):
     server = make_server(dns_protect="off", dns_last_max="3s").start()
     for policy in ("empty", "open", "servfail", "nxdomain", "last"):

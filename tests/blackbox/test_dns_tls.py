@@ -92,6 +92,18 @@ def addresses(answer):
     return sorted(r.to_text() for rrset in answer.answer for r in rrset)
 
 
+def test_an_idle_connection_ends_with_a_goodbye(make_server, files):
+    """So that the client knows that nothing was cut off (RFC 8446, 6.1)."""
+    server = make_server(dns_tls_listen="127.0.0.1:0", tls_cert=files[1], tls_key=files[2], dns_tcp_idle="200ms").start()
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = Connection.context_of()
+        context.minimum_version = context.maximum_version = version
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        plain = socket.create_connection(server.split(server.ports["dns_tls"][0]), timeout=20 * SLOW)
+        with context.wrap_socket(plain, suppress_ragged_eofs=False) as s:
+            assert s.recv(1) == b""  # an end without a goodbye would raise
+
+
 def test_a_question_is_answered_over_tls_1_2_and_1_3_and_not_below(secure):
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         context = Connection.context_of()

@@ -1,10 +1,13 @@
 """Zone files: served as RFC 1034, 4592, 6604 and 6672 want, merged with the registry, checked with file and line, and read
 again without a gap."""
 import os
+import socket
+import struct
 import subprocess
 import threading
 
 import dns.flags
+import dns.message
 import dns.rcode
 import dns.rdatatype
 import pytest
@@ -112,6 +115,14 @@ def test_records_are_answered(static, name, rdtype, answer):
     reply = static.dig(f"{name}.static.test.", rdtype)
     assert reply.rcode() == dns.rcode.NOERROR and reply.flags & dns.flags.AA
     assert [t.replace(".static.test.", "") for t in texts(reply.answer)] == answer and not reply.authority
+
+
+def test_a_ring_of_aliases_is_gone_round_once(static):
+    """Counted on the wire: dnspython keeps equal records once."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(20 * SLOW)
+        s.sendto(dns.message.make_query("ring1.static.test.", "A").to_wire(), static.dns)
+        assert struct.unpack(">H", s.recv(4096)[6:8])[0] == 2
 
 
 @pytest.mark.parametrize("name,rdtype,rcode", [
