@@ -31,10 +31,34 @@ static void reply_one(struct reply *r, struct blob *b, const struct svcb_set *se
 	put_addresses(r, b, v6, hints.n6, RR_AAAA);
 }
 
+/* The addresses of the targets of @n records from @at on, which are of entry @first and those behind it: once each. */
+static void put_hosts(struct reply *r, const struct svcb_set *set, const uint8_t *at, uint32_t first, uint32_t n)
+{
+	const struct blob *b = set->blob;
+	uint32_t seen[RECORDS_MAX], seen_count = 0;
+	for (; n > 0 && !r->zs->conf.minimal_responses; n--, first = first + 1 < set->entries ? first + 1 : 0) {
+		size_t target = (size_t)(at - r->a->w.start) + RR_FIXED + 2; /* behind the priority */
+		uint32_t host = svcb_entry(set, first)->host, i = 0;
+		at += RR_FIXED + (size_t)(at[RR_FIXED - 2] << 8 | at[RR_FIXED - 1]);
+		bool four = host < b->n4;
+		while (i < seen_count && seen[i] != host)
+			i++;
+		if (i < seen_count || host >= b->n4 + b->n6)
+			continue; /* given, or of another zone */
+		if (target >= POINTER_END || RR_FIXED + (four ? 4u : 16u) > reply_room(r))
+			return;
+		seen[seen_count++] = host;
+		uint8_t *to = writer_claim(&r->a->w, RR_FIXED + (four ? 4u : 16u));
+		to = put_rr(to, 0xc000 | (unsigned)target, four ? RR_A : RR_AAAA, ttl_read(&r->zs->conf.ttl_host), four ? 4 : 16);
+		memcpy(to, four ? b->v4[host].addr : blob_v6(b)[host - b->n4].addr, four ? 4 : 16);
+		r->a->arcount++;
+	}
+}
+
 /* One record for each instance, at most RECORDS_MAX of them. */
 static void reply_each(struct reply *r, const struct blob *b, const struct svcb_set *set)
 {
-	uint32_t all = svcb_entries(set), n = all < RECORDS_MAX ? all : RECORDS_MAX, at = rng_below(r->rng, all);
+	uint32_t all = set->entries, n = all < RECORDS_MAX ? all : RECORDS_MAX, first = rng_below(r->rng, all), at = first;
 	uint8_t *start = r->a->w.at, rdata[SVCB_EACH_MAX];
 	for (uint32_t i = 0; i < n; i++, at = at + 1 < all ? at + 1 : 0) {
 		if (reply_record(r, r->q->qtype, reply_ttl(r, b), rdata, svcb_put_entry(rdata, set, at)))
@@ -42,14 +66,15 @@ static void reply_each(struct reply *r, const struct blob *b, const struct svcb_
 		r->a->w.at = start; /* never a part of it */
 		return;
 	}
+	put_hosts(r, set, start, first, n);
 }
 
 void reply_svcb(struct reply *r, struct blob *b, const struct blob_group *g, bool at_port)
 {
 	struct svcb_set set = svcb_set_of(b, g, r->zone, r->q->qtype);
-	if (svcb_entries(&set) == 0)
+	if (set.entries == 0)
 		reply_nodata(r);
-	else if (svcb_is_one(&set))
+	else if (set.one)
 		reply_one(r, b, &set, at_port);
 	else
 		reply_each(r, b, &set);

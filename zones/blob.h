@@ -44,7 +44,7 @@ struct blob_v6 {
 };
 
 struct blob_srv { /* sorted by host, port, priority */
-	uint16_t priority, weight, port, spare;
+	uint16_t priority, weight, port, alpn; /* alpn: which of blob_alpns() */
 	uint32_t host; /* index into v4, or n4 + index into v6, or behind those a name: blob_target() */
 };
 
@@ -102,14 +102,19 @@ struct blob_cold {
 };
 
 enum svcb_wanted { WANT_HTTPS = 1, WANT_SVCB = 2 };
-enum { ALPN_MAX = 64 };
+enum { ALPN_MAX = 64, ALPNS_MAX = 8 /* different ones of a set; instances with more have the service's */ };
+
+struct blob_alpn { /* value of the parameter */
+	uint8_t len, at[ALPN_MAX], pad[3];
+};
 
 /* What most blobs do not have. */
 struct blob_extra {
 	int64_t held_ms; /* BLOB_STALE by UNHEALTHY_LAST: since when; else 0 */
 	uint32_t targets, at_targets; /* SRV targets with a name of their own: offsets of length octet and wire form */
 	uint8_t svcb; /* enum svcb_wanted */
-	uint8_t alpn_len, alpn[ALPN_MAX]; /* value of the parameter */
+	uint8_t alpns;	  /* of svcb; the first is the service's */
+	uint32_t at_alpns;
 	bool cname; /* all there is is one such instance, and the owner is its alias */
 };
 
@@ -132,6 +137,10 @@ static inline const struct blob_cold *blob_cold(const struct blob *b)
 static inline const struct blob_extra *blob_extra(const struct blob *b) /* NULL: none */
 {
 	return b->at_extra == 0 ? NULL : blob_at(b, b->at_extra);
+}
+static inline const struct blob_alpn *blob_alpns(const struct blob *b)
+{
+	return blob_at(b, blob_extra(b)->at_alpns);
 }
 static inline const struct blob_group *blob_groups(const struct blob *b)
 {

@@ -208,7 +208,7 @@ void host_ports(struct blob_builder *bb, const struct row *r, uint32_t host, uin
 			continue;
 		}
 		memmove(srv + at + 1, srv + at, (bb->srv_count - at) * sizeof(*srv));
-		srv[at] = (struct srv_row){ r->weight, p->groups, host, p->port, p->priority };
+		srv[at] = (struct srv_row){ r->weight, p->groups, host, p->port, p->priority, p->alpn };
 		bb->srv_count++;
 	}
 }
@@ -413,7 +413,7 @@ static void put_srv(struct blob_builder *bb, struct blob *b, double scale)
 	const struct srv_row *row = bb->srv.at;
 	struct blob_srv *srv = (void *)((char *)b + b->at_srv);
 	for (uint32_t i = 0, len = 0; i < b->nsrv; i++) {
-		srv[i] = (struct blob_srv){ row[i].priority, srv_weight(row[i].weight, scale), row[i].port, 0,
+		srv[i] = (struct blob_srv){ row[i].priority, srv_weight(row[i].weight, scale), row[i].port, row[i].alpn,
 					    row[i].host };
 		if (i == 0 || row[i].host != row[i - 1].host)
 			len = label_bytes(bb, row[i].host);

@@ -104,7 +104,7 @@ uint32_t extra_size(const struct blob_builder *bb)
 {
 	if (bb->held_ms == 0 && bb->target_count == 0 && bb->rules.svcb == 0)
 		return 0;
-	return (uint32_t)sizeof(struct blob_extra) + ((bb->target_count * 4 + bb->target_bytes + 7) & ~7u);
+	return (uint32_t)sizeof(struct blob_extra) + bb->alpn_count * (uint32_t)sizeof(struct blob_alpn) + ((bb->target_count * 4 + bb->target_bytes + 7) & ~7u);
 }
 
 /* "h2,http/1.1" as length and word each; what has no room is left out. */
@@ -127,12 +127,15 @@ void extra_put(const struct blob_builder *bb, struct blob *b)
 {
 	struct blob_extra *e = (void *)((char *)b + b->at_extra);
 	const struct host_name *const *targets = bb->targets.at;
-	uint32_t at = b->at_extra + (uint32_t)sizeof(*e) + 4 * bb->target_count;
+	uint32_t at_alpns = b->at_extra + (uint32_t)sizeof(*e);
+	uint32_t at_targets = at_alpns + bb->alpn_count * (uint32_t)sizeof(struct blob_alpn), at = at_targets + 4 * bb->target_count;
 	*e = (struct blob_extra){ .held_ms = bb->held_ms, .targets = bb->target_count, .cname = bb->cname,
-				  .at_targets = b->at_extra + (uint32_t)sizeof(*e) };
+				  .at_targets = at_targets, .at_alpns = at_alpns, .alpns = bb->alpn_count };
+	struct blob_alpn *alpns = (void *)((char *)b + at_alpns);
 	uint32_t *offsets = (void *)((char *)b + e->at_targets);
 	e->svcb = (uint8_t)bb->rules.svcb;
-	e->alpn_len = alpn_put(e->alpn, bb->rules.alpn);
+	for (uint8_t i = 0; i < e->alpns; i++)
+		alpns[i].len = alpn_put(alpns[i].at, bb->alpns[i]);
 	for (uint32_t i = 0; i < e->targets; i++) {
 		char *to = (char *)b + at;
 		offsets[i] = at;

@@ -81,8 +81,9 @@ static long number_read(const char *text, long max)
 	return *end != '\0' || v > max ? -1 : v;
 }
 
-/* One more port of the instance whose first one is @first; a port of several names counts once. */
-static int port_add(struct blob_builder *bb, uint32_t first, uint64_t groups, uint16_t port, uint16_t priority)
+/* One more port of the instance whose first one is @first, with priority and ALPN of @like; a port of several names counts
+ * once. */
+static int port_add(struct blob_builder *bb, uint32_t first, uint64_t groups, uint16_t port, const struct port_row *like)
 {
 	struct port_row *p = scratch_reserve(&bb->ports, (bb->port_count + 1) * sizeof(*p));
 	if (p == NULL)
@@ -92,7 +93,7 @@ static int port_add(struct blob_builder *bb, uint32_t first, uint64_t groups, ui
 			p[i].groups |= groups;
 			return E_OK;
 		}
-	p[bb->port_count++] = (struct port_row){ groups, port, priority };
+	p[bb->port_count++] = (struct port_row){ groups, port, like->priority, like->alpn };
 	return E_OK;
 }
 
@@ -101,7 +102,7 @@ enum { PRIORITY = 10 };
 /* "_default" is always the primary port's name; an underscore is no letter of a port name, so it cannot collide with
  * a configured one but for "default" itself, which is one with it. */
 static int primary_port_add(struct blob_builder *bb, const struct instance *i, const char *name, bool udp,
-			    uint16_t priority)
+			    const struct port_row *like)
 {
 	if (i->port == 0)
 		return E_OK;
@@ -111,7 +112,19 @@ static int primary_port_add(struct blob_builder *bb, const struct instance *i, c
 	uint64_t bits = (uint64_t)1 << group;
 	if (name != NULL)
 		bits |= group_bit(bb, name, strlen(name), udp);
-	return port_add(bb, bb->port_count, bits, i->port, priority);
+	return port_add(bb, bb->port_count, bits, i->port, like);
+}
+
+/* Of an instance's own, where the service has records with it. */
+static uint8_t alpn_of(struct blob_builder *bb, const char *text)
+{
+	for (uint8_t i = 0; i < bb->alpn_count; i++)
+		if (bb->alpns[i] != NULL && strcmp(bb->alpns[i], text) == 0)
+			return i;
+	if (bb->rules.svcb == 0 || bb->alpn_count == ALPNS_MAX)
+		return 0;
+	bb->alpns[bb->alpn_count] = text;
+	return bb->alpn_count++;
 }
 
 static int ports_of_metadata(struct blob_builder *bb, const struct instance *i)
@@ -120,7 +133,7 @@ static int ports_of_metadata(struct blob_builder *bb, const struct instance *i)
 	const char *own = NULL, *protocol = NULL;
 	bool udp = false, extra = false;
 	uint32_t first = bb->port_count;
-	uint16_t priority = PRIORITY;
+	struct port_row like = { .priority = PRIORITY };
 	struct pair p;
 	for (size_t at = 0; packed_next(&metadata, &at, &p);) {
 		if (p.key[0] == 'p') {
@@ -134,16 +147,18 @@ static int ports_of_metadata(struct blob_builder *bb, const struct instance *i)
 			else if (strcmp(p.key + 4, "proto") == 0)
 				udp = strcmp(p.value, "udp") == 0;
 			else if (strcmp(p.key + 4, "priority") == 0 && (v = number_read(p.value, 65535)) >= 0)
-				priority = (uint16_t)v;
+				like.priority = (uint16_t)v;
+			else if (strcmp(p.key + 4, "alpn") == 0)
+				like.alpn = alpn_of(bb, p.value);
 		}
 	}
 	const char *name = own != NULL ? own : protocol != NULL ? protocol : bb->rules.port_name;
-	if (primary_port_add(bb, i, name, udp, priority) < 0)
+	if (primary_port_add(bb, i, name, udp, &like) < 0)
 		return E_NOMEM;
 	for (size_t at = 0; extra && packed_next(&metadata, &at, &p);) {
 		long port = strncmp(p.key, "port.", 5) == 0 ? number_read(p.value, 65535) : -1;
 		uint64_t bit = port <= 0 ? 0 : group_bit(bb, p.key + 5, (size_t)p.key_len - 5, udp);
-		if (bit != 0 && port_add(bb, first, bit, (uint16_t)port, priority) < 0)
+		if (bit != 0 && port_add(bb, first, bit, (uint16_t)port, &like) < 0)
 			return E_NOMEM;
 	}
 	return E_OK;
@@ -153,7 +168,8 @@ static int ports_gather(struct blob_builder *bb, const struct instance *i)
 {
 	if (i->metadata_count > 0)
 		return ports_of_metadata(bb, i);
-	return primary_port_add(bb, i, bb->rules.port_name, false, PRIORITY);
+	static const struct port_row plain = { .priority = PRIORITY };
+	return primary_port_add(bb, i, bb->rules.port_name, false, &plain);
 }
 
 bool txt_allowed(const struct blob_builder *bb, const char *key, size_t len)
@@ -243,6 +259,8 @@ static void rows_reset(struct blob_builder *bb)
 	memcpy(bb->groups[GROUP_DEFAULT_UDP].name, "\007default", 8);
 	bb->groups[GROUP_DEFAULT_UDP].udp = true;
 	bb->group_count = 2;
+	bb->alpns[0] = bb->rules.alpn;
+	bb->alpn_count = bb->rules.svcb != 0;
 	bb->row_count = bb->row4_count = bb->port_count = bb->srv_count = bb->txt_len = bb->dropped = 0;
 	bb->total = bb->healthy = bb->named_count = 0;
 	bb->txt_plain = bb->txt_last = 0;

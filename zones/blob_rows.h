@@ -18,6 +18,7 @@ enum { WEIGHT_MAX = 10000 };
 struct port_row {
 	uint64_t groups; /* bits */
 	uint16_t port, priority;
+	uint8_t alpn; /* of alpns[] */
 };
 
 struct row { /* one registered instance with a usable address */
@@ -42,6 +43,7 @@ struct srv_row {
 	uint64_t groups;
 	uint32_t host;
 	uint16_t port, priority;
+	uint8_t alpn;
 };
 
 struct group_row {
@@ -70,6 +72,8 @@ struct blob_builder {
 	int64_t now_ms, held_ms; /* held_ms: see blob_extra */
 	/* of the set being compiled */
 	struct group_row groups[BLOB_GROUPS_MAX];
+	const char *alpns[ALPNS_MAX]; /* in metadata: words with commas between; the first is the service's, or NULL */
+	uint8_t alpn_count;
 	uint32_t group_count, row_count, row4_count, port_count, srv_count, txt_len, dropped;
 	uint32_t total, healthy; /* enabled instances */
 	uint32_t n4, n6, idle4, idle6, txt_count;

@@ -135,12 +135,10 @@ bool rrset_open_group(struct zone_stream *s, const struct blob *b, const struct 
 
 bool rrset_open_svcb(struct zone_stream *s, const struct blob *b, const struct blob_group *g, unsigned type)
 {
-	struct svcb_set set = svcb_set_of(b, g, s->zone, type);
-	uint32_t n = svcb_entries(&set);
+	struct svcb_set *set = &s->rrset.svcb;
+	*set = svcb_set_of(b, g, s->zone, type);
+	uint32_t n = set->entries > 0 && set->one ? 1 : set->entries;
 	s->rrset.blob = b;
-	s->rrset.group = g;
-	if (n > 0 && svcb_is_one(&set))
-		n = 1;
 	return rrset_open(s, FROM_SVCB, type, rrset_ttl(s, b), fitting(s, n, n == 1 ? 0 : SVCB_EACH_MAX));
 }
 
@@ -169,13 +167,12 @@ static void srv_rdata(struct zone_stream *s)
 static void svcb_rdata(struct zone_stream *s)
 {
 	const struct rrset *rs = &s->rrset;
-	struct svcb_set set = svcb_set_of(rs->blob, rs->group, s->zone, rs->type);
 	uint8_t v4[4 * SVCB_HINTS_MAX], v6[16 * SVCB_HINTS_MAX];
 	const struct blob *b = rs->blob;
 	struct svcb_hints hints = { v4, v6, b->n4 < SVCB_HINTS_MAX ? b->n4 : SVCB_HINTS_MAX,
 				    b->n6 < SVCB_HINTS_MAX ? b->n6 : SVCB_HINTS_MAX };
-	if (!svcb_is_one(&set)) {
-		s->record.rdlength = (uint16_t)svcb_put_entry(s->rdata, &set, rs->at);
+	if (!rs->svcb.one) {
+		s->record.rdlength = (uint16_t)svcb_put_entry(s->rdata, &rs->svcb, rs->at);
 		return;
 	}
 	for (uint32_t i = 0; i < hints.n4; i++)
@@ -188,7 +185,7 @@ static void svcb_rdata(struct zone_stream *s)
 		target += 1 + target[0];
 	}
 	size_t len = target == NULL ? 0 : rs->owner_len - (size_t)(target - rs->owner);
-	s->record.rdlength = (uint16_t)svcb_put_one(s->rdata, &set, target, len, &hints);
+	s->record.rdlength = (uint16_t)svcb_put_one(s->rdata, &rs->svcb, target, len, &hints);
 }
 
 void rrset_record(struct zone_stream *s)

@@ -11,24 +11,26 @@ bool svcb_wanted(const struct blob *b, unsigned type)
 	return extra != NULL && (extra->svcb & want) != 0;
 }
 
-uint32_t svcb_entries(const struct svcb_set *s)
-{
-	return s->group->whole ? s->blob->nsrv : s->group->count;
-}
-
 const struct blob_srv *svcb_entry(const struct svcb_set *s, uint32_t i)
 {
 	const uint32_t *members = blob_at(s->blob, blob_cold(s->blob)->at_members);
 	return &blob_srv(s->blob)[s->group->whole ? i : members[s->group->first + i]];
 }
 
-bool svcb_is_one(const struct svcb_set *s)
+struct svcb_set svcb_set_of(const struct blob *b, const struct blob_group *g, const struct zone *z, unsigned type)
 {
-	const struct blob_srv *first = svcb_entry(s, 0);
-	for (uint32_t i = 1, n = svcb_entries(s); i < n; i++)
-		if (svcb_entry(s, i)->port != first->port)
-			return false;
-	return true;
+	struct svcb_set s = { .blob = b, .group = g != NULL ? g : &blob_groups(b)[GROUP_DEFAULT_TCP], .zone = z, .type = type };
+	s.entries = s.group->whole ? b->nsrv : s.group->count;
+	s.one = true;
+	const struct blob_srv *first = s.entries == 0 ? NULL : svcb_entry(&s, 0);
+	s.lowest = first == NULL ? 0 : first->priority;
+	for (uint32_t i = 1; i < s.entries; i++) {
+		const struct blob_srv *e = svcb_entry(&s, i);
+		s.one = s.one && e->port == first->port && e->alpn == first->alpn && e->priority == first->priority;
+		if (e->priority < s.lowest)
+			s.lowest = e->priority;
+	}
+	return s;
 }
 
 static uint8_t *put_param(uint8_t *to, unsigned key, const void *value, size_t len)
@@ -40,11 +42,11 @@ static uint8_t *put_param(uint8_t *to, unsigned key, const void *value, size_t l
 
 static uint8_t *put_alpn_and_port(uint8_t *to, const struct svcb_set *s, const struct blob_srv *e)
 {
-	const struct blob_extra *extra = blob_extra(s->blob);
+	const struct blob_alpn *alpn = &blob_alpns(s->blob)[e->alpn];
 	uint8_t port[2];
 	put16(port, e->port);
-	if (extra->alpn_len > 0)
-		to = put_param(to, KEY_ALPN, extra->alpn, extra->alpn_len);
+	if (alpn->len > 0)
+		to = put_param(to, KEY_ALPN, alpn->at, alpn->len);
 	if (s->type != RR_HTTPS || e->port != HTTPS_PORT)
 		to = put_param(to, KEY_PORT, port, 2);
 	return to;
@@ -67,7 +69,7 @@ size_t svcb_put_entry(uint8_t *to, const struct svcb_set *s, uint32_t i)
 {
 	const struct blob *b = s->blob;
 	const struct blob_srv *e = svcb_entry(s, i);
-	uint8_t *at = put16(to, 1);
+	uint8_t *at = put16(to, e->priority == s->lowest ? 1 : 2);
 	at += blob_host_name(at, b, e->host, s->zone->name, s->zone->len);
 	at = put_alpn_and_port(at, s, e);
 	if (e->host < b->n4)

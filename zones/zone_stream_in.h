@@ -5,6 +5,7 @@
 
 #include "base/inbox.h"
 #include "zones/image.h"
+#include "zones/svcb.h"
 #include "zones/zone_stream.h"
 
 enum { HOST_TXT = 32 };
@@ -24,7 +25,7 @@ struct rrset {
 	const struct static_set *set;	/* of the file... */
 	uint32_t offset;		/* ...the next of its records */
 	const uint32_t *members;	/* of the SRV entries; NULL: from @base on */
-	const struct blob_group *group; /* of SVCB records */
+	struct svcb_set svcb;
 	uint32_t base;
 	uint8_t owner[255];
 	uint16_t owner_len;

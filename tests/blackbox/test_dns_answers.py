@@ -196,5 +196,19 @@ def test_https_and_svcb_of_services_that_ask_for_it(server):
         '1 10-0-0-1.i.muster.internal. alpn="h2,http/1.1" port="8443" ipv4hint="10.0.0.1"',
         '1 10-0-0-2.i.muster.internal. alpn="h2,http/1.1" ipv4hint="10.0.0.2"',
         '1 2001-db8-0-0-0-0-0-1.i.muster.internal. alpn="h2,http/1.1" port="8443" ipv6hint="2001:db8::1"']
+    server.register("site", "10.0.0.3", 443, ephemeral="false", metadata='{"dns.priority":"20","dns.alpn":"http/1.1"}')
+    records, hosts = ask("site.", "HTTPS")
+    assert records[2:] == ['1 2001-db8-0-0-0-0-0-1.i.muster.internal. alpn="h2,http/1.1" port="8443" ipv6hint="2001:db8::1"',
+                           '2 10-0-0-3.i.muster.internal. alpn="http/1.1" ipv4hint="10.0.0.3"']
+    assert hosts == ["10.0.0.1", "10.0.0.2", "10.0.0.3", "2001:db8::1"]
+    for i in (1, 2): # all on one port, but not of one protocol
+        server.post("/nacos/v1/ns/service", serviceName=f"one{i}", metadata=said)
+        server.put("/nacos/v1/ns/cluster", serviceName=f"one{i}", clusterName="DEFAULT", checkPort=80, useInstancePort4Check="true",
+                   healthChecker='{"type":"NONE"}')
+        server.register(f"one{i}", "10.0.1.1", 443, ephemeral="false", metadata='{"dns.alpn":"h3"}')
+        server.register(f"one{i}", "10.0.1.2", 443, ephemeral="false", metadata='{"dns.alpn":"%s"}' % ("h3" if i == 1 else "h2"))
+    assert ask("one1.", "HTTPS")[0] in (['1 . alpn="h3" ipv4hint="10.0.1.1,10.0.1.2"'], ['1 . alpn="h3" ipv4hint="10.0.1.2,10.0.1.1"'])
+    assert ask("one2.", "HTTPS")[0] == ['1 10-0-1-1.i.muster.internal. alpn="h3" ipv4hint="10.0.1.1"',
+                                        '1 10-0-1-2.i.muster.internal. alpn="h2" ipv4hint="10.0.1.2"']
     server.register("plain", "10.0.0.1", 443)
     assert ask("plain.", "HTTPS") == ([], [])
