@@ -124,8 +124,11 @@ static void asks_look(struct zone_out *o)
 		uv_timer_again(&o->timer);
 		return;
 	}
-	if (o->images == IMAGES_MAX)
-		return; /* none could be handed out, one is about to end */
+	if (o->images == IMAGES_MAX) { /* and the newest was dropped while it was read */
+		if (o->ending_count == 0) /* they end when slow readers do: nobody waits for that */
+			asks_serve(o, &o->waiting, NULL, E_UNAVAILABLE);
+		return;
+	}
 	o->taking = image_begin(o->zs);
 	if (o->taking == NULL) {
 		asks_serve(o, &o->waiting, NULL, E_NOMEM);

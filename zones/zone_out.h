@@ -16,7 +16,7 @@ struct zone_ask {
 	int zone;		    /* its number */
 	struct zone_viewer viewer;
 	void (*on_done)(struct zone_ask *ask); /* on the control thread, once */
-	int code;		    /* E_OK, E_NOMEM, E_UNAVAILABLE: the server stops */
+	int code;		    /* E_OK, E_NOMEM, E_UNAVAILABLE: the server stops, or too much is being read */
 	struct zone_stream *stream; /* with E_OK: the asker's, who ends it by zone_stream_free() */
 };
 
