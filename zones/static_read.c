@@ -270,7 +270,7 @@ static size_t rdata_len(const ldns_rr *rr)
  * octets left over. Whoever reads the data later relies on every field. */
 static bool rdata_is_whole(const ldns_rr *rr, const char *text)
 {
-	const ldns_rr_descriptor *type = ldns_rr_descript(ldns_rr_get_type(rr));
+	const ldns_rr_descriptor *type = ldns_rr_descript((uint16_t)ldns_rr_get_type(rr));
 	text += strspn(text, " \t");
 	if (ldns_rr_rd_count(rr) < ldns_rr_descriptor_minimum(type))
 		return false;
