@@ -406,6 +406,9 @@ static int server_watchers(struct server *s)
 
 static void on_serial(void *arg, const char *zone, uint32_t serial);
 static void on_conflict(void *arg, enum label_kind kind, const char *name);
+static void on_hidden(void *arg, const char *zone, const struct service_key *key, const char *by);
+static double read_conflicts(void *arg);
+static double read_hidden(void *arg);
 
 static void on_host_name(void *arg, const char *name, bool wanted)
 {
@@ -458,11 +461,15 @@ static int server_open(struct server *s)
 		return rc;
 	zones.on_serial = on_serial;
 	zones.on_conflict = on_conflict;
+	zones.on_hidden = on_hidden;
 	zones.on_host_name = on_host_name;
 	zones.arg = s;
 	rc = zone_set_new(&s->zones, &zones, desk_reaper(s->desk), &s->error);
 	if (rc < 0)
 		return rc;
+	metrics_read("dns_alias_conflicts", "Names in lower case that are another one's, too.", NULL, false, read_conflicts, s->zones);
+	metrics_read("dns_hidden_services", "Services whose name in a bound zone is taken, once for each zone.", NULL, false,
+		     read_hidden, s->zones);
 	rc = zone_files_open(&s->zone_files, &s->loop, s->zones, zones.zones, zones.zone_count, &s->error);
 	if (rc < 0)
 		return rc;
@@ -478,6 +485,29 @@ static void on_conflict(void *arg, enum label_kind kind, const char *name)
 	(void)arg;
 	log_warn("dns", "the name of %s %s in lower case is another one's too: the oldest has it, or whoever is called so; "
 			"every one has its coded label (e-1-...)", kinds[kind], name);
+}
+
+static void on_hidden(void *arg, const char *zone, const struct service_key *key, const char *by)
+{
+	(void)arg;
+	log_warn("dns", "service %s of group %s, namespace %s, cannot be asked for by its name in zone %s, where %s stands: "
+			"an alias or a zone of layout full can show it", key->name, key->group, key->ns, zone, by);
+}
+
+static double read_conflicts(void *arg)
+{
+	struct zone_set_stats stats;
+
+	zone_set_stats(arg, &stats);
+	return (double)stats.alias_conflicts;
+}
+
+static double read_hidden(void *arg)
+{
+	struct zone_set_stats stats;
+
+	zone_set_stats(arg, &stats);
+	return (double)stats.hidden;
 }
 
 static void on_serial_kept(void *arg, const struct store_reply *reply)

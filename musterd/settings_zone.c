@@ -187,17 +187,18 @@ static const char *check_export_metadata(const struct settings_zone *z)
 }
 
 /* Lines of the file were looked at where they stood; this is for flags. */
-static const char *check_aliases(const struct settings_zone *z)
+static int check_aliases(const struct settings_zone *z, struct error *err)
 {
-	static const char wrong[] = "alias: write NAME=NAMESPACE/GROUP/SERVICE, the name in this zone, each once";
 	struct vanity_list list = { NULL, 0, false };
 	struct arena mem;
 	if (z->conf.layout == LAYOUT_REVERSE && z->conf.aliases.count > 0)
 		return "a reverse zone has no aliases";
 	arena_init(&mem, NULL, 0, 0);
-	int rc = vanities_make(&list, &mem, z->conf.name, &z->conf.aliases, NULL);
+	int rc = vanities_make(&list, &mem, z->conf.name, &z->conf.aliases, err);
+	if (rc == E_OK)
+		rc = vanities_check(&list, z->conf.layout == LAYOUT_FULL, z->conf.name, z->conf.mname, err);
 	arena_done(&mem);
-	return rc < 0 ? wrong : NULL;
+	return rc;
 }
 
 static const char *check_mname(const struct settings_zone *z)
@@ -223,16 +224,17 @@ static const char *check_layout(const struct settings_zone *z)
 static const struct {
 	const char *key;
 	const char *(*wrong)(const struct settings_zone *z); /* NULL: nothing is */
+	int (*check)(const struct settings_zone *z, struct error *err); /* in its place, where the words depend */
 } checks[] = {
-	{ "layout", check_layout },
-	{ "namespace", check_namespace },
-	{ "group", check_group },
-	{ "export_namespaces", check_export_namespaces },
-	{ "export_groups", check_export_groups },
-	{ "export_metadata", check_export_metadata },
-	{ "alias", check_aliases },
-	{ "mname", check_mname },
-	{ "rname", check_rname },
+	{ "layout", check_layout, NULL },
+	{ "namespace", check_namespace, NULL },
+	{ "group", check_group, NULL },
+	{ "export_namespaces", check_export_namespaces, NULL },
+	{ "export_groups", check_export_groups, NULL },
+	{ "export_metadata", check_export_metadata, NULL },
+	{ "alias", NULL, check_aliases },
+	{ "mname", check_mname, NULL },
+	{ "rname", check_rname, NULL },
 };
 
 int settings_zone_check(const struct settings_zone *z, unsigned nth, struct error *err)
@@ -242,6 +244,8 @@ int settings_zone_check(const struct settings_zone *z, unsigned nth, struct erro
 		return E_NOTFOUND;
 	if (z->origins[row_of(checks[nth].key)].rank == 0)
 		return E_OK; /* not set here: checked where it was */
+	if (checks[nth].check != NULL)
+		return checks[nth].check(z, err);
 	const char *wrong = checks[nth].wrong(z);
 	return wrong == NULL ? E_OK : error_set(err, E_INVALID, "%s", wrong);
 }

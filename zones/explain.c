@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "zones/address.h"
+#include "zones/hidden.h"
 #include "zones/label.h"
 #include "zones/unsettled.h"
 #include "zones/zone.h"
@@ -156,7 +157,8 @@ static void say_in_zone(const struct naming *n, const struct zone *z, const char
 {
 	char between[2 * LABEL_MAX + 8];
 	const struct folder *g = n->site->group;
-	if (z->export == NULL || (z->hides != 0 && (n->site->blob->shown & z->hides) == 0))
+	if (z->export == NULL || (z->hides != 0 && (n->site->blob->shown & z->hides) == 0) ||
+	    hidden_by(z, n->site, n->key) != NULL)
 		return;
 	switch (z->layout) {
 	case LAYOUT_FULL:

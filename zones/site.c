@@ -2,6 +2,7 @@
  * change is tried again at the next tick. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "zones/hidden.h"
 #include "zones/image.h"
 #include "zones/label.h"
 #include "zones/unsettled.h"
@@ -130,6 +131,8 @@ static void site_publish(struct zone_set *zs, struct site *s, const struct appea
 {
 	struct appearance old = site_appearance(s);
 	image_before(zs, s);
+	if (old.blob == NULL)
+		hidden_note(zs, s, &s->view->info->key, fresh->shown->bits);
 	if (change->added)
 		exports_add(zs, &old, fresh);
 	names_show(zs, &s->names, blob);
@@ -239,6 +242,7 @@ static void site_remove(struct zone_set *zs, struct site *s)
 	unsettled_forget(zs, s);
 	names_release(zs, &s->names);
 	if (s->blob != NULL) {
+		hidden_forget(zs, s);
 		exports_drop(zs, &old, &nothing);
 		exports_leave(zs, s->shown, s->group);
 		stats_swap(zs, s->blob, NULL);

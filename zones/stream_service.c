@@ -222,6 +222,8 @@ static bool stage_next(struct zone_stream *s, const struct blob *b)
 {
 	bool below = s->vanity == NULL || s->zone->vanities.expand;
 	const struct selector whole = { .ports = below };
+	if (s->vanity == NULL && s->site.hidden && s->site.stage != STAGE_SCOPE)
+		return false;
 	switch (s->site.stage) {
 	case STAGE_SET:
 		return set_next(s, &whole);

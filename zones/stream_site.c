@@ -123,10 +123,11 @@ static bool place_open(const struct zone_stream *s, struct place *p, const struc
 		return nth == 0 && near;
 	case LAYOUT_BOUND_GROUP:
 		place_put(p, group->parent->label);
-		return nth == 0 && memcmp(group->canonical, s->zone->group, s->zone->group[0] + 1u) == 0;
+		return nth == 0 && memcmp(group->canonical, s->zone->group, s->zone->group[0] + 1u) == 0 &&
+		       !zone_has_fixed(s->zone, group->parent->label);
 	case LAYOUT_BOUND_NS:
 		place_put(p, group->label);
-		return nth == 0 && group->parent->number == s->zone->scope;
+		return nth == 0 && group->parent->number == s->zone->scope && !zone_has_fixed(s->zone, group->label);
 	case LAYOUT_STATIC:
 	case LAYOUT_REVERSE:
 		break;
@@ -150,6 +151,7 @@ static bool name_open(struct zone_stream *s, const struct image_site *site)
 		memcpy(s->site.name, p.name, p.len);
 		s->site.name_len = p.len;
 		s->site.parent_at = (uint16_t)(label[0] + 1u);
+		s->site.hidden = s->zone->layout == LAYOUT_BOUND && zone_has_fixed(s->zone, label);
 		service_begin(s, site->blob);
 		return true;
 	}

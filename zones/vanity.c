@@ -152,6 +152,35 @@ int vanities_make(struct vanity_list *ret, struct arena *mem, const char *zone, 
 	return E_OK;
 }
 
+static bool label_is(const uint8_t *label, const char *text)
+{
+	return label[0] == strlen(text) && memcmp(label + 1, text, label[0]) == 0;
+}
+
+int vanities_check(const struct vanity_list *list, bool full, const char *zone, const char *mname, struct error *err)
+{
+	uint8_t server[DNS_NAME_MAX], apex[DNS_NAME_MAX];
+	int apex_len = wire_parse(apex, sizeof(apex), zone);
+	int len = mname == NULL ? 0 : wire_parse(server, sizeof(server), mname);
+	if (mname == NULL)
+		memcpy(server, "\003ns1", 4);
+	/* in the zone, right below its apex: then we answer its addresses */
+	bool here = mname == NULL || (len > 0 && apex_len > 0 && len == apex_len + server[0] + 1 &&
+				      memcmp(server + server[0] + 1, apex, (size_t)apex_len) == 0);
+	for (size_t i = 0; i < list->count; i++) {
+		const struct vanity *v = &list->at[i];
+		if (v->key_len == 0)
+			continue; /* the apex */
+		if (full && (label_is(v->key, "svc") || label_is(v->key, "ns")))
+			return error_set(err, E_EXISTS, "alias %.100s lies below svc or ns, where the registry has its services", v->name);
+		if (label_is(v->key, "i") || label_is(v->key, "dns-version"))
+			return error_set(err, E_EXISTS, "alias %.100s: i (for addresses) and dns-version are the zone's own", v->name);
+		if (here && v->key[0] == server[0] && memcmp(v->key, server, server[0] + 1u) == 0)
+			return error_set(err, E_EXISTS, "alias %.100s: that is the zone's name server (mname)", v->name);
+	}
+	return E_OK;
+}
+
 bool vanities_name(const struct vanity_list *list, const struct service_key *key)
 {
 	for (size_t i = 0; i < list->count; i++)

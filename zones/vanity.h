@@ -34,6 +34,8 @@ int vanity_parse(struct vanity *ret, struct arena *mem, const char *zone, const 
 /* All of a zone. E_EXISTS: a name twice; E_LIMIT. */
 int vanities_make(struct vanity_list *ret, struct arena *mem, const char *zone, const struct word_list *words,
 		  struct error *err);
+/* What else has their names. @full: the registry has svc and ns; @mname: of the zone, presentation form, NULL: ns1. E_EXISTS. */
+int vanities_check(const struct vanity_list *list, bool full, const char *zone, const char *mname, struct error *err);
 bool vanities_name(const struct vanity_list *list, const struct service_key *key); /* does one mean this service? */
 
 /* Readers. The labels of a question below the apex as such a key; its length. @ret holds DNS_NAME_MAX. */

@@ -100,6 +100,7 @@ struct site { /* a service */
 	uint64_t image_number;	  /* of the newest image that has it, or that it came too late for */
 	uint64_t id;
 	bool failed; /* waits for another try */
+	uint16_t hidden; /* zones in which its name is taken: hidden.h */
 };
 
 struct zone_set {
@@ -144,7 +145,7 @@ struct zone_set {
 	int64_t unsettled_due_ms; /* nothing is before */
 	struct host_names host_names;
 	_Atomic uint64_t stat_blobs, stat_bytes, stat_dropped, stat_rebuilds, stat_rebuild_ns, stat_nodes,
-	    stat_hosts, stat_conflicts;
+	    stat_hosts, stat_conflicts, stat_hidden;
 };
 
 /* zone.c: parsing of settings, serials, addresses of the name server. */
@@ -163,6 +164,14 @@ bool zone_allows_address(const struct zone *z, const uint8_t *from, unsigned len
 bool zone_is_open(const struct zone *z); /* everybody may ask it everywhere */
 bool zone_same_clients(const struct zone *a, const struct zone *b); /* may the same ask both, at the same places? */
 bool zone_gives(const struct zone *z, const struct sockaddr *peer); /* as a whole */
+/* Is this label, next to the apex, one of the zone's own? Wire form. */
+static inline bool zone_has_fixed(const struct zone *z, const uint8_t *label)
+{
+	if (z->export != NULL && ((label[0] == 1 && label[1] == 'i') ||
+				  (label[0] == 11 && memcmp(label + 1, "dns-version", 11) == 0)))
+		return true;
+	return z->mname_child && label[0] + 1 == z->mname_len && memcmp(label, z->mname, z->mname_len) == 0;
+}
 void zone_publish(struct zone_set *zs, struct zone *z); /* a new serial */
 bool zones_hold_name(const struct zone_set *zs, const uint8_t *wire, size_t len); /* is it in a zone of ours? */
 int wire_parse(uint8_t *ret, size_t cap, const char *text); /* folded; length with the root, or E_RANGE */

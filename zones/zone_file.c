@@ -58,7 +58,7 @@ int zone_file_load(struct static_zone **ret, const struct zone_conf *conf, struc
 		.zone_len = (size_t)len,
 		.whole = conf->layout == LAYOUT_STATIC,
 		.anchors = conf->layout == LAYOUT_FULL,
-		.registry = conf->layout != LAYOUT_STATIC,
+		.registry = conf->layout != LAYOUT_STATIC || aliases.count > 0,
 		.taken = aliases.count > 0 ? is_taken : NULL,
 		.arg = &aliases,
 	};

@@ -70,6 +70,8 @@ static int zone_place(struct zone_set *zs, struct zone *z, const struct zone_con
 	struct scope *s = &zs->scopes[0];
 	struct export *x;
 	int rc = vanities_make(&z->vanities, &zs->strings, z->text, &conf->aliases, err);
+	if (rc == E_OK)
+		rc = vanities_check(&z->vanities, z->layout == LAYOUT_FULL, z->text, conf->mname, err);
 	z->vanities.expand = conf->expand;
 	if (rc < 0 || (z->layout == LAYOUT_STATIC && z->vanities.count == 0))
 		return rc;
@@ -517,6 +519,7 @@ void zone_set_stats(const struct zone_set *zs, struct zone_set_stats *ret)
 		.blobs = stat_read(&zs->stat_blobs),
 		.hosts = stat_read(&zs->stat_hosts),
 		.alias_conflicts = stat_read(&zs->stat_conflicts),
+		.hidden = stat_read(&zs->stat_hidden),
 		.dropped_addresses = stat_read(&zs->stat_dropped),
 		.rebuilds = stat_read(&zs->stat_rebuilds),
 		.rebuild_ns = stat_read(&zs->stat_rebuild_ns),

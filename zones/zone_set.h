@@ -72,6 +72,8 @@ struct zone_set_conf {
 	void (*on_serial)(void *arg, const char *zone, uint32_t serial);
 	/* The lower-case alias of @name is another's label too, or another's alias: one of them does without. NULL: none. */
 	void (*on_conflict)(void *arg, enum label_kind kind, const char *name);
+	/* A service is registered whose name in a bound zone is taken: @by what, for people. NULL: none. */
+	void (*on_hidden)(void *arg, const char *zone, const struct service_key *key, const char *by);
 	void *arg;
 };
 
@@ -127,7 +129,7 @@ const char *zone_set_zone_name(const struct zone_set *zs, int zone); /* for metr
 size_t zone_set_zone_count(const struct zone_set *zs);
 
 struct zone_set_stats { /* any thread */
-	uint64_t nodes, blobs, hosts, alias_conflicts, dropped_addresses, rebuilds, rebuild_ns, bytes;
+	uint64_t nodes, blobs, hosts, alias_conflicts, hidden /* services, for each zone */, dropped_addresses, rebuilds, rebuild_ns, bytes;
 };
 void zone_set_stats(const struct zone_set *zs, struct zone_set_stats *ret);
 

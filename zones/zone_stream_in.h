@@ -45,6 +45,7 @@ struct site_walk {
 	uint16_t name_len;
 	uint16_t parent_at; /* in @name: what stands right of its first label */
 	const struct blob_group *port; /* of a vanity name that is for one; NULL: all */
+	bool hidden; /* the zone itself has the name: all that is left is what stands beside it */
 	struct set_walk set;
 	struct address_walk address;
 	bool in_address;

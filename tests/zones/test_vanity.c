@@ -1,11 +1,13 @@
 /* test_vanity.c - names of an operator's choice: they answer what the service answers, at an apex too, exist whatever the
  * registry holds, and have their addresses in the zone they stand in. */
-#include "tests/zones/zones_fixture.h"
+#include "tests/zones/zones_checks.h"
 #include "zones/vanity.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 static void three_zones(struct zone_set_conf *conf, struct zone_conf *zones)
@@ -147,6 +149,123 @@ static void what_is_no_alias_is_refused(void **state)
 	arena_done(&mem);
 }
 
+static struct {
+	char said[400];
+} hidden;
+
+static void on_hidden(void *arg, const char *zone, const struct service_key *key, const char *by)
+{
+	size_t len = strlen(hidden.said);
+	(void)arg;
+	snprintf(hidden.said + len, sizeof(hidden.said) - len, "%s/%s/%s in %s: %s\n", key->ns, key->group, key->name, zone, by);
+}
+
+static void bound_zones(struct zone_set_conf *conf, struct zone_conf *zones)
+{
+	static const char *aliases[] = { "web.bound.example=prod/pay/shop", "own.bound.example=public/DEFAULT_GROUP/own",
+					 "web.public.group.example=prod/pay/shop" };
+	zones[1] = (struct zone_conf){ .name = "bound.example", .layout = LAYOUT_BOUND, .aliases = { aliases, 2 } };
+	zones[2] = (struct zone_conf){ .name = "group.example", .layout = LAYOUT_BOUND_GROUP, .aliases = { aliases + 2, 1 } };
+	zones[3] = (struct zone_conf){ .name = "ns.example", .layout = LAYOUT_BOUND_NS, .mname = "dns.ns.example" };
+	conf->zone_count = 4;
+	conf->on_hidden = on_hidden;
+	memset(&hidden, 0, sizeof(hidden));
+}
+
+static uint64_t hidden_count(struct zones_fixture *f)
+{
+	struct zone_set_stats stats;
+	zone_set_stats(f->zones, &stats);
+	return stats.hidden;
+}
+
+/* i, dns-version and the name server are a zone's own (dns.md 1.9); an alias is the operator's word. */
+static void a_service_whose_name_is_taken_is_told_of(void **state)
+{
+	static const char *const taken[] = { "i", "dns-version", "ns1" };
+	struct zones_fixture *f = fixture_new(bound_zones);
+	(void)state;
+	struct fake_service *all[3];
+	for (int i = 0; i < 3; i++) {
+		char name[64], said[100];
+		all[i] = one_address(f, taken[i], "10.0.0.1");
+		snprintf(said, sizeof(said), "public/DEFAULT_GROUP/%s in bound.example: a name of the zone itself\n", taken[i]);
+		assert_string_equal(hidden.said, said);
+		hidden.said[0] = '\0';
+		snprintf(name, sizeof(name), "%s.bound.example", taken[i]);
+		expect_data(f, name, RR_A, i == 2 ? "127.0.0.1" : "");
+		snprintf(name, sizeof(name), "default.c.%s.bound.example", taken[i]);
+		expect_absent(f, name);
+		snprintf(name, sizeof(name), "_%s._tcp.bound.example", taken[i]); /* nobody else has this */
+		expect_data(f, name, RR_SRV, "10-0-0-1.i.bound.example.");
+		snprintf(name, sizeof(name), "%s.svc.test", taken[i]); /* in a full zone nothing is in the way */
+		expect_data(f, name, RR_A, "10.0.0.1");
+		snprintf(name, sizeof(name), "%s.public.group.example", taken[i]);
+		expect_data(f, name, RR_A, "10.0.0.1");
+	}
+	assert_int_equal(hidden_count(f), 3);
+	fake_add(all[0], &(struct fake_instance){ .ip = "10.0.0.2", .port = 80 });
+	fixture_publish(f, all[0]);
+	assert_string_equal(hidden.said, ""); /* once */
+	fake_unpublish(all[0], &f->watcher);
+	assert_int_equal(hidden_count(f), 2);
+	/* groups and namespaces likewise */
+	struct fake_service *s = fixture_service(f, "public", "dns", "x");
+	fake_add(s, &(struct fake_instance){ .ip = "10.0.0.3", .port = 80 });
+	fixture_publish(f, s);
+	assert_string_equal(hidden.said, "public/dns/x in ns.example: a name of the zone itself\n");
+	expect_absent(f, "x.dns.ns.example");
+	hidden.said[0] = '\0';
+	s = fixture_service(f, "i", "DEFAULT_GROUP", "x");
+	fake_add(s, &(struct fake_instance){ .ip = "10.0.0.4", .port = 80 });
+	fixture_publish(f, s);
+	assert_string_equal(hidden.said, "i/DEFAULT_GROUP/x in group.example: a name of the zone itself\n");
+	fixture_free(f);
+}
+
+static void an_alias_goes_before_a_service_of_its_name(void **state)
+{
+	struct zones_fixture *f = fixture_new(bound_zones);
+	(void)state;
+	shop(f);
+	one_address(f, "web", "10.0.0.9");
+	assert_string_equal(hidden.said, "public/DEFAULT_GROUP/web in bound.example: an alias of another service\n"
+					 "public/DEFAULT_GROUP/web in group.example: an alias of another service\n");
+	expect_data(f, "web.bound.example", RR_A, "10.0.0.1 10.0.0.2");
+	expect_data(f, "web.public.group.example", RR_A, "10.0.0.1 10.0.0.2");
+	expect_data(f, "web.default.ns.example", RR_A, "10.0.0.9");
+	hidden.said[0] = '\0';
+	one_address(f, "own", "10.0.0.8"); /* it is its own alias */
+	assert_string_equal(hidden.said, "");
+	assert_int_equal(hidden_count(f), 2);
+	fixture_free(f);
+}
+
+static void aliases_of_names_that_are_the_zones_own_are_refused(void **state)
+{
+	static const struct { const char *alias; bool full; const char *mname; int rc; } rows[] = {
+		{ "x.svc.a.example=p/g/s", true, NULL, E_EXISTS },   { "ns.a.example=p/g/s", true, NULL, E_EXISTS },
+		{ "x.svc.a.example=p/g/s", false, NULL, E_OK },	     { "i.a.example=p/g/s", true, NULL, E_EXISTS },
+		{ "10-0-0-1.i.a.example=p/g/s", false, NULL, E_EXISTS }, { "dns-version.a.example=p/g/s", false, NULL, E_EXISTS },
+		{ "ns1.a.example=p/g/s", false, NULL, E_EXISTS },    { "ns1.a.example=p/g/s", false, "dns.a.example", E_OK },
+		{ "dns.a.example=p/g/s", false, "dns.a.example", E_EXISTS }, { "dns.a.example=p/g/s", false, "dns.b.example", E_OK },
+		{ "x.dns.a.example=p/g/s", false, "x.dns.a.example", E_OK }, { "a.example=p/g/s", true, NULL, E_OK },
+		{ "svcs.a.example=p/g/s", true, NULL, E_OK },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct vanity_list list = { NULL, 0, false };
+		struct arena mem;
+		struct error err;
+		const char *words[] = { rows[i].alias };
+		arena_init(&mem, NULL, 0, 0);
+		assert_int_equal(vanities_make(&list, &mem, "a.example", &(struct word_list){ words, 1 }, &err), E_OK);
+		if (vanities_check(&list, rows[i].full, "a.example", rows[i].mname, &err) != rows[i].rc)
+			fail_msg("%s", rows[i].alias);
+		arena_done(&mem);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +274,9 @@ int main(void)
 		cmocka_unit_test(a_cluster_and_a_port_narrow_it_and_expand_shows_what_is_below),
 		cmocka_unit_test(a_bound_zone_has_the_addresses_of_its_vanity_names_and_no_other_name_of_theirs),
 		cmocka_unit_test(what_is_no_alias_is_refused),
+		cmocka_unit_test(a_service_whose_name_is_taken_is_told_of),
+		cmocka_unit_test(an_alias_goes_before_a_service_of_its_name),
+		cmocka_unit_test(aliases_of_names_that_are_the_zones_own_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
