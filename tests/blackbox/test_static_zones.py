@@ -276,6 +276,68 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
         assert check(write(tmp_path / "outer.zone", f"$INCLUDE {path}\n"))[1].endswith(f":1: {path} cannot be opened: it is no file\n")
 
 
+@pytest.mark.parametrize("text, wrong", [
+    ("@ A 192.0.2.1", "broken.test. is an alias of the settings"),
+    ("www.shop AAAA 2001:db8::1", "www.shop.broken.test. is an alias of the settings"),
+    ("WWW.shop HTTPS 1 .", "www.shop.broken.test. is an alias of the settings"),
+    ("www.shop CNAME x", "www.shop.broken.test. is an alias of the settings"),
+    ("shop NS ns.elsewhere.test.", "shop.broken.test. would take an alias of the settings away"),
+    ("www.shop NS ns.elsewhere.test.", "www.shop.broken.test. would take an alias"),
+    ("shop DNAME elsewhere.test.", "shop.broken.test. would take an alias"),
+    ("10-0-0-1.i A 10.0.0.1", "lies below i"),
+    ("www.shop MX 5 mail.elsewhere.test.", None), ("x.www.shop A 192.0.2.1", None), ("shop A 192.0.2.1", None),
+    ("www.shop TXT x", None), ("www.shop DNAME elsewhere.test.", None), ("@ TXT x", None),
+])
+@pytest.mark.parametrize("layout", ["full", "bound", "static"])
+def test_a_record_where_an_alias_answers_is_told_with_its_line(tmp_path, text, wrong, layout):
+    soa = "@ SOA ns.elsewhere.test. x. 1 2 3 4 5\n@ NS ns.elsewhere.test.\n" if layout == "static" else "; nothing\n\n"
+    path = write(tmp_path / "z", soa + text + "\n")
+    done = subprocess.run([MUSTERD, "--check-config", f"--server.data_dir={tmp_path}", f"--zone.broken.test.file={path}",
+                           f"--zone.broken.test.layout={layout}", "--zone.broken.test.alias=broken.test=public/g/s, www.shop.broken.test=public/g/s"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == (2 if wrong else 0), done.stderr
+    assert not wrong or (done.stderr.startswith(f"{path}:3: ") and wrong in done.stderr), done.stderr
+
+
+def test_a_live_service_goes_before_the_file_in_answers_and_transfers(make_server, tmp_path):
+    """dns.md 4.3: address types are the registry's where it has the name, all others the file's; without the service the
+    file has them all. What is transferred says the same."""
+    from test_zone_out import transfer
+    path = write(tmp_path / "z", "cart A 192.0.2.1\ncart TXT file\ncart MX 5 mail.elsewhere.test.\nother CNAME cart\ni2 A 192.0.2.2\n")
+    server = make_server().zone("bound.test", layout="bound", file=path, transfer_allow="127.0.0.0/8")
+    server.start()
+
+    def whole():
+        return {f"{n} {dns.rdatatype.to_text(t)} {r}" for n, t, _, r in transfer(server, "bound.test.")[0]
+                if t != dns.rdatatype.SOA}
+
+    def answers(have):
+        for row in have:
+            name, rdtype, rdata = row.split(" ", 2)
+            assert row in {f"{name} {t.split(' ', 1)[1]}" for t in texts(server.dig(name, rdtype).answer)} or rdtype == "CNAME", row
+    have = whole()
+    assert {"cart.bound.test. A 192.0.2.1", "cart.bound.test. TXT \"file\"", "cart.bound.test. MX 5 mail.elsewhere.test."} <= have
+    answers(have)
+    server.register("cart", "10.0.0.1", 80)
+    server.register("i", "10.0.0.2", 80)
+    server.register("dns-version", "10.0.0.3", 80)
+    have = whole()
+    assert {"cart.bound.test. A 10.0.0.1", "cart.bound.test. TXT \"file\"", "cart.bound.test. MX 5 mail.elsewhere.test.",
+            "_i._tcp.bound.test. SRV 10 32768 80 10-0-0-2.i.bound.test.", "10-0-0-2.i.bound.test. A 10.0.0.2"} <= have
+    assert not any(row.startswith(("cart.bound.test. A 192", "i.bound.test. ", "default.c.i.bound.test.", "dns-version.bound.test. A"))
+                   for row in have), have
+    answers(have)
+    assert server.dig("i.bound.test.", "A").rcode() == dns.rcode.NOERROR and not server.dig("i.bound.test.", "A").answer
+    assert "service i of group DEFAULT_GROUP, namespace public, cannot be asked for by its name in zone bound.test" in server.log_text()
+    assert "\nmuster_dns_hidden_services 2\n" in server.get("/metrics").text
+    explained = server.get("/muster/v1/explain", serviceName="i").text
+    assert '"i.bound.test."' not in explained, explained
+    server.deregister("cart", "10.0.0.1", 80)
+    server.deregister("i", "10.0.0.2", 80)
+    # the service is there without instances: it has no address, and the file does not step in
+    assert texts(server.dig("cart.bound.test.", "A").answer) == [] and server.dig("cart.bound.test.", "TXT").answer
+
+
 def test_a_server_does_not_start_with_a_broken_file(make_server, tmp_path):
     server = make_server().zone("broken.test", file=write(tmp_path / "z", "a A 1.2.3\n"))
     with pytest.raises(AssertionError, match=r"z:1: A: "):
