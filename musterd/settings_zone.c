@@ -192,7 +192,7 @@ static int check_aliases(const struct settings_zone *z, struct error *err)
 	struct vanity_list list = { NULL, 0, false };
 	struct arena mem;
 	if (z->conf.layout == LAYOUT_REVERSE && z->conf.aliases.count > 0)
-		return "a reverse zone has no aliases";
+		return error_set(err, E_INVALID, "a reverse zone has no aliases");
 	arena_init(&mem, NULL, 0, 0);
 	int rc = vanities_make(&list, &mem, z->conf.name, &z->conf.aliases, err);
 	if (rc == E_OK)
