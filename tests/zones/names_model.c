@@ -78,6 +78,10 @@ static void add_service(struct names_model *m, const struct fake_service *s, con
 		struct packed metadata = instance_metadata(i);
 		const char *protocol = packed_find(&metadata, "protocol");
 		add_ports(m, service, cluster.text, "_tcp");
+		if (protocol != NULL && m->by_protocol) {
+			snprintf(text, sizeof(text), "%s.protocol.m", protocol);
+			add_under(m, service, text);
+		}
 		if (i->family != 0) {
 			dashed_address(host, i->family, i->addr);
 			snprintf(text, sizeof(text), "%s.i", host);
@@ -171,6 +175,7 @@ void model_build(struct names_model *m, const struct zone_set_conf *conf, struct
 		 unsigned services)
 {
 	model_clear(m);
+	m->by_protocol = conf->selector_key_count > 0;
 	for (size_t z = 0; z < conf->zone_count; z++) {
 		add_always(m, &conf->zones[z]);
 		for (unsigned i = 0; i < services; i++)

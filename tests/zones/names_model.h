@@ -10,6 +10,7 @@ enum { MODEL_NAMES_MAX = 60000 };
 struct names_model {
 	char *names[MODEL_NAMES_MAX];
 	unsigned count;
+	bool by_protocol; /* that is a selector key */
 };
 
 /* The names that @conf's zones have of the published services; raw aliases are no part of it. */

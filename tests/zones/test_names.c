@@ -17,8 +17,11 @@ enum { SERVICES = 40, STEPS = 400, SEED = 77 };
 
 static void no_alias(struct zone_set_conf *conf, struct zone_conf *zones)
 {
+	static const char *const keys[] = { "protocol" };
 	(void)zones;
 	conf->raw_alias = false; /* aliases have a test of their own */
+	conf->selector_keys = keys;
+	conf->selector_key_count = 1;
 }
 
 static void five_zones(struct zone_set_conf *conf, struct zone_conf *zones)
