@@ -6,7 +6,8 @@ import dns.exception
 import dns.message
 import dns.query
 
-from conftest import SLOW, eventually, free_port, need
+from conftest import SLOW, eventually, free_port
+from machine import program as program_path, unpacked_environment
 
 CONFIGURATIONS = {
     "named": """options {{ directory "{dir}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none;
@@ -55,7 +56,7 @@ class Secondary:
 
     def __init__(self, program, folder, primary, zones, more=""):
         self.program, self.zones = program, zones
-        path, folder = need(program), str(folder)
+        path, folder = program_path(program), str(folder)
         self.address = ("127.0.0.1", free_port())
         facts = {"dir": folder, "port": self.address[1], "primary": primary}
         text = CONFIGURATIONS[program].format(more=more, zones="".join(ZONES[program].format(zone=z, **facts) for z in zones), **facts)
@@ -63,7 +64,8 @@ class Secondary:
         with open(conf, "w") as f:
             f.write(text)
         self.log = open(os.path.join(folder, "log"), "wb")
-        self.process = subprocess.Popen([path, *ARGUMENTS[program], conf], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([path, *ARGUMENTS[program], conf], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
+                                        env=unpacked_environment())
 
     def wait_ready(self):
         """Until it has every zone."""

@@ -43,6 +43,11 @@ def program(name):
     return shutil.which(name, path=unpacked) or need(name)
 
 
+def unpacked_environment():
+    """Of a program that may find its libraries only where it was unpacked."""
+    return {**os.environ, "LD_LIBRARY_PATH": os.path.join(UNPACKED, "usr/lib/x86_64-linux-gnu")}
+
+
 class Machine:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="muster-machine-")
@@ -78,14 +83,10 @@ class Machine:
         os.makedirs(self.path(name), exist_ok=True)
         return ["unshare", "--mount", "bash", "-c", WITH_FILES, "machine", self.path(name)] + words if etc else words
 
-    @staticmethod
-    def environment():
-        return {**os.environ, "LD_LIBRARY_PATH": os.path.join(UNPACKED, "usr/lib/x86_64-linux-gnu")}
-
     def start(self, name, words, etc=None):
         """A program in the background; what it says is in NAME.log."""
         log = open(self.path(f"{name}.log"), "wb")
-        process = subprocess.Popen(self.words(words, etc, name), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment())
+        process = subprocess.Popen(self.words(words, etc, name), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=unpacked_environment())
         log.close()
         self.processes.append((name, process))
         return process
@@ -98,7 +99,7 @@ class Machine:
     def run(self, words, etc=None, name="files", timeout=30):
         """What a program says on its standard output."""
         done = subprocess.run(self.words(words, etc, name), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=timeout * SLOW,
-                              env=self.environment())
+                              env=unpacked_environment())
         return done.stdout
 
     def close(self):
