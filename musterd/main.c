@@ -7,6 +7,7 @@
 #include "musterd/archive.h"
 #include "musterd/data_dir.h"
 #include "musterd/reload.h"
+#include "musterd/tls_keeper.h"
 #include "musterd/wiring.h"
 #include "musterd/zone_files.h"
 
@@ -97,12 +98,22 @@ static int serve(const struct settings *s, int argc, char **argv)
 	return rc < 0 ? EXIT_FAILED : EXIT_SERVED;
 }
 
+/* What a start would open is opened. */
 static int check_files(const struct settings *s)
 {
+	struct tls_keeper tls = { .cert = NULL };
+	struct tls_context *context = NULL;
 	struct text errors;
+	struct error err;
 	int rc = E_OK;
 
 	text_init(&errors);
+	if (tls_keeper_load(&tls, s->tls.cert, s->tls.key, &context, &err) < 0) {
+		text_printf(&errors, "tls.cert, tls.key: %s\n", err.text);
+		rc = E_INVALID;
+	}
+	tls_context_free(context);
+	tls_keeper_done(&tls);
 	for (size_t i = 0; i < s->zone_count; i++)
 		if (zone_files_check(&s->zones[i].conf, 1, &errors) < 0)
 			rc = E_INVALID;

@@ -309,6 +309,8 @@ def test_a_start_with_a_bad_certificate_is_refused_with_file_and_reason(make_ser
     wrong = cert if "cert" in what or what == "missing" else key
     assert f"tls: {wrong}" in server.log_text()
     assert what != "a passphrase" or "passphrase, which nobody can be asked for" in server.log_text()
+    check = subprocess.run(server.arguments() + ["--check-config"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20 * SLOW)
+    assert check.returncode == 2 and check.stderr.startswith(f"tls.cert, tls.key: {wrong}"), check.stderr
 
 
 @pytest.mark.parametrize("text, said", [
