@@ -47,6 +47,8 @@ static void conf_fill(struct dns_server_conf *c)
 	c->tcp_message_ms = c->tcp_message_ms <= 0 ? 2000 : c->tcp_message_ms;
 	c->tcp_max = c->tcp_max == 0 ? 4096 : c->tcp_max;
 	c->tcp_per_prefix = c->tcp_per_prefix == 0 ? 64 : c->tcp_per_prefix;
+	c->transfers = c->transfers == 0 ? 32 : c->transfers;
+	c->transfer_ms = c->transfer_ms == 0 ? 600000 : c->transfer_ms;
 	c->nsid = c->version = NULL; /* the slot has them */
 	c->forward = NULL;
 	c->forwarding = NULL;

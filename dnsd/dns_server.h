@@ -33,6 +33,8 @@ struct dns_server_conf {
 	unsigned tcp_per_prefix; /* per /32 (IPv4) or /64 and worker, 64 */
 	const struct zone_set *zones;
 	struct zone_out *out; /* of whole zones; NULL: there are no transfers */
+	unsigned transfers;   /* at a time, per worker, 32 */
+	int64_t transfer_ms;  /* 600000: one must be through within */
 	struct rate_conf rates; /* copied */
 	const char *nsid, *version; /* at most IDENTITY_MAX bytes, copied; NULL or "": not told */
 	const struct forward_conf *forwarding; /* NULL: names outside of the zones are refused */

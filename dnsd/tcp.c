@@ -501,6 +501,8 @@ static void on_transfer(void *arg)
 		transfer_want(c->transfer);
 		return;
 	}
+	if (n == TRANSFER_LATE)
+		return conn_close(c, CLOSE_SLOW);
 	if (n == 0) {
 		transfer_free(c->transfer);
 		c->transfer = NULL;

@@ -32,14 +32,16 @@ struct fetch { /* a stream on its way */
 };
 
 struct transfers {
-	struct zone_out *out;
+	struct transfers_conf conf;
+	uv_loop_t *loop;
+	unsigned count; /* on their way */
 	struct responder *responder;
 	struct home *home;
 	struct inbox *inbox;
 	struct handles handles;
 	uv_idle_t idle; /* runs while somebody wants a turn */
 	struct transfer *wanting;
-	unsigned sent, refused, broken, cut; /* metric cells */
+	unsigned sent, refused, busy, broken, late, cut; /* metric cells */
 };
 
 /* The name written last, label by label, and where each of them stands in the message. */
@@ -56,7 +58,8 @@ struct transfer {
 	struct zone_stream *stream; /* NULL: not there yet */
 	int code;		    /* why there will be none */
 	struct transfer *next;	    /* in wanting */
-	bool wants, first, soa_only, done, near;
+	bool wants, first, soa_only, done, late, near;
+	int64_t since_ms;
 	struct question question;
 	uint8_t qname[DNS_NAME_MAX + 4];
 	uint64_t records, octets;
@@ -169,7 +172,7 @@ static int fetch(struct transfers *t, struct transfer *x, const struct exchange 
 	uv_mutex_lock(&t->home->mutex);
 	t->home->refs++;
 	uv_mutex_unlock(&t->home->mutex);
-	zone_out_ask(t->out, &f->ask);
+	zone_out_ask(t->conf.out, &f->ask);
 	return E_OK;
 }
 
@@ -194,7 +197,9 @@ static struct transfer *transfer_new(struct transfers *t, const struct exchange 
 		mem_free(ret);
 		return NULL;
 	}
+	t->count++;
 	ret->home = t;
+	ret->since_ms = (int64_t)uv_now(t->loop);
 	ret->first = true;
 	ret->near = x->client.near;
 	ret->question = x->question;
@@ -211,7 +216,8 @@ struct transfer *transfer_begin(struct transfers *t, struct exchange *x, const s
 	unsigned rcode = zone_set_transfer(t->responder->zones, &q->query, peer, &zone, &ede);
 	struct transfer *ret = NULL;
 	*len = 0;
-	if (rcode == RCODE_NOERROR && t->out != NULL) {
+	bool full = rcode == RCODE_NOERROR && t->count >= t->conf.max;
+	if (rcode == RCODE_NOERROR && t->conf.out != NULL && !full) {
 		ret = transfer_new(t, x);
 		if (ret != NULL && fetch(t, ret, x, zone) == E_OK) {
 			ret->on_ready = on_ready;
@@ -223,7 +229,9 @@ struct transfer *transfer_begin(struct transfers *t, struct exchange *x, const s
 	}
 	if (ret != NULL)
 		transfer_free(ret);
-	metrics_add(t->refused, 1);
+	metrics_add(full ? t->busy : t->refused, 1);
+	if (full)
+		log_warn("dns", "a transfer is refused: %u are on their way, as many as dns.transfers says", t->count);
 	q->rcode = (uint16_t)(rcode == RCODE_NOERROR ? RCODE_REFUSED : rcode);
 	q->ede = ede;
 	q->fault = FAULT_TRANSFER;
@@ -241,12 +249,13 @@ void transfer_free(struct transfer *x)
 			break;
 		}
 	handles_remove(&t->handles, x->handle);
+	t->count--;
 	if (x->stream != NULL) {
-		metrics_add(x->done ? t->sent : t->broken, 1);
+		metrics_add(x->done ? t->sent : x->late ? t->late : t->broken, 1);
 		metrics_add(t->cut, zone_stream_cut(x->stream));
 		log_info("dns", "zone %s, serial %u, %s %s: %llu records, %llu octets", zone_stream_zone(x->stream),
-			 zone_stream_serial(x->stream), x->done ? "sent to" : "cut off on its way to", x->peer,
-			 (unsigned long long)x->records, (unsigned long long)x->octets);
+			 zone_stream_serial(x->stream), x->done ? "sent to" : x->late ? "cut off by dns.transfer_time on its way to" : "cut off on its way to",
+			 x->peer, (unsigned long long)x->records, (unsigned long long)x->octets);
 		zone_stream_free(x->stream);
 	}
 	mem_free(x);
@@ -379,6 +388,9 @@ size_t transfer_next(struct transfer *x, uint8_t *to)
 {
 	if (x->done)
 		return 0;
+	x->late = (int64_t)uv_now(x->home->loop) - x->since_ms >= x->home->conf.time_ms;
+	if (x->late)
+		return TRANSFER_LATE;
 	if (x->stream != NULL && zone_stream_peek(x->stream) == NULL && zone_stream_paused(x->stream))
 		return TRANSFER_LATER;
 	rcu_begin(); /* the server's name in the OPT */
@@ -389,7 +401,7 @@ size_t transfer_next(struct transfer *x, uint8_t *to)
 
 /* ---- of a worker */
 
-int transfers_open(struct transfers **ret, uv_loop_t *loop, struct zone_out *out, struct responder *responder)
+int transfers_open(struct transfers **ret, uv_loop_t *loop, const struct transfers_conf *conf, struct responder *responder)
 {
 	static const char name[] = "dns_transfers_total", help[] = "Transfers of whole zones, by what came of them.";
 	struct transfers *t = mem_zalloc(1, sizeof(*t));
@@ -403,10 +415,13 @@ int transfers_open(struct transfers **ret, uv_loop_t *loop, struct zone_out *out
 	h->refs = 1;
 	h->inbox = t->inbox;
 	t->home = h;
-	t->out = out;
+	t->conf = *conf;
+	t->loop = loop;
 	t->responder = responder;
 	t->sent = metrics_counter(name, help, "result=\"sent\"");
 	t->refused = metrics_counter(name, help, "result=\"refused\"");
+	t->busy = metrics_counter(name, help, "result=\"busy\"");
+	t->late = metrics_counter(name, help, "result=\"late\"");
 	t->broken = metrics_counter(name, help, "result=\"broken\"");
 	t->cut = metrics_counter("dns_transfer_cut_rrsets_total",
 				 "RRsets in transfers of which only a part was sent: they are too large.", NULL);

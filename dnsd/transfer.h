@@ -11,8 +11,14 @@
 struct transfers;
 struct transfer;
 
-/* @out NULL: there are no transfers. @responder and @out are borrowed. E_NOMEM. */
-int transfers_open(struct transfers **ret, uv_loop_t *loop, struct zone_out *out, struct responder *responder);
+struct transfers_conf {
+	struct zone_out *out; /* borrowed; NULL: there are no transfers */
+	unsigned max;	      /* at a time; the next one is refused */
+	int64_t time_ms;      /* each is through within, or cut off */
+};
+
+/* @conf is copied, @responder borrowed. E_NOMEM. */
+int transfers_open(struct transfers **ret, uv_loop_t *loop, const struct transfers_conf *conf, struct responder *responder);
 void transfers_close(struct transfers *t); /* every transfer has been freed; handles are gone when the loop has run out */
 void transfers_free(struct transfers *t);
 
@@ -21,8 +27,9 @@ void transfers_free(struct transfers *t);
 struct transfer *transfer_begin(struct transfers *t, struct exchange *x, const struct sockaddr *peer,
 				void (*on_ready)(void *arg), void *arg, uint8_t *to, size_t cap, size_t *len);
 /* The next message into @to, of DNS_MESSAGE_MAX octets. 0: that was all; TRANSFER_LATER: it has none yet, after much
- * looking, and wants another turn. */
+ * looking, and wants another turn; TRANSFER_LATE: its time is over, and the connection's with it. */
 #define TRANSFER_LATER SIZE_MAX
+#define TRANSFER_LATE (SIZE_MAX - 1)
 size_t transfer_next(struct transfer *x, uint8_t *to);
 void transfer_want(struct transfer *x); /* on_ready once more, in the loop's next turn */
 void transfer_free(struct transfer *x); /* any time */

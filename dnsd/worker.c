@@ -223,12 +223,13 @@ static int worker_fill(struct worker *w, const struct dns_server_conf *conf, con
 {
 	struct tcp_conf tcp = { .idle_ms = conf->tcp_idle_ms, .message_ms = conf->tcp_message_ms, .max = conf->tcp_max,
 				.per_prefix = conf->tcp_per_prefix, .tls = conf->tls_slot };
+	const struct transfers_conf out = { conf->out, conf->transfers, conf->transfer_ms };
 	int rc = E_OK;
 	size_t i = 0;
 	w->batch = udp_batch_new();
 	if (w->batch == NULL || inbox_open(&w->inbox, &w->loop, on_inbox, w) < 0)
 		rc = error_set(err, E_NOMEM, "no memory for DNS buffers");
-	if (rc == E_OK && transfers_open(&w->transfers, &w->loop, conf->out, &w->responder) < 0)
+	if (rc == E_OK && transfers_open(&w->transfers, &w->loop, &out, &w->responder) < 0)
 		rc = error_set(err, E_NOMEM, "no memory for DNS transfers");
 	tcp.transfers = w->transfers;
 	if (rc == E_OK)

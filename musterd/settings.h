@@ -75,7 +75,8 @@ struct settings {
 		struct word_list metadata_keys, selector_keys;
 		struct word_list cookie_secrets; /* none: generated ones */
 		int64_t tcp_idle_ms;
-		unsigned tcp_max, tcp_per_prefix;
+		unsigned tcp_max, tcp_per_prefix, transfers;
+		int64_t transfer_ms;
 		const char *mname, *rname; /* NULL: by zone */
 		struct cidr_list reverse;
 		unsigned rrl, rrl_slip, rrl_errors;

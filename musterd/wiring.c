@@ -99,6 +99,8 @@ void wiring_dns(struct dns_server_conf *to, const struct settings *s)
 	to->tcp_message_ms = TCP_MESSAGE_MS;
 	to->tcp_max = s->dns.tcp_max;
 	to->tcp_per_prefix = s->dns.tcp_per_prefix;
+	to->transfers = s->dns.transfers;
+	to->transfer_ms = s->dns.transfer_ms;
 	to->rates.per_second = s->dns.rrl;
 	to->rates.slip = s->dns.rrl_slip;
 	to->rates.errors = s->dns.rrl_errors;

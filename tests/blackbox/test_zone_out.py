@@ -1,9 +1,11 @@
 """Whole zones go out: what AXFR says is what DNS answers, record by record; only to who may have it; and other servers
 take it."""
+import re
 import shutil
 import socket
 import struct
 import subprocess
+import time
 
 import dns.exception
 import dns.flags
@@ -15,7 +17,7 @@ import dns.zone
 import pytest
 
 import secondaries
-from conftest import SLOW, need
+from conftest import SLOW, eventually, need
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +200,69 @@ def test_other_servers_take_the_zone(out, tmp_path, program):
             assert sorted(answer.answer[0]) == sorted(r for _, r in transferred), (name, rdtype)
     finally:
         other.close()
+
+
+@pytest.fixture(scope="module")
+def large_file(tmp_path_factory):
+    """Ten megabytes: more than sockets hold for who does not read."""
+    path = tmp_path_factory.mktemp("large") / "zone"
+    path.write_text("".join(f'r{i} TXT "{"x" * 250}"\n' for i in range(40000)))
+    return path
+
+
+def begin(server, zone):
+    """A transfer of which only the beginning is read."""
+    wire = dns.message.make_query(zone, "AXFR").to_wire()
+    s = socket.socket()
+    s.settimeout(20 * SLOW)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+    s.connect(server.dns)
+    s.sendall(struct.pack("!H", len(wire)) + wire)
+    return s, dns.rcode.from_flags(struct.unpack("!HHH", s.recv(6, socket.MSG_WAITALL))[2], 0)
+
+
+def test_who_does_not_read_holds_up_neither_others_nor_the_stop(make_server, large_file):
+    """Four images that are read by nobody, and the newest is dropped after ten seconds: who asks then is told so at once."""
+    server = make_server(dns_tcp_idle="1h").zone("large.test", layout="bound", file=large_file, transfer_allow="127.0.0.1")
+    server.zone("small.test", layout="bound", transfer_allow="127.0.0.1").start()
+    readers = []
+    for i in range(4):
+        server.register("cart", f"10.0.0.{i}", 80, ephemeral="false")
+        readers.append(begin(server, "large.test."))
+    assert [rcode for _, rcode in readers] == [dns.rcode.NOERROR] * 4
+    server.register("cart", "10.0.0.9", 80, ephemeral="false")
+    time.sleep(10.5)  # asking would keep the image
+    assert server.call("GET", "/muster/v1/zones/small.test", timeout=5 * SLOW).status in (200, 503)
+    answer = server.dig("small.test.", "AXFR", tcp=True, timeout=5 * SLOW)
+    assert answer.rcode() in (dns.rcode.NOERROR, dns.rcode.SERVFAIL)
+    assert server.addresses("cart.small.test.")
+    server.stop(limit=8)
+    for s, _ in readers:
+        s.close()
+
+
+def test_transfers_at_a_time_and_the_time_of_each_are_bounded(make_server, large_file):
+    server = make_server(dns_tcp_idle="1h", dns_threads=1, dns_transfers=2, dns_transfer_time="1s")
+    server.zone("large.test", layout="bound", file=large_file, transfer_allow="127.0.0.1").start()
+
+    def count(result):
+        return int(re.search(rf'^muster_dns_transfers_total{{result="{result}"}} (\d+)$', server.get("/metrics").text, re.M)[1])
+
+    readers = [begin(server, "large.test.") for _ in range(2)]
+    third, rcode = begin(server, "large.test.")
+    third.close()
+    assert [r for _, r in readers] == [dns.rcode.NOERROR] * 2 and rcode == dns.rcode.REFUSED and count("busy") == 1
+    readers[0][0].close()
+    eventually(lambda: count("broken") == 1)
+    fourth, rcode = begin(server, "large.test.")
+    assert rcode == dns.rcode.NOERROR
+    octets = 0
+    try:
+        while (some := len(fourth.recv(65536))) > 0:
+            octets += some
+            time.sleep(0.05 if octets < 2000000 else 0)
+    except ConnectionError:
+        pass
+    fourth.close()
+    assert octets < 10000000 and count("late") == 1 and "cut off by dns.transfer_time" in server.log_text()
+    readers[1][0].close()
