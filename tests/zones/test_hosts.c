@@ -283,7 +283,7 @@ static void an_alias_of_a_name_of_ours_is_followed(void **state)
 static void rings_and_long_chains_of_aliases_end(void **state)
 {
 	struct zones_fixture *f = fixture_new(cname);
-	static char names[12][8];
+	static char names[12][16];
 	(void)state;
 	service_at(f, "self", "self.svc.test");
 	service_at(f, "here", "there.svc.test");
