@@ -4,6 +4,7 @@
 #define API_API_H
 
 #include "base/text.h"
+#include "net/http1.h"
 #include "registry/desk.h"
 #include "registry/explain.h"
 #include "registry/knock.h"
@@ -54,10 +55,14 @@ struct api_conf {
 	 * nobody said where. */
 	int (*backup)(void *arg, const atomic_bool *stop, struct text *ret, struct error *err);
 	void *backup_arg;
-	/* The zones as JSON, at once; and one of them as the text of a zone file, at most @most octets, on a thread that may
-	 * wait. NULL: there are none. Set before the start. */
+	/* The zones as JSON, at once; and one of them as the text of a zone file: E_NOTFOUND, E_NOMEM, or @on_done is called
+	 * once, on the control thread, with the text or with what is wrong. What there is more of it (see net/http1.h), and its
+	 * end, on any one thread. NULL: there are none. Set before the start. */
 	void (*zone_list)(void *arg, struct text *ret);
-	int (*zone_text)(void *arg, const char *name, size_t most, struct text *ret, struct error *err);
+	int (*zone_text)(void *arg, const char *name, void (*on_done)(void *done_arg, int code, void *text), void *done_arg,
+			 struct error *err);
+	http_more_fn *zone_text_more;
+	void (*zone_text_end)(void *text);
 	void *zone_arg;
 	struct explainer explainer; /* without functions: nothing is explained */
 	struct knocker knocker;	    /* without functions: nobody knocks */

@@ -44,6 +44,13 @@ void reply_shared(struct request *r, const char *type, const void *body, size_t 
 	http_reply_shared(r->call, 200, type, NULL, body, len, release, arg);
 }
 
+void reply_stream(struct request *r, const char *type, http_more_fn *more, void (*release)(void *arg), void *arg)
+{
+	account(r, 200);
+	text_done(&r->out);
+	http_reply_stream(r->call, 200, type, more, release, arg);
+}
+
 void reply_text(struct request *r, int status, const char *text)
 {
 	reply(r, status, TYPE_TEXT, text, strlen(text));

@@ -39,6 +39,8 @@ void reply_json(struct request *r, int status, const struct text *body);
 void reply_json_with(struct request *r, int status, const struct text *body, const char *headers);
 void reply_shared(struct request *r, const char *type, const void *body, size_t len,
 		  void (*release)(void *arg), void *arg);
+/* 200, piece by piece: see http_reply_stream(). */
+void reply_stream(struct request *r, const char *type, http_more_fn *more, void (*release)(void *arg), void *arg);
 void reply_ok(struct request *r); /* v1: ok; v2, v3: Result with data "ok" */
 void reply_bool(struct request *r, bool v); /* v1: bare; v2, v3: Result */
 /* r->err, through the failure table. */

@@ -1,14 +1,13 @@
-/* zones.c - GET /muster/v1/zones and /muster/v1/zones/NAME: the zones, and one of them as the text of a zone file. The
- * text is written by a thread of its own, one at a time, and is no longer than what a client may be owed. */
+/* zones.c - GET /muster/v1/zones and /muster/v1/zones/NAME: the zones, and one of them as the text of a zone file, written
+ * as the client takes it. One at a time: a slow reader keeps the memory of one moment. */
 #include "api/handlers.h"
 #include "api/io.h"
 #include "base/mem.h"
-#include "base/thread.h"
 
-struct zone_run { /* made by the I/O thread, which frees it when the thread has ended */
-	uv_thread_t thread;
-	struct request *r;
-	const char *name;
+struct zone_run { /* from the asking to the last piece */
+	struct api *api;
+	struct request *r; /* until it is answered */
+	void *text;	   /* whose pieces are taken; NULL: none yet */
 };
 
 void api_native_zones(struct request *r)
@@ -20,39 +19,53 @@ void api_native_zones(struct request *r)
 	answer_end_bare(r);
 }
 
-static void zone_main(void *arg)
+static bool run_more(void *arg, char *to, size_t cap, size_t *ret_len)
+{
+	struct zone_run *run = arg;
+	return run->api->conf.zone_text_more(run->text, to, cap, ret_len);
+}
+
+static void run_end(void *arg)
+{
+	struct zone_run *run = arg;
+	struct api *a = run->api;
+	if (run->text != NULL)
+		a->conf.zone_text_end(run->text);
+	mem_free(run);
+	atomic_store(&a->writing_zone, false);
+}
+
+/* On the control thread. */
+static void on_text(void *arg, int code, void *text)
 {
 	struct zone_run *run = arg;
 	struct request *r = run->r;
-	const struct api *a = r->io->api;
-	thread_begin("zone-text", THREAD_BACKGROUND);
-	r->cmd.code = a->conf.zone_text(a->conf.zone_arg, run->name, a->conf.max_output, &r->out, &r->cmd.error);
+	run->text = text;
+	r->cmd.code = code;
 	inbox_post(r->io->inbox, &r->cmd.message);
 }
 
 static void on_zone(struct request *r)
 {
 	struct zone_run *run = r->more;
-	uv_thread_join(&run->thread);
-	mem_free(run);
-	atomic_store(&r->io->api->writing_zone, false);
-	if (r->cmd.code < 0) {
-		r->err = r->cmd.error;
-		reply_failure(r);
-	} else {
-		reply(r, 200, "text/dns;charset=US-ASCII", r->out.at, r->out.len);
+	if (r->cmd.code == E_OK) {
+		reply_stream(r, "text/dns;charset=US-ASCII", run_more, run_end, run);
+		return;
 	}
+	run_end(run);
+	error_set(&r->err, r->cmd.code, r->cmd.code == E_NOMEM ? "no memory for the text of the zone" : "the zone cannot be given now");
+	reply_failure(r);
 }
 
-static int zone_start(struct request *r, const char *name)
+static int zone_ask(struct request *r, const char *name)
 {
 	struct api *a = r->io->api;
-	bool idle = false;
-	if (a->conf.zone_text == NULL)
-		return error_set(&r->err, E_UNAVAILABLE, "this server gives no zones out");
-	if (!atomic_compare_exchange_strong(&a->writing_zone, &idle, true))
-		return error_set(&r->err, E_CONFLICT, "the text of a zone is being written already");
 	struct zone_run *run = mem_zalloc(1, sizeof(*run));
+	if (run == NULL || http_call_keep(r->call) < 0) {
+		mem_free(run);
+		atomic_store(&a->writing_zone, false);
+		return error_set(&r->err, E_NOMEM, "no memory for the text of a zone");
+	}
 	command_init(&r->cmd, CMD_CALL);
 	r->cmd.owner = r;
 	r->cmd.on_done = request_came_back;
@@ -60,24 +73,30 @@ static int zone_start(struct request *r, const char *name)
 	r->finish = on_zone;
 	r->takes_failure = true;
 	r->more = run;
-	if (run != NULL && http_call_keep(r->call) == E_OK) {
-		run->r = r;
-		run->name = name;
-		if (uv_thread_create(&run->thread, zone_main, run) == 0) {
-			r->io->in_flight++;
-			return E_OK;
-		}
+	*run = (struct zone_run){ .api = a, .r = r };
+	r->io->in_flight++;
+	int rc = a->conf.zone_text(a->conf.zone_arg, name, on_text, run, &r->err);
+	if (rc < 0) {
+		r->io->in_flight--;
+		run_end(run);
 	}
-	mem_free(run);
-	atomic_store(&a->writing_zone, false);
-	return error_set(&r->err, E_NOMEM, "no memory for the text of a zone");
+	return rc;
 }
 
 void api_native_zone(struct request *r)
 {
+	struct api *a = r->io->api;
 	const char *name = request_last_segment(r); /* in the arena */
+	bool idle = false;
+	int rc;
 	if (name == NULL)
-		error_set(&r->err, E_NOTFOUND, "the path names no zone");
-	if (name == NULL || zone_start(r, name) < 0)
+		rc = error_set(&r->err, E_NOTFOUND, "the path names no zone");
+	else if (a->conf.zone_text == NULL)
+		rc = error_set(&r->err, E_UNAVAILABLE, "this server gives no zones out");
+	else if (!atomic_compare_exchange_strong(&a->writing_zone, &idle, true))
+		rc = error_set(&r->err, E_CONFLICT, "the text of a zone is being read already");
+	else
+		rc = zone_ask(r, name);
+	if (rc < 0)
 		reply_failure(r);
 }

@@ -241,6 +241,8 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 	s->zone_export = (struct zone_export){ s->zones, s->zone_out };
 	api.zone_list = zone_export_list;
 	api.zone_text = zone_export_text;
+	api.zone_text_more = zone_export_more;
+	api.zone_text_end = zone_export_end;
 	api.zone_arg = &s->zone_export;
 	api.knocker = knocker_make(&s->explainer);
 	atomic_store(&s->missing, NULL); /* before HTTP listens: the first request is answered */

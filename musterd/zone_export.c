@@ -1,12 +1,17 @@
-/* zone_export.c - see zone_export.h. The asker waits for its stream on a semaphore, then writes record by record. */
+/* zone_export.c - see zone_export.h. A line at a time is made of the stream; what of it did not fit waits for the next
+ * piece. */
 #include "musterd/zone_export.h"
 
 #include "base/mem.h"
 #include "zones/zone_out.h"
+#include <string.h>
 
-struct wait {
+struct zone_text {
 	struct zone_ask ask; /* first */
-	uv_sem_t done;
+	void (*on_done)(void *done_arg, int code, void *text);
+	void *done_arg;
+	size_t len, at; /* of @line: its length, and how much of it was given */
+	char line[ZONE_LINE_MAX];
 };
 
 void zone_export_list(void *export, struct text *ret)
@@ -28,46 +33,60 @@ void zone_export_list(void *export, struct text *ret)
 
 static void on_done(struct zone_ask *ask)
 {
-	uv_sem_post(&((struct wait *)ask)->done);
-}
-
-static int write_all(struct zone_stream *s, size_t most, struct text *ret, struct error *err)
-{
-	const struct zone_record *r;
-	char *line = mem_alloc(ZONE_LINE_MAX);
-	int rc = line == NULL ? E_NOMEM : E_OK;
-
-	while (rc == E_OK && ((r = zone_stream_peek(s)) != NULL || zone_stream_paused(s))) {
-		if (r == NULL)
-			continue;
-		text_put(ret, line, zone_record_format(line, ZONE_LINE_MAX, r));
-		zone_stream_pop(s);
-		if (ret->failed)
-			rc = E_NOMEM;
-		else if (ret->len > most)
-			rc = error_set(err, E_LIMIT,
-				       "the text of zone %s is longer than http.max_output (%zu octets): take it by AXFR",
-				       zone_stream_zone(s), most);
+	struct zone_text *t = (struct zone_text *)ask;
+	void (*tell)(void *, int, void *) = t->on_done;
+	void *arg = t->done_arg;
+	int code = ask->code;
+	if (code < 0) {
+		mem_free(t);
+		t = NULL;
 	}
-	mem_free(line);
-	return rc == E_NOMEM ? error_set(err, E_NOMEM, "no memory for the text of the zone") : rc;
+	tell(arg, code, t); /* another thread's from here on */
 }
 
-int zone_export_text(void *export, const char *name, size_t most, struct text *ret, struct error *err)
+int zone_export_text(void *export, const char *name, void (*tell)(void *done_arg, int code, void *text), void *done_arg,
+		     struct error *err)
 {
 	const struct zone_export *x = export;
-	struct wait wait = { .ask = { .zone = zone_set_find(x->zones, name), .viewer = { .all = true }, .on_done = on_done } };
-
-	if (wait.ask.zone < 0)
+	int zone = zone_set_find(x->zones, name);
+	if (zone < 0)
 		return error_set(err, E_NOTFOUND, "there is no zone %.100s; GET /muster/v1/zones lists them", name);
-	if (uv_sem_init(&wait.done, 0) != 0)
+	struct zone_text *t = mem_alloc(sizeof(*t));
+	if (t == NULL)
 		return error_set(err, E_NOMEM, "no memory for the text of the zone");
-	zone_out_ask(x->out, &wait.ask);
-	uv_sem_wait(&wait.done);
-	uv_sem_destroy(&wait.done);
-	if (wait.ask.code < 0)
-		return error_set(err, wait.ask.code, "zone %.100s cannot be given now", name);
-	int rc = write_all(wait.ask.stream, most, ret, err);
-	zone_stream_free(wait.ask.stream);
-	return rc;
+	t->ask = (struct zone_ask){ .zone = zone, .viewer = { .all = true }, .on_done = on_done };
+	t->on_done = tell;
+	t->done_arg = done_arg;
+	t->len = t->at = 0;
+	zone_out_ask(x->out, &t->ask);
+	return E_OK;
+}
+
+bool zone_export_more(void *text, char *to, size_t cap, size_t *ret_len)
+{
+	struct zone_text *t = text;
+	size_t used = 0;
+	while (used < cap) {
+		if (t->at == t->len) {
+			const struct zone_record *r = zone_stream_peek(t->ask.stream);
+			if (r == NULL)
+				break;
+			t->len = zone_record_format(t->line, sizeof(t->line), r);
+			t->at = 0;
+			zone_stream_pop(t->ask.stream);
+		}
+		size_t n = t->len - t->at < cap - used ? t->len - t->at : cap - used;
+		memcpy(to + used, t->line + t->at, n);
+		t->at += n;
+		used += n;
+	}
+	*ret_len = used;
+	return used == cap || zone_stream_paused(t->ask.stream);
+}
+
+void zone_export_end(void *text)
+{
+	struct zone_text *t = text;
+	zone_stream_free(t->ask.stream);
+	mem_free(t);
 }

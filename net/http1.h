@@ -145,6 +145,14 @@ void http_reply(struct http_call *call, int status, const char *content_type, co
 void http_reply_shared(struct http_call *call, int status, const char *content_type,
 		       const char *extra, const void *body, size_t body_len,
 		       void (*release)(void *arg), void *release_arg);
+/* The next bytes of a body: at most @cap of them to @to, *@ret_len tells how many; 0: there will be, soon. false: these were
+ * the last. Answers no calls. */
+typedef bool http_more_fn(void *arg, char *to, size_t cap, size_t *ret_len);
+/* The same, but the body is as long as it turns out to be (chunked; for HTTP/1.0 up to the end of the connection) and is asked
+ * for piece by piece, when the client has taken the piece before. @release(@arg) ends it, exactly once: ahead of its last
+ * bytes, or when the client has gone. */
+void http_reply_stream(struct http_call *call, int status, const char *content_type, http_more_fn *more,
+		       void (*release)(void *arg), void *arg);
 /* text/plain;charset=UTF-8 */
 void http_reply_text(struct http_call *call, int status, const char *text);
 

@@ -451,6 +451,7 @@ static void conn_pass(struct http_conn *c, char *base, char *at, char *end)
 	http_conn_settle(c);
 }
 
+/* What is to be done in the next turn of the loop: reading on, or one more piece of a body. */
 static void want_resume(struct http_conn *c)
 {
 	struct http_server *s = c->server;
@@ -474,6 +475,8 @@ void http_conn_settle(struct http_conn *c)
 		http_out_flush(s);
 	if (c->state >= CONN_LINGER)
 		return;
+	if (http_streams(c) && c->stream.queued == 0)
+		want_resume(c);
 	if (c->paused) {
 		if (!crowded(c))
 			want_resume(c);
@@ -496,7 +499,9 @@ void http_conn_settle(struct http_conn *c)
 void http_conn_resume(struct http_conn *c)
 {
 	c->resuming = false;
-	if (c->state != CONN_OPEN || !c->paused)
+	if (c->state < CONN_LINGER && http_streams(c) && c->stream.queued == 0)
+		http_stream_step(c);
+	if (c->state != CONN_OPEN || !c->paused || crowded(c))
 		return;
 	c->since_ms = http_now(c->server); /* the pause was ours */
 	if (!c->ended)
@@ -594,7 +599,7 @@ static void on_drained(struct stream *stream)
 		c->since_ms = http_now(c->server);
 	if (c->state == CONN_LINGER)
 		http_conn_finish(c);
-	else if (c->paused && c->state == CONN_OPEN)
+	else if ((c->paused && c->state == CONN_OPEN) || http_streams(c))
 		http_conn_settle(c);
 }
 
@@ -639,6 +644,9 @@ static void calls_orphan(struct http_conn *c)
 		call->conn = NULL;
 		if (call->held != NULL) {
 			http_answer_drop(call->held);
+			http_call_free(call);
+		} else if (call->more != NULL) {
+			http_stream_drop(call);
 			http_call_free(call);
 		} else if (call->on_gone != NULL) {
 			void (*on_gone)(void *, struct http_call *) = call->on_gone;

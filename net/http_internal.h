@@ -11,6 +11,7 @@ enum {
 	HTTP_HEADERS_MAX = 100,
 	HTTP_CALL_FIRST = 4096, /* bytes of a call's arena that need no heap */
 	HTTP_OUT_LEN = 65536,	/* bytes of heads and copied bodies gathered for one write */
+	HTTP_PIECE_MAX = 16384, /* of a body that is streamed, for one write */
 	HTTP_IN_LEN = 8192,	/* first size of a connection's own buffer */
 	HTTP_SPARE_MAX = 128,	/* connections, calls, buffers kept for reuse, each */
 	HTTP_DATE_MAX = 64,
@@ -29,6 +30,7 @@ struct http_answer {
 	size_t body_len;
 	void (*release)(void *arg);
 	void *release_arg;
+	http_more_fn *more; /* of release_arg; NULL: @body is all of it */
 };
 
 struct call {
@@ -37,6 +39,9 @@ struct call {
 	struct http_conn *conn;	  /* NULL: gone */
 	struct call *next;	  /* of the connection's, or of the spare ones */
 	struct http_answer *held; /* in the arena: answered, but not its turn */
+	http_more_fn *more;	  /* answered, and its turn, but there is more of the body; NULL: no */
+	void (*release)(void *arg);
+	void *release_arg;
 	const char *base;	  /* the raw request */
 	size_t raw_len;		  /* head and body */
 	uint32_t url, url_len, head_len;
@@ -168,5 +173,12 @@ struct slice http_call_find(const struct call *call, const char *base, const cha
 void http_out_flush(struct http_server *s);
 void http_out_raw(struct http_conn *c, const char *text, size_t len); /* constant text */
 void http_answer_drop(const struct http_answer *a);
+/* The answer whose turn it is has more of its body to come. */
+static inline bool http_streams(const struct http_conn *c)
+{
+	return c->first != NULL && c->first->more != NULL;
+}
+void http_stream_step(struct http_conn *c);  /* one piece of it; nothing waits for the client */
+void http_stream_drop(struct call *call);    /* its client has gone */
 
 #endif

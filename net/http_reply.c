@@ -140,7 +140,10 @@ static char *put_head(char *to, const struct call *call, const struct http_answe
 		to = put(to, a->content_type, strlen(a->content_type));
 		to = PUT(to, "\r\n");
 	}
-	if (a->status != 204 && a->status != 304) {
+	if (a->more != NULL) {
+		if (!call->pub.http10)
+			to = PUT(to, "Transfer-Encoding: chunked\r\n");
+	} else if (a->status != 204 && a->status != 304) {
 		to = PUT(to, "Content-Length: ");
 		to = put_number(to, a->body_len);
 		to = PUT(to, "\r\n");
@@ -175,25 +178,35 @@ static bool emit_long_head(struct http_conn *c, const struct call *call,
 	return true;
 }
 
+/* The head of the first call to the out buffer, and room for @room bytes behind it. false: no memory. */
+static bool emit_head(struct http_conn *c, const struct call *call, const struct http_answer *a, size_t room, bool close)
+{
+	struct http_server *s = c->server;
+	size_t bound = head_bound(s, a);
+	if (bound > HTTP_OUT_LEN / 2) {
+		if (!emit_long_head(c, call, a, close))
+			return false;
+		out_reserve(c, room);
+		return true;
+	}
+	out_reserve(c, bound + room);
+	char *head = s->out + s->out_used;
+	out_advance(s, (size_t)(put_head(head, call, a, close) - head));
+	return true;
+}
+
 /* Head and body of the first call to the out buffer; takes over the release. */
 static void emit(struct http_conn *c, const struct call *call, const struct http_answer *a,
 		 bool close)
 {
 	struct http_server *s = c->server;
 	bool bodiless = call->pub.method == HTTP_HEAD || a->status == 204 || a->status == 304;
-	size_t body_len = bodiless ? 0 : a->body_len, bound = head_bound(s, a);
+	size_t body_len = bodiless ? 0 : a->body_len;
 	bool copy = a->release == NULL && body_len <= BODY_INLINE_MAX;
-	if (bound > HTTP_OUT_LEN / 2) {
-		if (!emit_long_head(c, call, a, close)) {
-			http_answer_drop(a);
-			http_conn_close(c);
-			return;
-		}
-		out_reserve(c, copy ? body_len : 0);
-	} else {
-		out_reserve(c, bound + (copy ? body_len : 0));
-		char *head = s->out + s->out_used;
-		out_advance(s, (size_t)(put_head(head, call, a, close) - head));
+	if (!emit_head(c, call, a, copy ? body_len : 0, close)) {
+		http_answer_drop(a);
+		http_conn_close(c);
+		return;
 	}
 	if (copy && body_len > 0) {
 		memcpy(s->out + s->out_used, a->body, body_len);
@@ -210,12 +223,10 @@ static void emit(struct http_conn *c, const struct call *call, const struct http
 
 /* ---- order */
 
-/* The first call of @c is answered. */
-static void answer_first(struct http_conn *c, const struct http_answer *a)
+/* The first call of @c is answered, to the last byte. */
+static void first_done(struct http_conn *c, bool close)
 {
 	struct call *call = c->first;
-	bool close = !call->keep_alive || call->close_after || c->server->draining;
-	emit(c, call, a, close);
 	c->first = call->next;
 	if (c->first == NULL)
 		c->last = &c->first;
@@ -227,6 +238,83 @@ static void answer_first(struct http_conn *c, const struct http_answer *a)
 		c->state = CONN_LAST;
 	/* Requests behind a final answer get none: RFC 9112 9.6. */
 	http_conn_finish(c);
+}
+
+static void answer_first(struct http_conn *c, const struct http_answer *a)
+{
+	struct call *call = c->first;
+	bool close = !call->keep_alive || call->close_after || c->server->draining;
+	emit(c, call, a, close);
+	first_done(c, close);
+}
+
+/* The first call of @c is answered by a body that comes in pieces: here its head. */
+static void stream_first(struct http_conn *c, const struct http_answer *a)
+{
+	struct call *call = c->first;
+	call->held = NULL;
+	call->more = a->more;
+	call->release = a->release;
+	call->release_arg = a->release_arg;
+	if (!call->keep_alive || call->pub.http10 || c->server->draining)
+		call->close_after = true; /* of HTTP/1.0 the only sign of the end */
+	if (!emit_head(c, call, a, 0, call->close_after)) {
+		http_conn_close(c);
+	} else if (call->pub.method == HTTP_HEAD) {
+		http_stream_drop(call);
+		first_done(c, call->close_after);
+	}
+}
+
+/* The first call of @c, and those behind it whose answers were held. */
+static void answer_turns(struct http_conn *c, const struct http_answer *a)
+{
+	while (a != NULL) {
+		if (a->more != NULL)
+			stream_first(c, a);
+		else
+			answer_first(c, a);
+		a = c->state < CONN_LINGER && c->first != NULL ? c->first->held : NULL;
+	}
+}
+
+void http_stream_drop(struct call *call)
+{
+	call->more = NULL;
+	call->release(call->release_arg);
+}
+
+void http_stream_step(struct http_conn *c)
+{
+	enum { SIZE_LEN = 6, END_LEN = 7 }; /* "4000\r\n"; "\r\n0\r\n\r\n" */
+	struct http_server *s = c->server;
+	struct call *call = c->first;
+	size_t len = 0, frame = call->pub.http10 ? 0 : SIZE_LEN;
+	out_reserve(c, SIZE_LEN + HTTP_PIECE_MAX + END_LEN);
+	if (c->state >= CONN_LINGER)
+		return;
+	char *at = s->out + s->out_used, *end;
+	bool more = call->more(call->release_arg, at + frame, HTTP_PIECE_MAX, &len);
+	assert(len <= HTTP_PIECE_MAX);
+	if (len > 0 && frame > 0) {
+		snprintf(at, SIZE_LEN, "%04x\r", (unsigned)len);
+		at[SIZE_LEN - 1] = '\n';
+	}
+	end = len > 0 ? at + frame + len : at;
+	if (len > 0 && frame > 0)
+		end = PUT(end, "\r\n");
+	if (!more && frame > 0)
+		end = PUT(end, "0\r\n\r\n");
+	if (end > at)
+		out_advance(s, (size_t)(end - at));
+	c->unsent = 0; /* what waited before was taken: the peer reads */
+	if (!more) {
+		http_stream_drop(call);
+		first_done(c, call->close_after || s->draining);
+		if (c->state < CONN_LINGER && c->first != NULL)
+			answer_turns(c, c->first->held);
+	}
+	http_conn_settle(c);
 }
 
 static struct http_answer *answer_copy(struct call *call, const struct http_answer *a)
@@ -281,9 +369,7 @@ static void answer(struct call *call, struct http_answer *a)
 		http_conn_close(c);
 		return;
 	}
-	answer_first(c, a);
-	while (c->state < CONN_LINGER && c->first != NULL && c->first->held != NULL)
-		answer_first(c, c->first->held);
+	answer_turns(c, a);
 	if (!c->passing)
 		http_conn_settle(c);
 }
@@ -292,8 +378,22 @@ void http_reply_shared(struct http_call *pub, int status, const char *content_ty
 		       const char *extra, const void *body, size_t body_len,
 		       void (*release)(void *arg), void *release_arg)
 {
-	struct http_answer a = { status,   content_type, extra,	     body,
-				 body_len, release,	 release_arg };
+	struct http_answer a = { .status = status,
+				 .content_type = content_type,
+				 .extra = extra,
+				 .body = body,
+				 .body_len = body_len,
+				 .release = release,
+				 .release_arg = release_arg };
+	answer((struct call *)pub, &a);
+}
+
+void http_reply_stream(struct http_call *pub, int status, const char *content_type, http_more_fn *more,
+		       void (*release)(void *arg), void *arg)
+{
+	struct http_answer a = {
+		.status = status, .content_type = content_type, .release = release, .release_arg = arg, .more = more
+	};
 	answer((struct call *)pub, &a);
 }
 

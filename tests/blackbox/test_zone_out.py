@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import time
+from urllib.parse import quote
 
 import dns.exception
 import dns.flags
@@ -187,6 +188,83 @@ def test_the_text_of_a_zone_is_what_a_transfer_says(out, tmp_path):
                 done = subprocess.run([need(command[0])] + command[1:], capture_output=True, text=True, timeout=60)
                 assert done.returncode == 0, done.stdout + done.stderr
     assert out.get("/muster/v1/zones/nowhere.test").status == 404
+
+
+COUNT, EACH = 20000, 100
+
+
+@pytest.fixture(scope="module")
+def large():
+    """Twenty thousand instances, of which no answer but a stream of them fits the client's output."""
+    from conftest import Server
+    server = Server(http_max_output="64KiB", http_write_timeout="5s")
+    server.zone("large.test", layout="bound", transfer_allow="127.0.0.1")
+    server.start()
+    metadata = quote('{"preserved.heart.beat.timeout":"3600000","preserved.ip.delete.timeout":"7200000"}')
+    with socket.create_connection(server.http_address, timeout=60 * SLOW) as s:
+        f = s.makefile("rb")
+        for first in range(0, COUNT, EACH):
+            s.sendall(b"".join(f"POST /nacos/v1/ns/instance?serviceName=s{first // EACH}&ip=10.1.{n // 250}.{n % 250}&port=80&metadata={metadata}"
+                               f" HTTP/1.1\r\nHost: a\r\n\r\n".encode() for n in range(first, first + EACH)))
+            for _ in range(EACH):
+                assert f.readline().startswith(b"HTTP/1.1 200")
+                while f.readline().strip():
+                    pass
+                assert f.read(2) == b"ok"
+    yield server
+    server.close()
+
+
+def the_text_is_whole(server):
+    """He who was before may not have been missed yet: 409 until then."""
+    reply = eventually(lambda: (lambda r: r if r.status != 409 else None)(server.get("/muster/v1/zones/large.test")), limit=30 * SLOW)
+    assert reply.status == 200
+    lines = reply.text.splitlines()
+    assert lines[0].split()[3] == "SOA" and lines[0] == lines[-1] and len(lines) > 2 * COUNT
+    return lines
+
+
+def test_a_text_longer_than_any_output_is_what_a_transfer_says(large):
+    lines = the_text_is_whole(large)
+    command = [need("dig"), f"@{large.dns[0]}", "-p", str(large.dns[1]), "large.test.", "AXFR", "+noall", "+answer", "+noedns", "+time=60"]
+    transferred = subprocess.run(command, capture_output=True, text=True, timeout=60 * SLOW, check=True).stdout
+    assert [line.split() for line in lines] == [line.split() for line in transferred.splitlines() if not line.startswith(";")]
+    # An HTTP/1.0 client has it to the end of the connection.
+    with socket.create_connection(large.http_address, timeout=30 * SLOW) as s:
+        s.sendall(b"GET /muster/v1/zones/large.test HTTP/1.0\r\n\r\n")
+        head, body = s.makefile("rb").read().decode().split("\r\n\r\n", 1)
+    assert "chunked" not in head and body.splitlines() == lines
+
+
+def begin_to_read(server):
+    """A client that has read a little of it, and has room for no more."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.settimeout(30 * SLOW)
+    s.connect(server.http_address)
+    s.sendall(b"GET /muster/v1/zones/large.test HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert s.recv(12) == b"HTTP/1.1 200"
+    return s
+
+
+def test_who_does_not_read_it_to_the_end_keeps_nothing(large):
+    begin_to_read(large).close()
+    lines = the_text_is_whole(large)
+    # One that stops reading: others are told, and it is cut off by http.write_timeout.
+    with begin_to_read(large) as s:
+        assert large.get("/muster/v1/zones/large.test").status in (200, 409)
+        assert the_text_is_whole(large) == lines
+        with pytest.raises((ConnectionError, EOFError)):
+            while True:
+                if not s.recv(1 << 16):
+                    raise EOFError
+
+
+def test_a_server_that_stops_waits_for_nobody_who_reads_nothing(large):
+    """The last test of this server."""
+    the_text_is_whole(large)
+    with begin_to_read(large):
+        large.stop()
 
 
 @pytest.mark.parametrize("program", secondaries.CONFIGURATIONS)
