@@ -512,6 +512,10 @@ static double read_hidden(void *arg)
 	return (double)stats.hidden;
 }
 
+/* What is kept is ahead of what is handed out: a kill may come before it is on disk, and a start goes on behind it. The
+ * clock alone is no help, since each transfer of a changed zone takes a serial, many of them within one second. */
+enum { SERIALS_AHEAD = 64 };
+
 static void on_serial_kept(void *arg, const struct store_reply *reply)
 {
 	(void)arg;
@@ -531,7 +535,7 @@ static void on_serial(void *arg, const char *zone, uint32_t serial)
 	text_add(&key, "/muster/1/zone");
 	key_add(&key, zone);
 	key_add(&key, "serial");
-	snprintf(value, sizeof(value), "%u", serial);
+	snprintf(value, sizeof(value), "%u", serial + SERIALS_AHEAD);
 	op = (struct store_op){ key.at, value, strlen(value) };
 	if (!key.failed)
 		store_commit(desk_store(s->desk), &(struct store_batch){ .ops = &op, .op_count = 1 },

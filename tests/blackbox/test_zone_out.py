@@ -344,3 +344,76 @@ def test_transfers_at_a_time_and_the_time_of_each_are_bounded(make_server, large
     fourth.close()
     assert octets < 10000000 and count("late") == 1 and "cut off by dns.transfer_time" in server.log_text()
     readers[1][0].close()
+
+
+class Watched:
+    """Transfers of one zone, one after the other: no serial goes back, and none has two contents."""
+
+    def __init__(self, server, zone):
+        self.server, self.zone, self.serial, self.contents = server, zone, None, {}
+
+    def look(self):
+        records = transfer(self.server, self.zone)[0]
+        serial = records[0][3].serial
+        assert self.serial is None or (serial - self.serial) % 2**32 < 2**31, (self.serial, serial)
+        content = {(n, t, ttl, r) for n, t, ttl, r in records if t != dns.rdatatype.SOA}
+        assert self.contents.setdefault(serial, content) == content, serial
+        self.serial = serial
+        return by_set(records[1:-1])
+
+    def is_at(self, other, former):
+        """Has @other what we have, and nothing of @former besides?"""
+        sets = self.look()
+        if other.serial(self.zone.rstrip(".")) != self.serial:
+            return False
+        for name, rdtype in set(sets) | former:
+            answer = dns.query.tcp(dns.message.make_query(name, rdtype), "127.0.0.1", port=other.address[1], timeout=5 * SLOW)
+            have = [r for rrset in answer.answer if rrset.rdtype == rdtype for r in rrset]
+            if sorted(have) != sorted(r for _, r in sets.get((name, rdtype), [])):
+                return False
+        return True
+
+
+def test_secondaries_follow_a_zone_that_changes_all_the_time_and_over_a_kill(make_server, tmp_path):
+    soa = tmp_path / "soa"
+    soa.write_text("@ SOA ns1 hostmaster 1 1 1 3600 1\n")
+    server = make_server().zone("churn.test", layout="bound", file=soa, transfer_allow="127.0.0.1").start()
+    server.flags["dns.listen"] = f"127.0.0.1:{server.dns[1]}"
+    watched, former, others = Watched(server, "churn.test."), set(), []
+    patience = '{"preserved.heart.beat.timeout":"600000","preserved.ip.delete.timeout":"900000"}'
+
+    def churn(i):
+        server.register(f"s{i % 10}", f"10.0.0.{i % 7}", 80, metadata=patience)
+        if i % 3 == 2:
+            server.deregister(f"s{(i - 2) % 10}", f"10.0.0.{(i - 2) % 7}", 80)
+        former.update(watched.look())
+
+    for i in range(6):
+        server.register("kept", f"10.0.1.{i}", 80, ephemeral="false")  # is on disk, and what was before it
+        churn(i)
+        server.kill9()
+        server.start()
+        former.update(watched.look())
+    try:
+        for program in secondaries.CONFIGURATIONS:
+            (tmp_path / program).mkdir()
+            more = "min-refresh-time 1; min-retry-time 1;" if program == "named" else ""
+            others.append(secondaries.Secondary(program, tmp_path / program, server.dns[1], ["churn.test"], more))
+        for other in others:
+            other.wait_ready()
+        end, i = time.monotonic() + 5, 6
+        while time.monotonic() < end:
+            churn(i)
+            i += 1
+        assert len(watched.contents) > 10
+        for other in others:  # then none is transferring: BIND leaves a primary alone for minutes that ends meanwhile
+            eventually(lambda: watched.is_at(other, former), limit=60, pause=0.2)
+        server.kill9()
+        server.start()
+        for i in range(i, i + 20):
+            churn(i)
+        for other in others:
+            eventually(lambda: watched.is_at(other, former), limit=60, pause=0.2)
+    finally:
+        for other in others:
+            other.close()
