@@ -293,9 +293,14 @@ static void record_add(struct source *s, const ldns_rr *rr, uint32_t ttl)
 		static_complain(r, s->file, s->start, "data of %zu octets do not fit a message", len);
 		return;
 	}
+	if (r->records.len / sizeof(struct static_record) == RECORDS_MAX) {
+		static_complain(r, s->file, s->start, "a zone has at most %d records", RECORDS_MAX);
+		r->full = true;
+		return;
+	}
 	uint8_t *to = pool_add(&r->bytes, len + 1);
 	struct static_record *rec = to == NULL ? NULL : pool_add(&r->records, sizeof(*rec));
-	if (rec == NULL || r->records.len / sizeof(*rec) > RECORDS_MAX) {
+	if (rec == NULL) {
 		r->rc = E_NOMEM;
 		return;
 	}
@@ -414,6 +419,7 @@ static void include(struct source *s, char *at)
 	}
 	if (s->depth == INCLUDE_DEPTH) {
 		static_complain(s->r, s->file, s->start, "files include each other more than %d deep", INCLUDE_DEPTH);
+		s->r->full = true;
 		return;
 	}
 	ldns_rdf *origin = *origin_text == '\0' ? ldns_rdf_clone(s->origin) : name_parse(s, origin_text);
@@ -454,7 +460,7 @@ static void directive(struct source *s, char *at)
 static void lines_read(struct source *s)
 {
 	enum line what;
-	while ((what = line_read(s)) != LINE_END && s->r->rc != E_NOMEM) {
+	while ((what = line_read(s)) != LINE_END && s->r->rc != E_NOMEM && !s->r->full) {
 		if (what == LINE_BAD || s->text[strspn(s->text, " \t")] == '\0')
 			continue;
 		if (s->text[0] == '$')

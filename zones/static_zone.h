@@ -96,6 +96,7 @@ struct static_reading {
 	struct static_pool bytes, records; /* records: struct static_record */
 	char *files[STATIC_FILES_MAX];
 	unsigned file_count;
+	bool full; /* past a limit, which has been told: nothing more is read */
 	int rc; /* E_NOMEM at once; E_INVALID once something is wrong */
 };
 
