@@ -374,7 +374,7 @@ static struct layout layout_of(const struct blob_builder *bb, uint32_t parts)
 	at = aligned(at + bb->txt_len, 8);
 	uint32_t extra = extra_size(bb);
 	l.at_extra = extra == 0 ? 0 : at;
-	l.at_cold = at += extra;
+	l.at_cold = at = aligned(at + extra, 8);
 	l.at_parts = at += (uint32_t)sizeof(struct blob_cold);
 	l.size = at + parts * (uint32_t)sizeof(struct blob_part);
 	return l;
