@@ -22,6 +22,7 @@
 enum {
 	TYPE_HINFO = 13, /* asked for by nobody: of the name that finds loops */
 	SWEEP_MS = 100,
+	PORTS_MAX = 512, /* questions that are with the upstreams at a time, a socket each; the library's own limit is 16 */
 	LOOP_AGAIN_MS = 30 * 1000, /* while there is one, or no answer tells */
 	LOOP_FIRST_MS = 1000,	   /* no answer told, for the first time; then twice that */
 	LOOP_CHECK_MS = 600 * 1000,
@@ -337,9 +338,10 @@ static int set_option(struct ub_ctx *context, const char *name, const char *valu
 
 static int set_options(struct ub_ctx *context, const struct forward_conf *conf, struct error *err)
 {
-	char messages[32], records[32];
+	char messages[32], records[32], ports[32];
 	snprintf(messages, sizeof(messages), "%zu", conf->cache_bytes / 3);
 	snprintf(records, sizeof(records), "%zu", conf->cache_bytes - conf->cache_bytes / 3);
+	snprintf(ports, sizeof(ports), "%u", conf->pending_max < PORTS_MAX ? conf->pending_max : PORTS_MAX);
 	const char *const options[][2] = {
 		{ "module-config:", conf->trust_anchor != NULL ? "validator iterator" : "iterator" },
 		{ "msg-cache-size:", messages },
@@ -349,6 +351,8 @@ static int set_options(struct ub_ctx *context, const struct forward_conf *conf, 
 		{ "insecure-lan-zones:", "yes" },
 		{ "infra-keep-probing:", "yes" },
 		{ "edns-buffer-size:", "1232" },
+		{ "outgoing-range:", ports },
+		{ "outgoing-num-tcp:", "32" },
 		{ "serve-expired:", "yes" }, /* while no upstream answers */
 		{ "serve-expired-ttl:", "3600" },
 		{ "serve-expired-client-timeout:", "1800" },

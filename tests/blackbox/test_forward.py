@@ -1,5 +1,7 @@
 """Names outside of the zones, for hosts whose resolv.conf points here: a real unbound is the upstream."""
 import contextlib
+import itertools
+import os
 import signal
 import socket
 import subprocess
@@ -203,6 +205,22 @@ def test_a_silent_upstream_costs_its_time_and_no_more():
         assert sorted(e for a in answers for e in ede(a)) == [0, 0, 0, 22, 22, 22]
         process.send_signal(signal.SIGCONT)
         eventually(lambda: ask(server.dns[1], "www.corp.example", timeout=5).rcode() == 0, 60)
+
+
+def test_many_questions_are_with_an_upstream_at_a_time():
+    """Each has a socket of its own. libunbound of its own accord has 16: those that nobody answers would hold up all others."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        silent.bind(("127.0.0.1", 0))
+        with forwarder(silent.getsockname()[1]) as server:
+            def sockets():
+                return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+
+            def busy():
+                s.sendto(dns.message.make_query(f"n{next(number)}.example", "A").to_wire(), server.dns)
+                return sockets() > idle + 100
+
+            number, idle = itertools.count(), sockets()
+            eventually(busy, 20, pause=0.005)
 
 
 def test_a_stop_waits_for_nobody():
