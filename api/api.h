@@ -62,6 +62,7 @@ struct api_conf {
 	int (*zone_text)(void *arg, const char *name, void (*on_done)(void *done_arg, int code, void *text), void *done_arg,
 			 struct error *err);
 	http_more_fn *zone_text_more;
+	int64_t zone_text_ms; /* 600000: a client must have it all within */
 	void (*zone_text_end)(void *text);
 	void *zone_arg;
 	struct explainer explainer; /* without functions: nothing is explained */

@@ -409,6 +409,7 @@ struct http_server_conf io_http_conf(struct io *io, const struct api_conf *c)
 		.idle_ms = (uint32_t)c->idle_ms,
 		.head_ms = (uint32_t)c->header_ms,
 		.write_ms = (uint32_t)c->write_ms,
+		.stream_ms = (uint32_t)io->api->conf.zone_text_ms, /* as of the start, like that of transfers */
 		.out_max = c->max_output,
 		.conns_max = c->connections,
 		.server_name = NULL,

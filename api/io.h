@@ -36,7 +36,7 @@ struct api {
 	_Atomic unsigned running;
 	atomic_bool stopping;	/* any thread may look */
 	atomic_bool backing_up; /* of the I/O threads: one backup at a time */
-	atomic_bool writing_zone; /* and one zone, from its asking to its last piece */
+	_Atomic unsigned zone_texts; /* and so many texts of zones, each from its asking to its last piece */
 	void (*on_stopped)(void *arg);
 	void *stopped_arg;
 	bool stopped_open;

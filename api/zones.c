@@ -1,8 +1,10 @@
 /* zones.c - GET /muster/v1/zones and /muster/v1/zones/NAME: the zones, and one of them as the text of a zone file, written
- * as the client takes it. One at a time: a slow reader keeps the memory of one moment. */
+ * as the client takes it. A few at a time, each for so long: a slow reader keeps the memory of one moment. */
 #include "api/handlers.h"
 #include "api/io.h"
 #include "base/mem.h"
+
+enum { ZONE_TEXTS_MAX = 4 }; /* at a time */
 
 struct zone_run { /* from the asking to the last piece */
 	struct api *api;
@@ -32,7 +34,7 @@ static void run_end(void *arg)
 	if (run->text != NULL)
 		a->conf.zone_text_end(run->text);
 	mem_free(run);
-	atomic_store(&a->writing_zone, false);
+	atomic_fetch_sub(&a->zone_texts, 1);
 }
 
 /* On the control thread. */
@@ -63,7 +65,7 @@ static int zone_ask(struct request *r, const char *name)
 	struct zone_run *run = mem_zalloc(1, sizeof(*run));
 	if (run == NULL || http_call_keep(r->call) < 0) {
 		mem_free(run);
-		atomic_store(&a->writing_zone, false);
+		atomic_fetch_sub(&a->zone_texts, 1);
 		return error_set(&r->err, E_NOMEM, "no memory for the text of a zone");
 	}
 	command_init(&r->cmd, CMD_CALL);
@@ -83,18 +85,27 @@ static int zone_ask(struct request *r, const char *name)
 	return rc;
 }
 
+/* Of as many as may be read at a time. */
+static bool place_take(struct api *a)
+{
+	unsigned taken = atomic_load(&a->zone_texts);
+	while (taken < ZONE_TEXTS_MAX)
+		if (atomic_compare_exchange_weak(&a->zone_texts, &taken, taken + 1))
+			return true;
+	return false;
+}
+
 void api_native_zone(struct request *r)
 {
 	struct api *a = r->io->api;
 	const char *name = request_last_segment(r); /* in the arena */
-	bool idle = false;
 	int rc;
 	if (name == NULL)
 		rc = error_set(&r->err, E_NOTFOUND, "the path names no zone");
 	else if (a->conf.zone_text == NULL)
 		rc = error_set(&r->err, E_UNAVAILABLE, "this server gives no zones out");
-	else if (!atomic_compare_exchange_strong(&a->writing_zone, &idle, true))
-		rc = error_set(&r->err, E_CONFLICT, "the text of a zone is being read already");
+	else if (!place_take(a))
+		rc = error_set(&r->err, E_CONFLICT, "%d texts of zones are being read already: as many as may be at a time", ZONE_TEXTS_MAX);
 	else
 		rc = zone_ask(r, name);
 	if (rc < 0)

@@ -98,7 +98,7 @@ const struct setting settings_table[] = {
 	  "Transfers of zones that one DNS thread has on their way; the next one is refused, and comes again later." },
 	{ "dns", "transfer_time", SETTING_DURATION, AT(dns.transfer_ms), "10m", 100, 24 * HOUR, NULL,
 	  "A transfer that is not through after this time is cut off, however steadily it is read. One that is not read at all "
-	  "is after dns.tcp_idle." },
+	  "is after dns.tcp_idle. The same for the text of a zone over HTTP." },
 	{ "dns", "rrl", SETTING_COUNT, AT(dns.rrl), "50", 0, 10000, NULL,
 	  "Answers a second over UDP to one address outside of private networks (two and a half times as many at once after a "
 	  "rest); to the networks around it (/24, /20, /18; /64, /56, /48, /32) 32, 256, 768; 2, 3, 4, 64 times as many. Above that "

@@ -129,6 +129,7 @@ void wiring_api(struct api_conf *to, const struct settings *s)
 	to->header_ms = s->http.header_timeout_ms;
 	to->write_ms = s->http.write_timeout_ms;
 	to->max_output = s->http.max_output;
+	to->zone_text_ms = s->dns.transfer_ms;
 	to->connections = s->http.connections;
 	to->connections_per_address = s->http.connections_per_address;
 	to->inbox = (unsigned)s->limits.inbox;

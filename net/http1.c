@@ -42,12 +42,27 @@ static void sweep_input(struct http_conn *c, uint64_t now)
 	}
 }
 
+/* A body that comes in pieces, or waits for its turn to, and is not through in time, however steadily it is taken. */
+static bool stream_is_late(const struct http_conn *c, uint64_t now)
+{
+	for (const struct call *call = c->first; call != NULL; call = call->next)
+		if ((call->more != NULL || (call->held != NULL && call->held->more != NULL)) &&
+		    now - call->stream_since_ms >= c->server->conf.stream_ms)
+			return true;
+	return false;
+}
+
 static void sweep_conn(struct http_conn *c, uint64_t now)
 {
 	struct http_server *s = c->server;
 	if (c->state >= CONN_CLOSING)
 		return;
 	if (s->draining && now >= s->drain_by_ms) {
+		http_conn_close(c);
+		return;
+	}
+	if (stream_is_late(c, now)) {
+		s->counts.timeouts++;
 		http_conn_close(c);
 		return;
 	}
@@ -75,7 +90,7 @@ static void on_sweep(uv_timer_t *timer)
 static uint32_t sweep_period(const struct http_server_conf *conf)
 {
 	const uint32_t times[] = { conf->idle_ms, conf->head_ms, conf->body_ms, conf->write_ms,
-				   conf->linger_ms };
+				   conf->stream_ms, conf->linger_ms };
 	uint32_t least = SWEEP_MAX_MS * 4;
 	for (unsigned i = 0; i < sizeof(times) / sizeof(*times); i++)
 		if (times[i] < least)
@@ -296,6 +311,7 @@ static int conf_fill(struct http_server_conf *conf, struct error *err)
 	OR_DEFAULT(conf->head_ms, 10000);
 	OR_DEFAULT(conf->body_ms, 30000);
 	OR_DEFAULT(conf->write_ms, 30000);
+	OR_DEFAULT(conf->stream_ms, 600000);
 	OR_DEFAULT(conf->linger_ms, 1000);
 	if (conf->head_max > 65536)
 		return error_set(err, E_RANGE, "HTTP head limit %u is over 65536", conf->head_max);

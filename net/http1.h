@@ -67,6 +67,7 @@ struct http_server_conf {
 	uint32_t head_ms;	/* from a request's first byte to the end of its head [10000]: 408 */
 	uint32_t body_ms;	/* from there to the end of the body [30000]: 408 */
 	uint32_t write_ms;	/* a client that takes no byte of what is queued [30000]: cut off */
+	uint32_t stream_ms;	/* from http_reply_stream() to the end of that body [600000]: cut off */
 	uint32_t linger_ms;	/* reading on after a final error answer [1000] */
 	uint32_t conns_max;	/* of all listeners of this server, without lent ones; 0: no limit */
 	/* Server header value, borrowed until closed; NULL: none is sent. */
@@ -83,7 +84,7 @@ struct http_server_conf {
 struct http_server_counts {
 	uint64_t requests;	/* handed to on_request */
 	uint64_t refused;	/* answered 4xx/5xx by the server itself */
-	uint64_t timeouts;	/* idle, head, body, write */
+	uint64_t timeouts;	/* idle, head, body, write, stream */
 	uint64_t cut_off;	/* clients that did not read */
 	unsigned connections;	/* open now, lent ones too */
 	unsigned lent;		/* of them, to HTTP/2 */
@@ -150,7 +151,7 @@ void http_reply_shared(struct http_call *call, int status, const char *content_t
 typedef bool http_more_fn(void *arg, char *to, size_t cap, size_t *ret_len);
 /* The same, but the body is as long as it turns out to be (chunked; for HTTP/1.0 up to the end of the connection) and is asked
  * for piece by piece, when the client has taken the piece before. @release(@arg) ends it, exactly once: ahead of its last
- * bytes, or when the client has gone. */
+ * bytes, or when the client has gone or was cut off. */
 void http_reply_stream(struct http_call *call, int status, const char *content_type, http_more_fn *more,
 		       void (*release)(void *arg), void *arg);
 /* text/plain;charset=UTF-8 */

@@ -42,6 +42,7 @@ struct call {
 	http_more_fn *more;	  /* answered, and its turn, but there is more of the body; NULL: no */
 	void (*release)(void *arg);
 	void *release_arg;
+	uint64_t stream_since_ms; /* of such an answer, given or held */
 	const char *base;	  /* the raw request */
 	size_t raw_len;		  /* head and body */
 	uint32_t url, url_len, head_len;

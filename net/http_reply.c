@@ -391,6 +391,7 @@ void http_reply_shared(struct http_call *pub, int status, const char *content_ty
 void http_reply_stream(struct http_call *pub, int status, const char *content_type, http_more_fn *more,
 		       void (*release)(void *arg), void *arg)
 {
+	((struct call *)pub)->stream_since_ms = http_now(((struct call *)pub)->server);
 	struct http_answer a = {
 		.status = status, .content_type = content_type, .release = release, .release_arg = arg, .more = more
 	};

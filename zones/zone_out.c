@@ -9,7 +9,7 @@
 
 enum {
 	SLICE = 1024,	 /* services, or rows given back, in one turn of the loop: some 0.3 ms */
-	IMAGES_MAX = 4,	 /* alive; beyond it the newest one is handed out, though it has aged */
+	IMAGES_MAX = 6,	 /* alive, more than are read over HTTP; beyond it the newest one is handed out, though it has aged */
 	KEEP_MS = 10000, /* an image that nobody reads, in case that another server asks */
 };
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define HOST "Host: x\r\n"
 
@@ -181,6 +182,45 @@ static void who_reads_nothing_is_given_little_and_cut_off_by_time(void **state)
 	fixture_stop(&f);
 }
 
+/* Its reading never stands still for write_ms. Nor does an answer's time begin when it is its turn. */
+static void who_reads_little_by_little_has_so_long_for_all(void **state)
+{
+	struct fixture f = { .mode = ANSWER_LATER, .narrow = true, .conf.write_ms = 60000, .conf.stream_ms = 100 };
+	struct source s = { .left = 1u << 30 }, held = { .left = 10 };
+	struct client c;
+	char some[64];
+	(void)state;
+	start(&f, &c, "GET /a HTTP/1.1\r\n" HOST "\r\nGET /b HTTP/1.1\r\n" HOST "\r\n", 2);
+	answer_with(&f, 1, &held);
+	answer_with(&f, 0, &s);
+	for (int64_t begun = clock_ms(); s.released == 0 && clock_ms() - begun < WAIT_MS;) {
+		fixture_turn(&f);
+		if (recv(c.fd, some, sizeof(some), MSG_DONTWAIT) == 0)
+			break;
+	}
+	fixture_until(&f, &held.released, 1);
+	assert_int_equal(s.released, 1);
+	assert_int_equal(http_server_counts(f.server)->timeouts, 1);
+	client_close(&c);
+	fixture_stop(&f);
+}
+
+static void an_answer_that_waits_for_its_turn_has_its_time_too(void **state)
+{
+	struct fixture f = { .mode = ANSWER_LATER, .conf.stream_ms = 50 };
+	struct source s = { .left = 10 };
+	struct client c;
+	(void)state;
+	start(&f, &c, "GET /a HTTP/1.1\r\n" HOST "\r\nGET /b HTTP/1.1\r\n" HOST "\r\n", 2);
+	answer_with(&f, 1, &s);
+	fixture_until(&f, &s.released, 1);
+	assert_int_equal(http_server_counts(f.server)->timeouts, 1);
+	http_reply_text(f.held[0], 200, "too late");
+	f.held[0] = NULL;
+	client_close(&c);
+	fixture_stop(&f);
+}
+
 static void a_client_that_goes_ends_it(void **state)
 {
 	for (int when = 0; when < 4; when++) {
@@ -217,6 +257,8 @@ int main(void)
 		cmocka_unit_test(to_http10_the_connection_ends_it),
 		cmocka_unit_test(to_head_there_is_no_body),
 		cmocka_unit_test(who_reads_nothing_is_given_little_and_cut_off_by_time),
+		cmocka_unit_test(who_reads_little_by_little_has_so_long_for_all),
+		cmocka_unit_test(an_answer_that_waits_for_its_turn_has_its_time_too),
 		cmocka_unit_test(a_client_that_goes_ends_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
