@@ -33,6 +33,7 @@ struct dns_change {
 	size_t count;
 	struct socket_pair *pairs; /* as bind_all() has them */
 	struct forward_change *forward; /* NULL: as before */
+	bool forwards;			/* it has upstreams */
 	struct worker_news **news; /* one a worker: nothing can fail any more at the commit */
 };
 
@@ -51,6 +52,7 @@ static void conf_fill(struct dns_server_conf *c)
 	c->transfer_ms = c->transfer_ms == 0 ? 600000 : c->transfer_ms;
 	c->nsid = c->version = NULL; /* the slot has them */
 	c->forward = NULL;
+	c->forwards = c->forwarding != NULL && c->forwarding->upstream_count > 0;
 	c->forwarding = NULL;
 	c->listens = c->tls_listens = NULL;
 	c->listen_count = c->tls_listen_count = 0;
@@ -162,8 +164,9 @@ int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf
 		rc = bind_all(s, conf, pairs, err);
 	struct forward_cells cells;
 	forward_declare(&cells);
-	if (rc == E_OK && conf->forwarding != NULL) {
-		rc = forward_start(&s->conf.forward, conf->forwarding, &cells, err);
+	static const struct forward_conf nobody;
+	if (rc == E_OK) {
+		rc = forward_start(&s->conf.forward, conf->forwarding != NULL ? conf->forwarding : &nobody, &cells, err);
 		if (rc < 0)
 			sockets_close(pairs, s->addr_count * s->conf.threads);
 	}
@@ -296,14 +299,15 @@ int dns_server_prepare(struct dns_change **ret, struct dns_server *s, const stru
 	if (c == NULL)
 		return error_set(err, E_NOMEM, "no memory for DNS addresses");
 	c->threads = s->worker_count;
+	c->forwards = conf->forwarding != NULL && conf->forwarding->upstream_count > 0;
 	c->pairs = mem_zalloc(count * c->threads, sizeof(*c->pairs));
 	c->news = mem_zalloc(c->threads, sizeof(struct worker_news *));
 	int rc = c->pairs == NULL || c->news == NULL ? error_set(err, E_NOMEM, "no memory for DNS addresses")
 						     : change_fill(c, s, conf, err);
 	if (rc == E_OK)
 		rc = change_news(c, err);
-	if (rc == E_OK && conf->forwarding != NULL && s->conf.forward != NULL)
-		rc = forward_prepare(&c->forward, conf->forwarding, err);
+	if (rc == E_OK && conf->forwarding != NULL)
+		rc = forward_prepare(&c->forward, s->conf.forward, conf->forwarding, err);
 	if (rc < 0) {
 		dns_server_abandon(c);
 		return rc;
@@ -318,10 +322,13 @@ void dns_server_commit(struct dns_server *s, struct dns_change *c)
 	memcpy(s->asked, c->asked, sizeof(s->asked));
 	memcpy(s->secure, c->secure, sizeof(s->secure));
 	s->addr_count = c->count;
-	for (unsigned t = 0; t < c->threads; t++)
-		worker_tell(s->workers[t], c->news[t]);
 	if (c->forward != NULL)
 		forward_commit(s->conf.forward, c->forward);
+	s->conf.forwards |= c->forwards;
+	for (unsigned t = 0; t < c->threads; t++) {
+		c->news[t]->forwards = s->conf.forwards;
+		worker_tell(s->workers[t], c->news[t]);
+	}
 	c->forward = NULL;
 	change_free(c);
 }

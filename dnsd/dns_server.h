@@ -37,8 +37,9 @@ struct dns_server_conf {
 	int64_t transfer_ms;  /* 600000: one must be through within */
 	struct rate_conf rates; /* copied */
 	const char *nsid, *version; /* at most IDENTITY_MAX bytes, copied; NULL or "": not told */
-	const struct forward_conf *forwarding; /* NULL: names outside of the zones are refused */
+	const struct forward_conf *forwarding; /* NULL, or without upstreams: names outside of the zones are refused */
 	struct forward *forward;	       /* the server's own */
+	bool forwards;			       /* likewise: it has upstreams, or had */
 	const struct identity_slot *identity; /* the server's own: what its workers look at */
 	const struct cookie_slot *cookies;    /* likewise */
 	const struct rate_limiter *limiter;   /* likewise */
@@ -57,7 +58,7 @@ size_t dns_server_addresses(const struct dns_server *s, bool tls, struct sockadd
  * gone is answered first, and its TCP connections live on. */
 struct dns_change;
 int dns_server_prepare(struct dns_change **ret, struct dns_server *s, const struct dns_server_conf *conf,
-		       struct error *err); /* of @conf the addresses, and @forwarding if it was there at the start; NULL: it stays */
+		       struct error *err); /* of @conf the addresses, and @forwarding; NULL: it stays */
 void dns_server_commit(struct dns_server *s, struct dns_change *change); /* taken */
 void dns_server_abandon(struct dns_change *change);		       /* taken; NULL is fine */
 /* What it says of itself from now on (a reload); what it said before goes to @reaper. E_NOMEM: nothing changed. */

@@ -1,4 +1,4 @@
-/* forward.c - happy path: forward_start makes libunbound's context and the thread > a worker posts a question > it is given
+/* forward.c - happy path: forward_start, or the first upstreams later, make libunbound's context and the thread > a worker posts a question > it is given
  * to libunbound and stands in the list of waiting ones > libunbound's descriptor is readable > its callback fills the
  * answer in > the question goes back to its worker. Ends otherwise: its time is over, libunbound takes no more, the
  * upstreams lead back here, the server stops. forward_drain sends everything back; forward_free closes the handles and
@@ -52,6 +52,7 @@ struct forward {
 	_Atomic(struct forward_change *) next; /* to be taken over by the thread */
 	struct waiting *first, *last;
 	bool draining, probe_seen, probe_asked;
+	bool running; /* control's: the thread */
 	bool looped;
 	unsigned untold; /* probes in a row whose answer does not tell */
 	uint8_t probe[2 * (1 + LOOP_LABEL) + 13 + 1]; /* wire, folded */
@@ -186,7 +187,7 @@ static void on_probe_due(uv_timer_t *timer)
 {
 	struct forward *f = timer->data;
 	char name[64];
-	if (f->probe_asked || f->draining)
+	if (f->probe_asked || f->draining || f->context == NULL)
 		return;
 	probe_name(f, name, sizeof(name));
 	f->probe_seen = false;
@@ -222,7 +223,7 @@ static bool name_text(char **ret, const struct question *asked)
 static int waiting_start(struct forward *f, struct waiting *w)
 {
 	char *name;
-	if (!name_text(&name, &w->asked))
+	if (f->context == NULL || !name_text(&name, &w->asked))
 		return -1;
 	int rc = ub_resolve_async(f->context, name, w->asked.query.qtype, w->asked.query.qclass, w, on_answer, &w->id);
 	free(name); /* ldns took it from malloc */
@@ -411,6 +412,32 @@ static struct ranges *ranges_new(const struct forward_conf *conf)
 	return r;
 }
 
+/* ---- the thread: it begins with the first upstreams */
+
+static void thread_main(void *arg)
+{
+	struct forward *f = arg;
+	thread_begin("forward", THREAD_PLAIN);
+	metrics_thread_start();
+	uv_timer_start(&f->probing, on_probe_due, 0, 0);
+	uv_run(&f->loop, UV_RUN_DEFAULT);
+	metrics_thread_stop();
+}
+
+/* Signals are the control thread's, in libunbound's thread too, which inherits. */
+static int thread_start(struct forward *f, struct error *err)
+{
+	sigset_t all, before;
+	if (f->running)
+		return E_OK;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int rc = uv_thread_create(&f->thread, thread_main, f);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	f->running = rc == 0;
+	return rc == 0 ? E_OK : error_set(err, E_IO, "start the thread of the forwarder: %s", uv_strerror(rc));
+}
+
 /* ---- other settings, while it runs */
 
 static void on_answers_closed(uv_handle_t *handle)
@@ -427,6 +454,8 @@ static void answers_close(struct forward *f)
 
 static int answers_open(struct forward *f)
 {
+	if (f->context == NULL)
+		return E_OK;
 	f->answers = mem_zalloc(1, sizeof(*f->answers));
 	if (f->answers == NULL)
 		return E_NOMEM;
@@ -451,7 +480,8 @@ static void ask_again(struct forward *f)
 static void context_swap(struct forward *f, struct ub_ctx *fresh)
 {
 	struct ub_ctx *old = f->context;
-	ub_process(old); /* what it has by now */
+	if (old != NULL)
+		ub_process(old); /* what it has by now */
 	for (struct waiting *w = f->first; w != NULL; w = w->next)
 		ub_cancel(old, w->id);
 	answers_close(f);
@@ -462,7 +492,8 @@ static void context_swap(struct forward *f, struct ub_ctx *fresh)
 	} else {
 		ask_again(f);
 	}
-	ub_ctx_delete(old); /* joins its thread */
+	if (old != NULL)
+		ub_ctx_delete(old); /* joins its thread */
 	f->probe_asked = false;
 	f->untold = 0;
 	set_looped(f, false);
@@ -483,7 +514,7 @@ static void on_change(uv_async_t *async)
 	forward_abandon(c);
 }
 
-int forward_prepare(struct forward_change **ret, const struct forward_conf *conf, struct error *err)
+int forward_prepare(struct forward_change **ret, struct forward *f, const struct forward_conf *conf, struct error *err)
 {
 	struct forward_change *c = mem_zalloc(1, sizeof(*c));
 	if (c == NULL || (c->allow = ranges_new(conf)) == NULL) {
@@ -492,7 +523,7 @@ int forward_prepare(struct forward_change **ret, const struct forward_conf *conf
 	}
 	c->timeout_ms = conf->timeout_ms;
 	c->pending_max = conf->pending_max;
-	if (conf->upstream_count > 0 && context_open(&c->context, conf, err) < 0) {
+	if (conf->upstream_count > 0 && (context_open(&c->context, conf, err) < 0 || thread_start(f, err) < 0)) {
 		forward_abandon(c);
 		return err->code;
 	}
@@ -506,6 +537,11 @@ void forward_commit(struct forward *f, struct forward_change *c)
 	atomic_store_explicit(&f->allow, c->allow, memory_order_release);
 	c->allow = NULL;
 	atomic_store(&f->pending_max, c->pending_max);
+	if (!f->running) { /* nobody could ask, nobody can */
+		f->timeout_ms = c->timeout_ms;
+		forward_abandon(c);
+		return;
+	}
 	forward_abandon(atomic_exchange(&f->next, c)); /* one that was not taken over yet */
 	uv_async_send(&f->change);
 }
@@ -546,16 +582,6 @@ static void on_end(uv_async_t *async)
 	close_all(async->data);
 }
 
-static void thread_main(void *arg)
-{
-	struct forward *f = arg;
-	thread_begin("forward", THREAD_PLAIN);
-	metrics_thread_start();
-	uv_timer_start(&f->probing, on_probe_due, 0, 0);
-	uv_run(&f->loop, UV_RUN_DEFAULT);
-	metrics_thread_stop();
-}
-
 static int handles_open(struct forward *f, struct error *err)
 {
 	if (inbox_open(&f->inbox, &f->loop, on_inbox, f) < 0)
@@ -571,21 +597,6 @@ static int handles_open(struct forward *f, struct error *err)
 	close_all(f);
 	uv_run(&f->loop, UV_RUN_DEFAULT);
 	return error_set(err, E_NOMEM, "no memory for the forwarder");
-}
-
-/* Signals are the control thread's, in libunbound's thread too, which inherits. */
-static int thread_start(struct forward *f, struct error *err)
-{
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int rc = uv_thread_create(&f->thread, thread_main, f);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc == 0)
-		return E_OK;
-	close_all(f);
-	uv_run(&f->loop, UV_RUN_DEFAULT);
-	return error_set(err, E_IO, "start the thread of the forwarder: %s", uv_strerror(rc));
 }
 
 static void forward_done(struct forward *f)
@@ -614,11 +625,16 @@ int forward_start(struct forward **ret, const struct forward_conf *conf, const s
 	atomic_init(&f->allow, allow);
 	rng_seed_system(&f->rng);
 	f->cells = *cells;
-	int rc = allow == NULL ? error_set(err, E_NOMEM, "no memory for the forwarder") : context_open(&f->context, conf, err);
+	bool on = conf->upstream_count > 0;
+	int rc = allow == NULL ? error_set(err, E_NOMEM, "no memory for the forwarder") : E_OK;
+	if (rc == E_OK && on)
+		rc = context_open(&f->context, conf, err);
 	if (rc == E_OK)
 		rc = handles_open(f, err);
-	if (rc == E_OK)
-		rc = thread_start(f, err);
+	if (rc == E_OK && on && (rc = thread_start(f, err)) < 0) {
+		close_all(f);
+		uv_run(&f->loop, UV_RUN_DEFAULT);
+	}
 	if (rc < 0) {
 		forward_done(f);
 		return rc;
@@ -636,7 +652,12 @@ void forward_free(struct forward *f)
 {
 	if (f == NULL)
 		return;
-	uv_async_send(&f->end);
-	uv_thread_join(&f->thread);
+	if (f->running) {
+		uv_async_send(&f->end);
+		uv_thread_join(&f->thread);
+	} else {
+		close_all(f);
+		uv_run(&f->loop, UV_RUN_DEFAULT);
+	}
 	forward_done(f);
 }

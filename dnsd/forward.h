@@ -49,13 +49,14 @@ struct forward_query {
 	uint8_t msg[];
 };
 
-/* Control thread. Starts the thread "forward". Errors: E_NOMEM, E_IO, E_INVALID (an upstream or the trust anchor that
+/* Control thread. Starts the thread "forward" if there are upstreams; without them nobody may ask. Errors: E_NOMEM, E_IO, E_INVALID (an upstream or the trust anchor that
  * libunbound does not take). */
 int forward_start(struct forward **ret, const struct forward_conf *conf, const struct forward_cells *cells, struct error *err);
 /* A reload: other settings, of which the upstreams and the trust anchor are looked at first (errors as at the start), then
- * put in force; what has been asked goes to the new upstreams. Without upstreams nobody may ask. Control thread. */
+ * put in force; what has been asked goes to the new upstreams. The first ones start the thread. Without upstreams nobody may
+ * ask. Control thread. */
 struct forward_change;
-int forward_prepare(struct forward_change **ret, const struct forward_conf *conf, struct error *err);
+int forward_prepare(struct forward_change **ret, struct forward *f, const struct forward_conf *conf, struct error *err);
 void forward_commit(struct forward *f, struct forward_change *c);  /* taken */
 void forward_abandon(struct forward_change *c); /* taken; NULL is fine */
 /* From now on every question comes straight back, refused by SERVFAIL, and so do those on their way. Workers may still

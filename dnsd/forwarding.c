@@ -24,7 +24,7 @@ int forwarding_open(struct forwarding *g, uv_loop_t *loop, struct forward *forwa
 	g->on_back = on_back;
 	g->arg = arg;
 	handles_init(&g->askers);
-	if (forward == NULL || inbox_open(&g->home, loop, on_home, g) == 0)
+	if (inbox_open(&g->home, loop, on_home, g) == 0)
 		return E_OK;
 	return error_set(err, E_NOMEM, "no memory for forwarded questions");
 }
@@ -43,8 +43,9 @@ void forwarding_done(struct forwarding *g)
 
 void forwarding_join(struct forwarding *g, struct asker *a, bool (*answered)(struct asker *a, struct forward_query *q))
 {
+	(void)g;
 	a->answered = answered;
-	a->handle = g->forward != NULL ? handles_add(&g->askers, a) : 0;
+	a->handle = 0;
 }
 
 void forwarding_leave(struct forwarding *g, struct asker *a)
@@ -54,9 +55,11 @@ void forwarding_leave(struct forwarding *g, struct asker *a)
 	a->handle = 0;
 }
 
-bool forwarding_ask(struct forwarding *g, const struct asker *a, const uint8_t *msg, size_t len, const void *extra,
+bool forwarding_ask(struct forwarding *g, struct asker *a, const uint8_t *msg, size_t len, const void *extra,
 		    size_t extra_len)
 {
+	if (a->handle == 0)
+		a->handle = handles_add(&g->askers, a);
 	struct forward_query *q = a->handle != 0 && g->home != NULL ? forward_query_new(g->forward, msg, len) : NULL;
 	if (q == NULL)
 		return false;

@@ -8,12 +8,12 @@
 
 /* Embedded by whoever asks. @answered: true takes @q over, for forward_query_free() later; else it was borrowed. */
 struct asker {
-	uint64_t handle; /* 0: it does not ask */
+	uint64_t handle; /* 0: it has asked nothing */
 	bool (*answered)(struct asker *a, struct forward_query *q);
 };
 
 struct forwarding {
-	struct forward *forward; /* NULL: off */
+	struct forward *forward;
 	struct inbox *home;
 	struct handles askers;
 	unsigned out; /* questions that have not come back */
@@ -30,7 +30,7 @@ void forwarding_done(struct forwarding *g);  /* the loop has run out */
 void forwarding_join(struct forwarding *g, struct asker *a, bool (*answered)(struct asker *a, struct forward_query *q));
 void forwarding_leave(struct forwarding *g, struct asker *a);
 /* Asks @len bytes at @msg for @a; @extra comes back with it. false: too many wait, or no memory. */
-bool forwarding_ask(struct forwarding *g, const struct asker *a, const uint8_t *msg, size_t len, const void *extra,
+bool forwarding_ask(struct forwarding *g, struct asker *a, const uint8_t *msg, size_t len, const void *extra,
 		    size_t extra_len);
 
 #endif

@@ -47,7 +47,7 @@ static enum cookie_state cookie_of(struct responder *r, struct exchange *x)
 void respond_client(const struct responder *r, struct client *ret, const struct sockaddr *peer)
 {
 	client_init(ret, peer);
-	if (r->forwarding != NULL)
+	if (r->forwards)
 		ret->recursion = forward_allows(r->forwarding->forward, peer);
 }
 

@@ -28,7 +28,8 @@ struct responder {
 	struct rate_state rate;
 	struct rng rng;
 	struct tally tally;
-	struct forwarding *forwarding; /* NULL: names outside of our zones are refused to everybody */
+	bool forwards; /* else names outside of our zones are refused to everybody */
+	struct forwarding *forwarding; /* where questions for the upstreams go; NULL: of tests, they have none */
 };
 
 /* One message on its way. */

@@ -174,6 +174,7 @@ static void take_news(struct worker *w, struct worker_news *news)
 	struct place *before[PLACES_MAX], *fresh[PLACES_MAX];
 	size_t before_count = w->place_count, count = 0;
 	struct error err;
+	w->responder.forwards |= news->forwards;
 	memcpy(before, w->places, sizeof(before));
 	for (size_t i = 0; i < news->count; i++) {
 		int kept = news->at[i].kept;
@@ -234,8 +235,8 @@ static int worker_fill(struct worker *w, const struct dns_server_conf *conf, con
 	tcp.transfers = w->transfers;
 	if (rc == E_OK)
 		rc = forwarding_open(&w->forwarding, &w->loop, conf->forward, on_questions_back, w, err);
-	if (rc == E_OK && conf->forward != NULL)
-		w->responder.forwarding = &w->forwarding;
+	w->responder.forwarding = &w->forwarding;
+	w->responder.forwards = conf->forwards;
 	if (rc == E_OK)
 		rc = tcp_front_open(&w->tcp, &w->loop, &tcp, &w->responder, err);
 	for (; rc == E_OK && i < count; i++) {

@@ -25,6 +25,7 @@ int worker_start(struct worker **ret, unsigned number, const struct dns_server_c
 /* The sockets from now on, for one worker. Made on the control thread; the worker frees it. */
 struct worker_news {
 	struct inbox_message message;
+	bool forwards; /* from now on, some may ask for names outside of the zones */
 	size_t count;
 	struct {
 		int kept; /* which one it was before; -1: @socket is new, and taken */

@@ -171,11 +171,10 @@ static unsigned tell_zones(const struct settings *first, const struct settings *
 static void tell_changes(const struct settings *first, const struct settings *old, const struct settings *fresh)
 {
 	unsigned changed = 0, waiting = 0;
-	bool forwarded = first->forward.upstreams.count > 0; /* what was never begun needs a start */
 
 	for (size_t i = 0; i < settings_table_len; i++) {
 		const struct setting *row = &settings_table[i];
-		bool reloads = setting_reloads(row) && (forwarded || strcmp(row->section, "forward") != 0);
+		bool reloads = setting_reloads(row);
 		if (reloads && !setting_same(row, old, fresh)) {
 			tell_row(row, &old->origins[i], &fresh->origins[i]);
 			changed++;

@@ -180,12 +180,24 @@ def test_upstreams_and_who_may_use_them_change_at_once(make_server):
         assert ask(server.dns[1], "www.corp.example", timeout=20).rcode() == dns.rcode.NOERROR
 
 
-def test_forwarding_that_was_never_begun_waits_for_a_restart(make_server):
+def test_forwarding_begins_with_a_reload(make_server):
+    """Upstreams that come later are asked, over sockets and connections that were there before; and they go again."""
     text = "[dns]\nlisten = 127.0.0.1:0\n[http]\nlisten = 127.0.0.1:0\n"
-    server = with_file(make_server, text).start()
-    log = reload(server, text + "[forward]\nupstreams = 127.0.0.1:53\n")
-    assert "setting forward.upstreams: takes effect after a restart" in log and "0 changed, 1 wait for a restart" in log, log
-    assert ask(server.dns[1], "www.corp.example").rcode() == dns.rcode.REFUSED
+    with upstream() as (_, port):
+        server = with_file(make_server, text).start()
+        assert ask(server.dns[1], "www.corp.example").rcode() == dns.rcode.REFUSED
+        for _ in range(2):
+            log = reload(server, text + f"[forward]\nupstreams = 127.0.0.1:{port}\n")
+            assert "forward.upstreams = " in log and "1 changed, 0 wait for a restart" in log, log
+            for tcp in False, True:
+                def found(tcp=tcp):
+                    """Each thread hears of it in a moment."""
+                    got = ask(server.dns[1], "www.corp.example", tcp=tcp, timeout=20)
+                    return got if got is not None and got.rcode() == dns.rcode.NOERROR else None
+                answer = eventually(found)
+                assert [r.to_text() for r in answer.answer[0]] == ["192.0.2.7"] and answer.flags & dns.flags.RA
+            reload(server, text)
+            assert ask(server.dns[1], "www.corp.example").rcode() == dns.rcode.REFUSED
 
 
 def test_a_silent_upstream_costs_its_time_and_no_more():
