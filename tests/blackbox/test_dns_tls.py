@@ -6,11 +6,15 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
 import warnings
 
+import dns.flags
 import dns.message
+import dns.rcode
 import pytest
 from conftest import SLOW, eventually
+from test_dns_tcp import Stream, closed
 from test_reload import reload, with_file
 
 ZONE = "muster.internal"
@@ -46,9 +50,10 @@ def secure(files):
 
 
 class Connection:
-    def __init__(self, server, alpn=("dot",), context=None, session=None):
+    def __init__(self, server, alpn=("dot",), context=None, session=None, source=None):
         self.context = context or self.context_of(alpn)
-        plain = socket.create_connection(server.split(server.ports["dns_tls"][0]), timeout=20 * SLOW)
+        plain = socket.create_connection(server.split(server.ports["dns_tls"][0]), timeout=20 * SLOW,
+                                         source_address=(source, 0) if source else None)
         self.socket = self.context.wrap_socket(plain, server_hostname="first.example", session=session)
 
     @staticmethod
@@ -83,6 +88,19 @@ class Connection:
     def ask(self, **more):
         self.send(dns.message.make_query(NAME, "A", **more).to_wire())
         return dns.message.from_wire(self.receive())
+
+    def is_open(self):
+        try:
+            return addresses(self.ask()) == ["10.0.0.1"]
+        except (EOFError, ConnectionError, ssl.SSLError):
+            return False
+
+    def ends(self):
+        """Waits for the server to close; no answer may come before."""
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionError:
+            return True
 
     def close(self):
         self.socket.close()
@@ -211,6 +229,63 @@ def test_what_is_no_tls_ends_the_connection_and_nothing_else(secure):
     with socket.create_connection(secure.split(secure.ports["dns_tls"][0]), timeout=20 * SLOW) as s:
         s.sendall(b"\x16\x03")  # and is gone
     assert addresses(c.ask()) == ["10.0.0.1"]
+    c.close()
+
+
+def test_who_takes_too_long_for_one_message_is_closed_though_octets_keep_coming(secure):
+    before = closed(secure, "slow")
+    slow, other = Connection(secure), Connection(secure)
+    slow.socket.settimeout(0.05)
+    end, over = time.monotonic() + 30 * SLOW, False
+    slow.socket.sendall(b"\xff\xff")  # the longest one
+    while not over:
+        assert time.monotonic() < end
+        try:
+            slow.socket.sendall(b"\0")
+            over = slow.socket.recv(1) == b""
+        except TimeoutError:
+            pass
+        except (ConnectionError, ssl.SSLError):
+            over = True
+        assert other.is_open()
+    eventually(lambda: closed(secure, "slow") == before + 1)
+    slow.close()
+    other.close()
+
+
+def test_one_network_has_its_own_limit_over_both_streams(make_server, files):
+    """The longest idle of the network makes room, whether it came by TLS or in the clear."""
+    server = make_server(dns_tls_listen="127.0.0.1:0", tls_cert=files[1], tls_key=files[2], dns_threads=1, dns_tcp_idle="1h",
+                         dns_tcp_per_prefix=3).start()
+    server.register("tls", "10.0.0.1", 80)
+    near = [Connection(server, source="127.0.0.1") for _ in range(3)]
+    assert all(c.is_open() for c in near)
+    other = Connection(server, source="127.0.0.2")
+    assert other.is_open()
+    fresh = Connection(server, source="127.0.0.1")
+    assert fresh.is_open() and near[0].ends()
+    assert all(c.is_open() for c in (near[1], near[2], fresh, other))  # in the order in which they came: of one moment the first goes
+    with Stream(server, "127.0.0.1") as clear:
+        assert clear.is_open() and near[1].ends()
+        assert all(c.is_open() for c in (near[2], fresh, other))
+    eventually(lambda: closed(server, "limit") == 2)
+    for c in [*near, other, fresh]:
+        c.close()
+
+
+def test_nobody_is_limited_in_rate_over_tls(make_server, files):
+    """Whoever completes a handshake is at the address that he claims: over UDP the same questions are limited."""
+    server = make_server(dns_tls_listen="127.0.0.1:0", tls_cert=files[1], tls_key=files[2], dns_threads=1, dns_rrl=1,
+                         dns_rrl_private="on", dns_rrl_errors=1).start()
+    server.register("tls", "10.0.0.1", 80)
+    assert any(server.dig(NAME).flags & dns.flags.TC for _ in range(200))
+    absent = dns.message.make_query("www.example.org", "A").to_wire()
+    c = Connection(server)
+    for _ in range(100):
+        answer = c.ask()
+        assert addresses(answer) == ["10.0.0.1"] and not answer.flags & dns.flags.TC
+        c.send(absent)
+        assert dns.message.from_wire(c.receive()).rcode() == dns.rcode.REFUSED
     c.close()
 
 
