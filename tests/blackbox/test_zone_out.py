@@ -258,30 +258,29 @@ def test_who_does_not_read_it_to_the_end_keeps_nothing(large):
     assert reply.status == 409 and "4 texts of zones" in reply.text
     readers.pop().close()
     assert the_text_is_whole(large) == lines
-    others = [eventually(lambda: begin_to_read(large), limit=30 * SLOW) for _ in range(4)]  # there is place for four again
-    for s in others:
+    all_ended(large, readers)
+
+
+def all_ended(server, readers):
+    """There is place for four again, and the connections end before the text does."""
+    for s in [eventually(lambda: begin_to_read(server), limit=30 * SLOW) for _ in range(4)]:
         s.close()
     for s in readers:
-        ended(s)
-
-
-def ended(s):
-    """The connection ends before the text does."""
-    text = b""
-    with s, pytest.raises((ConnectionError, EOFError)):
-        while True:
-            some = s.recv(1 << 16)
-            text = text[-7:] + some
-            if not some:
-                raise EOFError
-    assert not text.endswith(b"\r\n0\r\n\r\n")
+        text = b""
+        with s, pytest.raises((ConnectionError, EOFError)):
+            while True:
+                some = s.recv(1 << 16)
+                text = text[-7:] + some
+                if not some:
+                    raise EOFError
+        assert not text.endswith(b"\r\n0\r\n\r\n")
 
 
 def test_a_text_that_is_read_little_by_little_ends_with_its_time(make_server, large_file):
     server = make_server(dns_transfer_time="2s").zone("large.test", layout="bound", file=large_file).start()
     readers = [begin_to_read(server) for _ in range(4)]
     begun = time.monotonic()
-    while server.get("/muster/v1/zones/large.test").status == 409:
+    while (fifth := begin_to_read(server)) is None:
         for s in readers:
             try:
                 s.recv(512)
@@ -289,8 +288,8 @@ def test_a_text_that_is_read_little_by_little_ends_with_its_time(make_server, la
                 pass
         assert time.monotonic() - begun < 25 * SLOW, "http.write_timeout is 30 s, and it reads"
         time.sleep(0.05)
-    for s in readers:
-        ended(s)
+    fifth.close()
+    all_ended(server, readers)
 
 
 def test_a_server_that_stops_waits_for_nobody_who_reads_nothing(large):
