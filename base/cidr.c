@@ -16,6 +16,18 @@ static void mask(struct cidr *c)
 	}
 }
 
+/* ::ffff:10.0.0.0/104 means 10.0.0.0/8: peers are matched as what they are, too. */
+static void unwrap(struct cidr *c)
+{
+	static const uint8_t mapped[12] = { [10] = 0xFF, [11] = 0xFF };
+	if (c->family != AF_INET6 || c->bits < 96 || memcmp(c->addr, mapped, sizeof(mapped)) != 0)
+		return;
+	memmove(c->addr, c->addr + 12, 4);
+	memset(c->addr + 4, 0, sizeof(c->addr) - 4);
+	c->family = AF_INET;
+	c->bits = (uint8_t)(c->bits - 96);
+}
+
 int cidr_parse(struct cidr *ret, const char *text, struct error *err)
 {
 	struct cidr c = { .family = AF_UNSPEC };
@@ -45,6 +57,7 @@ int cidr_parse(struct cidr *ret, const char *text, struct error *err)
 				 most);
 	c.bits = (uint8_t)bits;
 	mask(&c);
+	unwrap(&c);
 	*ret = c;
 	return E_OK;
 }

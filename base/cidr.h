@@ -19,7 +19,7 @@ struct cidr_list {
 	size_t count;
 };
 
-/* E_INVALID, E_RANGE (prefix too long); *ret is then untouched. */
+/* A range of IPv4-mapped addresses is one of IPv4. E_INVALID, E_RANGE (prefix too long); *ret is then untouched. */
 int cidr_parse(struct cidr *ret, const char *text, struct error *err);
 /* IPv4-mapped IPv6 peers are matched as the IPv4 addresses that they are. Ports do not count. */
 bool cidr_match(const struct cidr *c, const struct sockaddr *peer);

@@ -42,6 +42,10 @@ static void families_are_kept_apart_but_mapped_addresses_are_ipv4(void **state)
 	assert_false(matches("::/0", "10.1.2.3"));
 	assert_false(matches("::/0", "::ffff:10.1.2.3"));
 	assert_false(matches("0.0.0.0/0", "::1"));
+	assert_true(matches("::ffff:10.0.0.0/104", "10.1.2.3"));
+	assert_true(matches("::ffff:10.1.2.3", "::ffff:10.1.2.3"));
+	assert_false(matches("::ffff:10.0.0.0/104", "11.1.2.3"));
+	assert_true(matches("::ffff:0:0/96", "1.2.3.4"));
 }
 
 static void what_is_no_range_is_refused(void **state)
