@@ -150,7 +150,7 @@ static enum line line_read(struct source *s)
 	else if (open > 0)
 		static_complain(s->r, s->file, s->start, "a parenthesis is not closed");
 	else if (!fits)
-		static_complain(s->r, s->file, s->start, "a record longer than %d octets", LINE_MAX_OCTETS);
+		static_complain(s->r, s->file, s->start, "the text of a record is longer than %d octets", LINE_MAX_OCTETS);
 	else if (c == EOF && s->len == 0)
 		return LINE_END;
 	else
