@@ -216,7 +216,7 @@ static ldns_rdf *name_parse(struct source *s, const char *text)
 	}
 	size_t len = strlen(text);
 	bool absolute = text[len - 1] == '.' && (len < 2 || text[len - 2] != '\\');
-	if (!absolute && ldns_dname_cat(name, s->origin) != LDNS_STATUS_OK) {
+	if ((!absolute && ldns_dname_cat(name, s->origin) != LDNS_STATUS_OK) || ldns_rdf_size(name) > DNS_NAME_MAX) {
 		static_complain(s->r, s->file, s->start, "\"%.100s\" is too long a name with the origin behind it", text);
 		ldns_rdf_deep_free(name);
 		return NULL;
@@ -275,6 +275,17 @@ static bool rdata_is_whole(const ldns_rr *rr, const char *text)
 	if (ldns_rr_rd_count(rr) < ldns_rr_descriptor_minimum(type))
 		return false;
 	return strncmp(text, "\\#", 2) != 0 || strtoul(text + 2, NULL, 10) == rdata_len(rr);
+}
+
+/* ldns puts the origin behind a name without asking how long that makes it. */
+static bool rdata_names_fit(const ldns_rr *rr)
+{
+	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
+		const ldns_rdf *d = ldns_rr_rdf(rr, i);
+		if (ldns_rdf_get_type(d) == LDNS_RDF_TYPE_DNAME && ldns_rdf_size(d) > DNS_NAME_MAX)
+			return false;
+	}
+	return true;
 }
 
 static void record_add(struct source *s, const ldns_rr *rr, uint32_t ttl)
@@ -368,8 +379,10 @@ static void record_read(struct source *s, char *at)
 		static_complain(s->r, s->file, s->start, "%s: %s", type, ldns_get_errorstr_by_id(status));
 		return;
 	}
-	if (!rdata_is_whole(rr, at)) {
-		static_complain(s->r, s->file, s->start, "%s: the data are not as long as this type's", type);
+	bool whole = rdata_is_whole(rr, at);
+	if (!whole || !rdata_names_fit(rr)) {
+		static_complain(s->r, s->file, s->start, "%s: %s", type,
+				!whole ? "the data are not as long as this type's" : "too long a name with the origin behind it");
 		ldns_rr_free(rr);
 		return;
 	}

@@ -197,6 +197,7 @@ def test_a_transfer_has_the_file_too(static):
             "ns1.muster.internal. A 127.0.0.1"} <= have
 
 
+FAR = f"$ORIGIN {'a' * 60}.{'a' * 60}.{'a' * 60}\n"  # one label more of that length is too much
 BROKEN = {
     "a A 1.2.3": "1: A: ",
     "a A 192.0.2.1\nb BOGUS x": '2: "BOGUS" is no type',
@@ -228,6 +229,10 @@ BROKEN = {
     r"a HTTPS \# 2 0001": "1: HTTPS: the data are not as long",
     r"a TXT \# 0": "1: TXT: the data are not as long",
     r"a A \# 5 c000020100": "1: A: the data are not as long",
+    f"{FAR}b NS {'c' * 60}": "2: NS: too long a name with the origin",
+    f"{FAR}b MX 1 {'c' * 60}": "2: MX: too long a name with the origin",
+    f"{FAR}{'c' * 60} A 192.0.2.1": "2: \"cccc",
+    f"{FAR}$ORIGIN {'c' * 60}": "2: \"cccc",
 }
 
 
