@@ -198,6 +198,7 @@ struct blob_past {
 	int64_t now_ms;
 	const struct ramps *ramps; /* of instances that start slowly; NULL: none */
 	bool moving;		   /* time has a part in it: nothing is lent */
+	bool starting;		   /* no question was answered yet: who was well before is not known */
 };
 /* Answers of the service of @view. NULL: no memory, and nothing has changed. */
 struct blob *blob_compile(struct blob_builder *bb, const struct service_view *view, const struct blob_past *past);

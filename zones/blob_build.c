@@ -74,7 +74,8 @@ static bool was_answered(const struct blob *b, const struct row *r)
 	return r->port == 0;
 }
 
-/* Nobody is well: for a while those are answered that were last, as far as they are still there. Returns whether. */
+/* Nobody is well: for a while those are answered that were last, as far as they are still there. Who that was is not
+ * known at a start: a restart makes no service empty, so all are then. Returns whether. */
 static bool rows_hold(struct blob_builder *bb)
 {
 	struct row *rows = bb->rows.at;
@@ -82,13 +83,13 @@ static bool rows_hold(struct blob_builder *bb)
 	const struct blob *before = bb->before;
 	const struct blob_extra *extra = before == NULL ? NULL : blob_extra(before);
 	int64_t since = extra != NULL && extra->held_ms != 0 ? extra->held_ms : bb->now_ms;
-	bool any = false;
-	if (before == NULL || before->n4 + before->n6 + before->nsrv == 0 || bb->now_ms - since >= bb->conf->last_max_ms)
+	bool known = before != NULL && before->n4 + before->n6 + before->nsrv > 0, any = false;
+	if (!(known || bb->starting) || bb->now_ms - since >= bb->conf->last_max_ms)
 		return false;
 	for (uint32_t i = 0; i < bb->row_count; i++)
-		any |= rows[i].answered = rows[i].candidate && was_answered(before, &rows[i]);
+		any |= rows[i].answered = rows[i].candidate && (!known || was_answered(before, &rows[i]));
 	for (uint32_t i = 0; i < bb->named_count; i++)
-		any |= named[i].row.answered = named[i].row.candidate && named_was_answered(before, &named[i]);
+		any |= named[i].row.answered = named[i].row.candidate && (!known || named_was_answered(before, &named[i]));
 	bb->held_ms = any ? since : 0;
 	return any;
 }

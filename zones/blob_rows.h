@@ -69,6 +69,7 @@ struct blob_builder {
 	const struct service_info *info;
 	const struct ramps *ramps; /* NULL: none */
 	const struct blob *before; /* what the set answers until now; NULL: nothing */
+	bool starting;		   /* see blob_past */
 	int64_t now_ms, held_ms; /* held_ms: see blob_extra */
 	/* of the set being compiled */
 	struct group_row groups[BLOB_GROUPS_MAX];

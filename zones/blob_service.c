@@ -386,6 +386,7 @@ struct blob *blob_compile(struct blob_builder *bb, const struct service_view *vi
 		return NULL;
 	rules_read(bb, info);
 	bb->now_ms = past->now_ms;
+	bb->starting = past->starting;
 	bb->ramps = past->ramps;
 	extra.parts = clusters_count(&j);
 	bool one_cluster = extra.parts == 0;

@@ -174,7 +174,8 @@ static int site_compile(struct zone_set *zs, struct site *s)
 	struct exports_change change;
 	struct appearance fresh = { .shown = site_shown(zs, s) };
 	struct blob_past past = { .lender = s->compiled == NULL ? NULL : s->blob, .lender_view = s->compiled,
-				  .before = s->blob, .now_ms = zs->wall_ms };
+				  .before = s->blob, .now_ms = zs->wall_ms,
+				  .starting = !atomic_load_explicit(&zs->ready, memory_order_relaxed) };
 	unsettled_lend(zs, s, &past);
 	struct blob *blob = fresh.shown == NULL ? NULL : blob_compile(zs->builder, s->view, &past);
 	if (blob == NULL)

@@ -173,6 +173,22 @@ def test_what_is_answered_while_nobody_is_healthy(make_server):
     until(lambda: ask("last") == ("NOERROR", 0, []))
 
 
+def test_a_restart_does_not_empty_a_service_whose_last_well_ones_are_answered(make_server):
+    server = make_server(dns_protect="off", dns_all_unhealthy="last", dns_last_max="1h").start()
+    server.post("/nacos/v1/ns/service", serviceName="kept", ephemeral="false", metadata='{"dns.ttl":"1"}')
+    server.put("/nacos/v1/ns/cluster", serviceName="kept", clusterName="DEFAULT", checkPort=80, useInstancePort4Check="true",
+               healthChecker='{"type":"NONE"}')
+    server.register("kept", "10.0.0.1", 80, ephemeral="false")
+    server.register("kept", "10.0.0.2", 80, ephemeral="false", enabled="false")
+    server.put("/nacos/v1/ns/health/instance", serviceName="kept", ip="10.0.0.1", port=80, healthy="false")
+    for again in (server.restart, lambda: (server.kill9(), server.start())):
+        again()
+        reply = server.dig("kept.svc.muster.internal", "A", **edns())
+        assert [r.to_text() for a in reply.answer for r in a] == ["10.0.0.1"] and ede(reply) == [3]
+    server.restart(dns_last_max="1s")
+    until(lambda: server.addresses("kept.svc.muster.internal") == [])
+
+
 def test_https_and_svcb_of_services_that_ask_for_it(server):
     said = '{"dns.https":"1","dns.svcb":"1","dns.alpn":"h2,http/1.1","dns.port-name":"web"}'
     server.post("/nacos/v1/ns/service", serviceName="site", metadata=said)
