@@ -27,6 +27,7 @@ struct dns_server_conf {
 	unsigned threads;      /* 0: one per core */
 	uint16_t udp_size;     /* largest UDP answer, 1232 */
 	uint16_t udp_size_lan; /* the same for loopback, private and link-local clients; 0: as @udp_size */
+	bool udp_gso;	       /* answers to one client may go to the system together (udp_out.h) */
 	int64_t tcp_idle_ms;   /* 10000; a fifth when three quarters of the slots are used */
 	int64_t tcp_message_ms; /* 2000: one message must be whole within */
 	unsigned tcp_max;      /* connections per worker, 4096 */

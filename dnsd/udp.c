@@ -6,27 +6,17 @@
 #include "base/mem.h"
 #include "base/rcu.h"
 #include "dnsd/sockets.h"
+#include "dnsd/udp_out.h"
 #include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-	BATCH = 32,
 	TURNS_MAX = 16,	     /* full batches before the loop's other descriptors have their turn */
 	DRAIN_TURNS_MAX = 64, /* when it closes: what is queued, and no more */
 	RECEIVE_MAX = 2048,  /* a longer query is never legitimate */
 	SEND_MAX = 4096,
 	SLOT_STRIDE = SEND_MAX + 5 * 64, /* not a power of two: the heads of all slots would share one cache set */
-	CONTROL_MAX = 64,
-	SEND_WAIT_MS = 5,
-};
-
-union peer {
-	struct sockaddr any;
-	struct sockaddr_in in4;
-	struct sockaddr_in6 in6;
 };
 
 struct slot {
@@ -34,24 +24,27 @@ struct slot {
 };
 
 struct udp_batch {
-	struct slot slots[BATCH];
-	struct exchange exchanges[BATCH];
-	struct mmsghdr in[BATCH], out[BATCH];
-	struct iovec iov[BATCH];
-	union peer peers[BATCH];
-	_Alignas(16) uint8_t control[BATCH][CONTROL_MAX];
+	struct slot slots[UDP_BATCH];
+	struct exchange exchanges[UDP_BATCH];
+	struct mmsghdr in[UDP_BATCH];
+	struct iovec iov[UDP_BATCH];
+	struct udp_out out;
+	bool gso;
+	union udp_peer peers[UDP_BATCH];
+	_Alignas(16) uint8_t control[UDP_BATCH][UDP_CONTROL_MAX];
 };
 
-struct udp_batch *udp_batch_new(void)
+struct udp_batch *udp_batch_new(bool gso)
 {
 	struct udp_batch *b = mem_aligned(64, sizeof *b);
 	if (b == NULL)
 		return NULL;
 	memset(b, 0, sizeof *b);
-	for (int i = 0; i < BATCH; i++) {
+	b->gso = gso;
+	for (int i = 0; i < UDP_BATCH; i++) {
 		b->iov[i].iov_base = b->slots[i].bytes;
-		b->in[i].msg_hdr.msg_iov = b->out[i].msg_hdr.msg_iov = &b->iov[i];
-		b->in[i].msg_hdr.msg_iovlen = b->out[i].msg_hdr.msg_iovlen = 1;
+		b->in[i].msg_hdr.msg_iov = &b->iov[i];
+		b->in[i].msg_hdr.msg_iovlen = 1;
 		b->in[i].msg_hdr.msg_name = &b->peers[i];
 	}
 	return b;
@@ -65,23 +58,23 @@ void udp_batch_free(struct udp_batch *b)
 static int receive(struct udp_socket *s)
 {
 	struct udp_batch *b = s->batch;
-	for (int i = 0; i < BATCH; i++) {
+	for (int i = 0; i < UDP_BATCH; i++) {
 		struct msghdr *h = &b->in[i].msg_hdr;
 		b->iov[i].iov_len = RECEIVE_MAX;
 		h->msg_namelen = sizeof b->peers[i];
 		h->msg_control = s->wildcard ? b->control[i] : NULL;
-		h->msg_controllen = s->wildcard ? CONTROL_MAX : 0;
+		h->msg_controllen = s->wildcard ? UDP_CONTROL_MAX : 0;
 	}
 	int n;
 	do {
-		n = recvmmsg(s->fd, b->in, BATCH, MSG_DONTWAIT, NULL);
+		n = recvmmsg(s->fd, b->in, UDP_BATCH, MSG_DONTWAIT, NULL);
 	} while (n < 0 && errno == EINTR);
 	return n;
 }
 
 /* Makes the control message of a query that of its answer: from the address asked, by whichever interface the
  * route says. Leaves the address asked in @local. false: there is none. */
-static bool control_turn(struct msghdr *h, union peer *local)
+static bool control_turn(struct msghdr *h, union udp_peer *local)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
@@ -100,15 +93,8 @@ static bool control_turn(struct msghdr *h, union peer *local)
 	return false;
 }
 
-static bool same_host(const union peer *a, const union peer *b)
-{
-	if (a->any.sa_family == AF_INET)
-		return a->in4.sin_addr.s_addr == b->in4.sin_addr.s_addr;
-	return memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof a->in6.sin6_addr) == 0;
-}
-
 /* May this datagram be looked at? Counts why not. */
-static bool admit(struct udp_socket *s, struct mmsghdr *m, const union peer *peer)
+static bool admit(struct udp_socket *s, struct mmsghdr *m, const union udp_peer *peer)
 {
 	uint32_t *dropped = s->responder->tally.dropped;
 	if (m->msg_hdr.msg_flags & MSG_TRUNC)
@@ -118,11 +104,11 @@ static bool admit(struct udp_socket *s, struct mmsghdr *m, const union peer *pee
 	in_port_t port = peer->any.sa_family == AF_INET ? peer->in4.sin_port : peer->in6.sin6_port;
 	if (port == 0)
 		return dropped[DROP_PORT]++, false;
-	union peer local;
+	union udp_peer local;
 	memcpy(&local, &s->addr, sizeof local);
 	if (s->wildcard && !control_turn(&m->msg_hdr, &local))
 		m->msg_hdr.msg_controllen = 0;
-	if (port == local.in4.sin_port && same_host(peer, &local)) /* the port lies at one place in both families */
+	if (port == local.in4.sin_port && udp_same_host(peer, &local)) /* the port lies at one place in both families */
 		return dropped[DROP_LOOP]++, false;
 	return true;
 }
@@ -148,10 +134,10 @@ static void read_all(struct udp_socket *s, int n)
 
 /* Where the answer to a forwarded question goes to, and from which address. */
 struct way_back {
-	union peer peer;
+	union udp_peer peer;
 	socklen_t peer_len;
 	size_t control_len;
-	_Alignas(16) uint8_t control[CONTROL_MAX];
+	_Alignas(16) uint8_t control[UDP_CONTROL_MAX];
 };
 
 static bool forward_one(struct udp_socket *s, int i)
@@ -183,52 +169,17 @@ static bool on_forwarded(struct asker *a, struct forward_query *q)
 	return false;
 }
 
-/* Returns how many answers stand in @out. */
-static int write_all(struct udp_socket *s, int n)
+static void write_all(struct udp_socket *s, int n)
 {
 	struct udp_batch *b = s->batch;
-	int out = 0;
 	for (int i = 0; i < n; i++) {
 		if (b->in[i].msg_len == 0)
 			continue;
 		if (b->exchanges[i].fate == QUESTION_FORWARD && forward_one(s, i))
 			continue;
 		size_t len = respond_write(s->responder, &b->exchanges[i], b->slots[i].bytes, SEND_MAX);
-		if (len == 0)
-			continue;
-		b->iov[i].iov_len = len;
-		const struct msghdr *from = &b->in[i].msg_hdr;
-		struct msghdr *to = &b->out[out++].msg_hdr;
-		to->msg_name = from->msg_name;
-		to->msg_namelen = from->msg_namelen;
-		to->msg_iov = from->msg_iov;
-		to->msg_control = from->msg_control;
-		to->msg_controllen = s->wildcard ? from->msg_controllen : 0;
-	}
-	return out;
-}
-
-/* All that the system takes. A full socket is waited for a moment once a batch; an answer that is refused for
- * itself (no route, a firewall) is skipped. */
-static void send_all(struct udp_socket *s, int n)
-{
-	struct udp_batch *b = s->batch;
-	bool waited = false;
-	for (int sent = 0; sent < n;) {
-		int k = sendmmsg(s->fd, b->out + sent, (unsigned)(n - sent), MSG_DONTWAIT);
-		if (k > 0) {
-			sent += k;
-		} else if (errno == EAGAIN && !waited) {
-			struct pollfd p = { .fd = s->fd, .events = POLLOUT };
-			waited = true;
-			poll(&p, 1, SEND_WAIT_MS);
-		} else if (errno == EAGAIN) {
-			s->responder->tally.dropped[DROP_SEND] += (uint32_t)(n - sent);
-			return;
-		} else if (errno != EINTR) {
-			s->responder->tally.dropped[DROP_SEND]++;
-			sent++;
-		}
+		if (len > 0)
+			udp_out_add(&b->out, &b->in[i].msg_hdr, b->slots[i].bytes, len, s->gso);
 	}
 }
 
@@ -243,9 +194,9 @@ static int turn(struct udp_socket *s)
 		respond_locate(s->responder, &s->batch->exchanges[i]);
 	for (int i = 0; i < n; i++)
 		respond_prepare(s->responder, &s->batch->exchanges[i]);
-	int out = write_all(s, n);
+	write_all(s, n);
 	rcu_end();
-	send_all(s, out);
+	s->responder->tally.dropped[DROP_SEND] += udp_out_send(&s->batch->out, s->fd);
 	tally_flush(&s->responder->tally);
 	return n;
 }
@@ -261,7 +212,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		uv_poll_start(poll, UV_READABLE, on_readable);
 	}
 	for (int i = 0; i < TURNS_MAX; i++)
-		if (turn(s) < BATCH)
+		if (turn(s) < UDP_BATCH)
 			break;
 }
 
@@ -280,6 +231,7 @@ int udp_socket_open(struct udp_socket *s, uv_loop_t *loop, int fd, const struct 
 	s->place = *place;
 	s->wildcard = address_is_wildcard(addr);
 	s->batch = batch;
+	s->gso = batch->gso && udp_can_cut(fd);
 	s->responder = responder;
 	if (responder->forwarding != NULL)
 		forwarding_join(responder->forwarding, &s->asker, on_forwarded);

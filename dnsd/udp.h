@@ -7,7 +7,8 @@
 #include <uv.h>
 
 struct udp_batch; /* buffers of one worker, shared by its sockets */
-struct udp_batch *udp_batch_new(void); /* NULL: no memory */
+/* @gso: answers that follow each other to one client may go out together (udp_out.h). NULL: no memory. */
+struct udp_batch *udp_batch_new(bool gso);
 void udp_batch_free(struct udp_batch *b);
 
 struct udp_socket { /* embedded by the worker; must stay in place until closed */
@@ -16,6 +17,7 @@ struct udp_socket { /* embedded by the worker; must stay in place until closed *
 	struct sockaddr_storage addr;
 	struct dns_place place; /* the same as it was set */
 	bool wildcard; /* answers leave from the address asked */
+	bool gso;      /* they may leave together */
 	struct udp_batch *batch;
 	struct responder *responder;
 	struct asker asker; /* waits for answers of the forwarder */

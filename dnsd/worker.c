@@ -227,7 +227,7 @@ static int worker_fill(struct worker *w, const struct dns_server_conf *conf, con
 	const struct transfers_conf out = { conf->out, conf->transfers, conf->transfer_ms };
 	int rc = E_OK;
 	size_t i = 0;
-	w->batch = udp_batch_new();
+	w->batch = udp_batch_new(conf->udp_gso);
 	if (w->batch == NULL || inbox_open(&w->inbox, &w->loop, on_inbox, w) < 0)
 		rc = error_set(err, E_NOMEM, "no memory for DNS buffers");
 	if (rc == E_OK && transfers_open(&w->transfers, &w->loop, &out, &w->responder) < 0)

@@ -71,7 +71,7 @@ struct settings {
 		int64_t subset_rotate_ms, last_max_ms, slow_start_ms;
 		enum hostname_mode hostname_mode;
 		struct address_list hostname_upstreams; /* empty: of resolv.conf */
-		bool raw_alias, loopback_addresses, minimal_responses;
+		bool raw_alias, loopback_addresses, minimal_responses, udp_gso;
 		struct word_list metadata_keys, selector_keys;
 		struct word_list cookie_secrets; /* none: generated ones */
 		int64_t tcp_idle_ms;

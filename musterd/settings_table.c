@@ -43,6 +43,10 @@ const struct setting settings_table[] = {
 	  "Largest answer over UDP, in octets." },
 	{ "dns", "udp_size_lan", SETTING_COUNT, AT(dns.udp_size_lan), "4096", 512, 4096, NULL,
 	  "The same for clients with a loopback, private or link-local address." },
+	{ "dns", "udp_gso", SETTING_SWITCH, AT(dns.udp_gso), "on", 0, 0, NULL,
+	  "Answers over UDP that follow each other to one socket of a client, all of a size, are given to the system together, which "
+	  "cuts them (UDP_SEGMENT): less work for those that forwarders with few sockets ask. What is on the wire is the "
+	  "same; tcpdump on this machine shows them uncut." },
 	{ "dns", "ttl", SETTING_SECONDS, AT(dns.ttl), "5s", 0, 86400, NULL, "TTL of service data." },
 	{ "dns", "ttl_host", SETTING_SECONDS, AT(dns.ttl_host), "60s", 0, 86400, NULL,
 	  "TTL of the host names that SRV points at." },

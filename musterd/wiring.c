@@ -95,6 +95,7 @@ void wiring_dns(struct dns_server_conf *to, const struct settings *s)
 	to->threads = s->dns.threads;
 	to->udp_size = (uint16_t)s->dns.udp_size;
 	to->udp_size_lan = (uint16_t)s->dns.udp_size_lan;
+	to->udp_gso = s->dns.udp_gso;
 	to->tcp_idle_ms = s->dns.tcp_idle_ms;
 	to->tcp_message_ms = TCP_MESSAGE_MS;
 	to->tcp_max = s->dns.tcp_max;

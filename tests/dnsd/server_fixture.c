@@ -30,6 +30,7 @@ int fixture_setup(void **state)
 	f->conf.listens = f->listens;
 	f->conf.listen_count = 1;
 	f->conf.threads = 2;
+	f->conf.udp_gso = true;
 	*state = f;
 	return 0;
 }

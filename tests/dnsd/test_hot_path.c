@@ -148,7 +148,7 @@ static int fixture_setup(void **state)
 	zones_start(f);
 	dns_counters_declare(&f->cells, f->zones);
 	responder_init(&f->responder, f->zones, &f->cells, &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000 });
-	f->batch = udp_batch_new();
+	f->batch = udp_batch_new(true);
 	client_start(f);
 	*state = f;
 	return 0;

@@ -239,7 +239,7 @@ static void ten_thousand_datagrams_ask_for_no_memory(void **state)
 	dns_counters_declare(&cells, NULL);
 	responder_init(&responder, NULL, &cells, &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000 });
 	assert_int_equal(sockets_bind(&pair, 1, &at, 0, &err), E_OK);
-	struct udp_batch *batch = udp_batch_new();
+	struct udp_batch *batch = udp_batch_new(true);
 	assert_int_equal(udp_socket_open(&socket, &loop, pair.udp, &at, &(struct dns_place){ 0 }, batch, &responder, &err), E_OK);
 	struct sockaddr_storage here = address_of("127.0.0.1", address_port(&at));
 	int fd = client_udp(&here);
