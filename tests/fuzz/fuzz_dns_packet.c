@@ -1,6 +1,7 @@
 /* fuzz_dns_packet.c - arbitrary messages through the whole way of a query: question, cookie, rate limit, real zones over
  * some services, reply. Each goes as a datagram, answered in the buffer it came in, some of them again until their network
- * has had its share, and as a stream's message. A server cookie whose hash is CHOSEN is made a good one. Every answer must
+ * has had its share, and as a stream's message. A server cookie whose hash is CHOSEN is made a good one; one whose hash is AGED is
+ * signed by either secret, as old as its time says. Every answer must
  * be whole, keep to its size, echo the question and carry an OPT only if one was asked for; every one in a replay, and
  * one in eight while fuzzing, must decode by ldns. Who asks is chosen by the first octet of the message's id, how often by the second. */
 #include "base/cursor.h"
@@ -17,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 enum { UDP_MAX = 2048, BUFFER = 4096, CLIENTS = 4, STEP_MS = 100000 /* and every load is forgotten */ };
 
 #define CHOSEN "hhhhhhhh"
+#define AGED "aaaaaaaa"
 
 struct target {
 	uv_loop_t loop;
@@ -26,6 +28,7 @@ struct target {
 	struct responder responder;
 	struct exchange exchange;
 	struct cookie_slot cookies;
+	struct cookie_secrets *signers[COOKIE_SECRETS]; /* who has each secret alone */
 	struct rate_limiter rates;
 	struct client clients[CLIENTS];
 	int64_t now_ms;
@@ -102,8 +105,10 @@ static struct target *target_new(void)
 		w.on_turn(w.arg, 6);
 	zone_set_ready(t->zones);
 	dns_counters_declare(&t->counters, t->zones);
-	static const uint8_t secret[1][COOKIE_SECRET_LEN] = { "sixteen octets.." };
-	atomic_init(&t->cookies.now, cookie_secrets_new(secret, 1));
+	static const uint8_t secrets[COOKIE_SECRETS][COOKIE_SECRET_LEN] = { "sixteen octets..", "those of before." };
+	atomic_init(&t->cookies.now, cookie_secrets_new(secrets, COOKIE_SECRETS));
+	for (unsigned i = 0; i < COOKIE_SECRETS; i++)
+		t->signers[i] = cookie_secrets_new(&secrets[i], 1);
 	t->rates.table = rate_table_new((const uint8_t *)"sixteen octets..");
 	atomic_init(&t->rates.now, rate_policy_new(&(struct rate_conf){ .per_second = 1, .slip = 2, .errors = 3 }));
 	responder_init(&t->responder, t->zones, &t->counters,
@@ -191,21 +196,26 @@ static struct target *the_target(void)
 	return target;
 }
 
-/* The cookie that says CHOSEN, for one that was given to @from; true: there was one. */
-static bool sign_chosen(struct target *t, size_t size, const struct client *from)
+/* Signs the cookie of @from that says CHOSEN or AGED. How old it is then, in seconds; INT64_MIN: it says neither, or too much else
+ * in the message is like it. */
+static int64_t cookie_sign(struct target *t, size_t size, const struct client *from)
 {
 	struct question q;
 	uint8_t cookie[COOKIE_MAX];
 	if (question_decode(&q, t->msg, size, true) == QUESTION_DROP || q.edns.cookie_len != COOKIE_LEN)
-		return false;
+		return INT64_MIN;
 	memcpy(cookie, q.cookie, COOKIE_LEN);
-	if (memcmp(cookie + COOKIE_LEN - 8, CHOSEN, 8) != 0)
-		return false;
-	cookie_check(cookie, COOKIE_CLIENT_LEN, from, (uint32_t)(t->now_ms / 1000), atomic_load(&t->cookies.now));
+	bool aged = memcmp(cookie + COOKIE_LEN - 8, AGED, 8) == 0;
+	if (!aged && memcmp(cookie + COOKIE_LEN - 8, CHOSEN, 8) != 0)
+		return INT64_MIN;
+	int32_t age_sec = aged ? (int32_t)(get16(cookie + 12) << 16 | get16(cookie + 14)) : 0;
+	unsigned signer = aged ? cookie[9] % COOKIE_SECRETS : 0;
+	cookie_check(cookie, COOKIE_CLIENT_LEN, from, (uint32_t)(t->now_ms / 1000) - (uint32_t)age_sec, t->signers[signer]);
 	for (uint8_t *at = t->msg; (at = memmem(at, (size_t)(t->msg + size - at), q.cookie, COOKIE_LEN)) != NULL; at += COOKIE_LEN)
 		memcpy(at, cookie, COOKIE_LEN);
-	return question_decode(&q, t->msg, size, true) != QUESTION_DROP && q.edns.cookie_len == COOKIE_LEN && /* not it alone was like that */
-	       memcmp(q.cookie, cookie, COOKIE_LEN) == 0;
+	bool alone = question_decode(&q, t->msg, size, true) != QUESTION_DROP && q.edns.cookie_len == COOKIE_LEN &&
+		     memcmp(q.cookie, cookie, COOKIE_LEN) == 0;
+	return alone ? age_sec : INT64_MIN;
 }
 
 /* As udp.c does it: in place. */
@@ -245,7 +255,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	x->question.query.client = size;
 	x->question.query.now_ms = t->now_ms;
 	rcu_begin();
-	bool good = sign_chosen(t, size, &x->client);
+	int64_t age_sec = cookie_sign(t, size, &x->client);
+	bool good = age_sec >= -300 && age_sec <= 3600; /* RFC 9018, 4.3 */
 	if (size <= UDP_MAX) {
 		trap_if((ask_by_datagram(t, size) > 0) != answered, "silence");
 		trap_if(good != (x->cookie == COOKIE_GOOD) && answered, "a good cookie that is none, or a forged one");
