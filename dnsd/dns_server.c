@@ -406,3 +406,8 @@ void dns_server_secure(struct dns_server *s, struct tls_context *fresh, struct r
 	tls_context_inherit(fresh, atomic_load(&s->tls.now));
 	tls_slot_set(&s->tls, fresh, reaper);
 }
+
+void dns_server_turn_tickets(struct dns_server *s, int64_t now_ms)
+{
+	tls_slot_turn(&s->tls, now_ms);
+}

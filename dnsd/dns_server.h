@@ -72,6 +72,8 @@ int dns_server_cookies(struct dns_server *s, const uint8_t (*keys)[COOKIE_SECRET
 int dns_server_limit(struct dns_server *s, const struct rate_conf *conf, struct rcu_reaper *reaper);
 /* What TLS connections show from now on; @fresh is taken. Those that are open go on. */
 void dns_server_secure(struct dns_server *s, struct tls_context *fresh, struct rcu_reaper *reaper);
+/* Now and then, from the thread that calls that: keys of session tickets change with time. */
+void dns_server_turn_tickets(struct dns_server *s, int64_t now_ms);
 void dns_server_stop(struct dns_server *s); /* waits for the threads (well under a second) and frees */
 
 #endif

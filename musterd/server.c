@@ -187,6 +187,8 @@ static void on_tick(uv_timer_t *timer)
 	struct tls_context *fresh = s->dns == NULL ? NULL : tls_keeper_tick(&s->tls, clock_ms());
 	if (fresh != NULL)
 		dns_server_secure(s->dns, fresh, desk_reaper(s->desk));
+	if (s->dns != NULL)
+		dns_server_turn_tickets(s->dns, clock_ms());
 }
 
 /* What is bound, and ports.json with it. */

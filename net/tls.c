@@ -3,21 +3,24 @@
 #include "net/tls.h"
 #include "base/mem.h"
 #include "base/plain_file.h"
+#include "net/tls_tickets.h"
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <string.h>
 
-enum { TICKET_KEYS_LEN = 80, RECORD_MAX = 16384, RECORD_MORE = 64, HANDSHAKE_MORE = 4096 };
+enum { RECORD_MAX = 16384, RECORD_MORE = 64, HANDSHAKE_MORE = 4096 };
 
 struct tls_context {
 	struct rcu_head reap;
 	SSL_CTX *ctx; /* held by its sessions as well */
+	struct tls_tickets *tickets; /* likewise */
 };
 
 struct tls_session {
 	SSL *ssl;
+	struct tls_tickets *tickets;
 	const uint8_t *in, *in_end; /* fed, not yet read */
 	struct tls_sink *out;	    /* of the call that runs; NULL: none does */
 };
@@ -103,6 +106,7 @@ static void context_tune(SSL_CTX *ctx, const char *protocol)
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets hold the sessions */
 	SSL_CTX_set_read_ahead(ctx, 1);
+	tls_tickets_use(ctx);
 	if (protocol != NULL)
 		SSL_CTX_set_alpn_select_cb(ctx, on_alpn, (void *)(uintptr_t)protocol);
 }
@@ -112,7 +116,9 @@ int tls_context_load(struct tls_context **ret, const struct tls_conf *conf, stru
 	struct tls_context *c = mem_zalloc(1, sizeof(*c));
 	if (c != NULL)
 		c->ctx = SSL_CTX_new(TLS_server_method());
-	if (c == NULL || c->ctx == NULL) {
+	if (c != NULL)
+		c->tickets = tls_tickets_new();
+	if (c == NULL || c->ctx == NULL || c->tickets == NULL) {
 		tls_context_free(c);
 		return error_set(err, E_NOMEM, "no memory for TLS");
 	}
@@ -126,13 +132,22 @@ int tls_context_load(struct tls_context **ret, const struct tls_conf *conf, stru
 	return E_OK;
 }
 
+/* The names that clients look at: the subject, and all others. */
+static bool names_same(const X509 *a, const X509 *b)
+{
+	int at = X509_get_ext_by_NID(a, NID_subject_alt_name, -1), bt = X509_get_ext_by_NID(b, NID_subject_alt_name, -1);
+	if (X509_NAME_cmp(X509_get_subject_name(a), X509_get_subject_name(b)) != 0 || (at < 0) != (bt < 0))
+		return false;
+	return at < 0 || ASN1_OCTET_STRING_cmp(X509_EXTENSION_get_data(X509_get_ext(a, at)),
+					       X509_EXTENSION_get_data(X509_get_ext(b, bt))) == 0;
+}
+
 void tls_context_inherit(struct tls_context *fresh, const struct tls_context *old)
 {
-	uint8_t keys[TICKET_KEYS_LEN];
-	long len = old == NULL ? 0 : SSL_CTX_get_tlsext_ticket_keys(old->ctx, NULL, 0);
-	if (len > 0 && len <= TICKET_KEYS_LEN && SSL_CTX_get_tlsext_ticket_keys(old->ctx, keys, len) == 1)
-		SSL_CTX_set_tlsext_ticket_keys(fresh->ctx, keys, len);
-	OPENSSL_cleanse(keys, sizeof(keys));
+	if (old == NULL || !names_same(SSL_CTX_get0_certificate(old->ctx), SSL_CTX_get0_certificate(fresh->ctx)))
+		return;
+	tls_tickets_unref(fresh->tickets);
+	fresh->tickets = tls_tickets_ref(old->tickets);
 }
 
 void tls_context_free(struct tls_context *c)
@@ -140,6 +155,7 @@ void tls_context_free(struct tls_context *c)
 	if (c == NULL)
 		return;
 	SSL_CTX_free(c->ctx);
+	tls_tickets_unref(c->tickets);
 	mem_free(c);
 }
 
@@ -155,6 +171,13 @@ void tls_slot_set(struct tls_slot *slot, struct tls_context *fresh, struct rcu_r
 	rcu_publish(&slot->now, fresh);
 	if (old != NULL)
 		rcu_reaper_add(reaper, &old->reap, on_context_unread);
+}
+
+void tls_slot_turn(struct tls_slot *slot, int64_t now_ms)
+{
+	const struct tls_context *c = atomic_load(&slot->now); /* who replaces it is who calls */
+	if (c != NULL)
+		tls_tickets_turn(c->tickets, now_ms);
 }
 
 /* ---- sessions */
@@ -224,6 +247,8 @@ struct tls_session *tls_session_new(struct tls_slot *slot)
 	rcu_begin();
 	const struct tls_context *c = rcu_read(&slot->now);
 	s->ssl = c == NULL ? NULL : SSL_new(c->ctx); /* holds the SSL_CTX from here on */
+	if (s->ssl != NULL)
+		s->tickets = tls_tickets_ref(c->tickets);
 	rcu_end();
 	BIO *bio = s->ssl == NULL ? NULL : bio_new(s);
 	if (bio == NULL) {
@@ -231,6 +256,7 @@ struct tls_session *tls_session_new(struct tls_slot *slot)
 		return NULL;
 	}
 	SSL_set_bio(s->ssl, bio, bio);
+	SSL_set_app_data(s->ssl, s->tickets);
 	SSL_set_accept_state(s->ssl);
 	return s;
 }
@@ -240,6 +266,7 @@ void tls_session_free(struct tls_session *s)
 	if (s == NULL)
 		return;
 	SSL_free(s->ssl); /* and its BIO */
+	tls_tickets_unref(s->tickets);
 	mem_free(s);
 }
 

@@ -20,7 +20,8 @@ struct tls_context;
 /* Errors, with file and reason: E_MISSING (a file is not there), E_DENIED, E_INVALID (no certificate, no key, or not of
  * one another), E_NOMEM. */
 int tls_context_load(struct tls_context **ret, const struct tls_conf *conf, struct error *err);
-/* @fresh takes over how @old seals session tickets, so that clients of before resume. Before @fresh is used. */
+/* @fresh, of the same names as @old (a renewal), takes over the keys of session tickets, so that clients of before resume; of
+ * other names it does not: who was promised one server must not be resumed by another. Before @fresh is used. */
 void tls_context_inherit(struct tls_context *fresh, const struct tls_context *old);
 void tls_context_free(struct tls_context *c); /* sessions live on without it; NULL is fine */
 
@@ -30,6 +31,8 @@ struct tls_slot {
 };
 /* @fresh is taken; what was there before goes to @reaper. */
 void tls_slot_set(struct tls_slot *slot, struct tls_context *fresh, struct rcu_reaper *reaper);
+/* From the same thread, now and then: keys of tickets live for 12 hours, then for 12 more to resume by. */
+void tls_slot_turn(struct tls_slot *slot, int64_t now_ms);
 
 /* Where a session puts what is to be sent. The owner's; may be shared by the sessions of a thread between calls. */
 struct tls_sink {

@@ -302,7 +302,7 @@ def test_connections_are_counted_by_transport(secure):
 
 def test_a_changed_certificate_is_shown_and_open_connections_go_on(make_server, tmp_path):
     cert, key = certificate(str(tmp_path), "c", "first.example")
-    server = make_server(dns_tls_listen="127.0.0.1:0", tls_cert=cert, tls_key=key).start()
+    server = make_server(dns_tls_listen="127.0.0.1:0", tls_cert=cert, tls_key=key, dns_tcp_idle="1h").start()
     context = Connection.context_of()
     old = Connection(server, context=context)
     assert old.name() == "first.example"
@@ -318,7 +318,15 @@ def test_a_changed_certificate_is_shown_and_open_connections_go_on(make_server, 
     certificate(str(tmp_path), "c", "second.example")
     eventually(lambda: shown() == "second.example", 30 * SLOW)
     old.ask()
-    again = Connection(server, context=context, session=session)  # tickets outlive the change
+    again = Connection(server, context=context, session=session)
+    assert not again.socket.session_reused  # by another name's ticket nobody is resumed
+    again.ask()
+    session = again.socket.session
+    again.close()
+    read = server.log_text().count("was read again")
+    certificate(str(tmp_path), "c", "second.example")
+    eventually(lambda: server.log_text().count("was read again") > read, 30 * SLOW)
+    again = Connection(server, context=context, session=session)  # of a renewed one they are good
     assert again.socket.session_reused
     again.close()
     # A bad one: the old stays, the log says why, once.

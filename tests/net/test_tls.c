@@ -425,34 +425,78 @@ static void a_new_certificate_is_shown_to_new_clients_and_open_sessions_go_on(vo
 	pair_close(&fresh);
 }
 
-/* Whether a client with a ticket of before is resumed; @inherit: by the context that is in force then. */
-static bool resumes(struct fixture *f, bool inherit)
+/* A client comes, with a ticket or none. The ticket that it has when it goes; *@ret_resumed: was it known? */
+static SSL_SESSION *visit(struct fixture *f, int version, SSL_SESSION *ticket, bool *ret_resumed)
 {
-	struct tls_context *c;
-	struct pair first, second;
-	serve(f, f->cert, f->key);
-	pair_open(f, &first, NULL, NULL);
-	SSL_set_max_proto_version(first.client, TLS1_2_VERSION); /* its ticket comes with the handshake */
-	assert_true(shake(f, &first, WIRE_MAX));
-	SSL_SESSION *session = SSL_get1_session(first.client);
-	assert_int_equal(load(f, f->other_cert, f->other_key, &c), E_OK);
-	tls_context_inherit(c, inherit ? atomic_load(&f->slot.now) : NULL);
-	tls_slot_set(&f->slot, c, f->reaper);
-	pair_open(f, &second, NULL, session);
-	SSL_set_max_proto_version(second.client, TLS1_2_VERSION);
-	assert_true(shake(f, &second, WIRE_MAX));
-	bool resumed = SSL_session_reused(second.client) == 1;
-	SSL_SESSION_free(session);
-	pair_close(&first);
-	pair_close(&second);
+	struct pair p;
+	uint8_t none;
+	pair_open(f, &p, NULL, ticket);
+	SSL_set_max_proto_version(p.client, version);
+	assert_true(shake(f, &p, WIRE_MAX));
+	assert_true(SSL_read(p.client, &none, 1) <= 0); /* tickets of TLS 1.3 come behind the handshake */
+	if (ret_resumed != NULL)
+		*ret_resumed = SSL_session_reused(p.client) == 1;
+	SSL_SESSION *fresh = SSL_get1_session(p.client);
+	assert_true(SSL_SESSION_has_ticket(fresh));
+	SSL_shutdown(p.client); /* or the ticket is void */
+	pair_close(&p);
+	return fresh;
+}
+
+static bool resumes(struct fixture *f, int version, SSL_SESSION *ticket)
+{
+	bool resumed;
+	SSL_SESSION_free(visit(f, version, ticket, &resumed));
 	return resumed;
 }
 
-static void tickets_of_before_resume_where_the_new_certificate_inherits(void **state)
+static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+
+static void tickets_outlive_a_renewed_certificate_and_not_one_of_another_name(void **state)
 {
 	struct fixture *f = *state;
-	assert_true(resumes(f, true));
-	assert_false(resumes(f, false));
+	for (int i = 0; i < 2; i++) {
+		serve(f, f->cert, f->key);
+		SSL_SESSION *ticket = visit(f, versions[i], NULL, NULL);
+		assert_true(resumes(f, versions[i], ticket));
+		certificate_make(f, "first", f->cert, f->key); /* another key, and so on */
+		serve(f, f->cert, f->key);
+		assert_true(resumes(f, versions[i], ticket));
+		serve(f, f->other_cert, f->other_key);
+		assert_false(resumes(f, versions[i], ticket));
+		serve(f, f->cert, f->key);
+		assert_false(resumes(f, versions[i], ticket));
+		SSL_SESSION_free(ticket);
+	}
+}
+
+static void a_key_of_tickets_seals_for_one_turn_and_opens_for_two(void **state)
+{
+	enum { TURN = 12 * 3600 * 1000 };
+	struct fixture *f = *state;
+	for (int i = 0; i < 2; i++) {
+		tls_slot_turn(&f->slot, 0); /* nothing is served yet, or only what is about to go */
+		serve(f, f->other_cert, f->other_key);
+		serve(f, f->cert, f->key);
+		tls_slot_turn(&f->slot, 1000);
+		SSL_SESSION *first = visit(f, versions[i], NULL, NULL), *second;
+		tls_slot_turn(&f->slot, 1000 + TURN - 1);
+		assert_true(resumes(f, versions[i], first));
+		tls_slot_turn(&f->slot, 1000 + TURN);
+		assert_true(resumes(f, versions[i], first));
+		bool resumed;
+		second = visit(f, versions[i], first, &resumed); /* sealed anew */
+		assert_true(resumed);
+		serve(f, f->cert, f->key); /* both keys go over */
+		assert_true(resumes(f, versions[i], first));
+		tls_slot_turn(&f->slot, 1000 + 2 * (int64_t)TURN);
+		assert_false(resumes(f, versions[i], first));
+		assert_true(resumes(f, versions[i], second));
+		tls_slot_turn(&f->slot, 1000 + 3 * (int64_t)TURN);
+		assert_false(resumes(f, versions[i], second));
+		SSL_SESSION_free(first);
+		SSL_SESSION_free(second);
+	}
 }
 
 int main(void)
@@ -468,7 +512,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_orderly_end_is_told_behind_what_came_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_sink_without_room_is_an_error_and_never_overrun, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_new_certificate_is_shown_to_new_clients_and_open_sessions_go_on, setup, teardown),
-		cmocka_unit_test_setup_teardown(tickets_of_before_resume_where_the_new_certificate_inherits, setup, teardown),
+		cmocka_unit_test_setup_teardown(tickets_outlive_a_renewed_certificate_and_not_one_of_another_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_key_of_tickets_seals_for_one_turn_and_opens_for_two, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
