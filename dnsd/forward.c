@@ -43,6 +43,7 @@ struct waiting {
 struct forward {
 	uv_loop_t loop;
 	uv_thread_t thread;
+	bool running; /* control's: @thread. Away from the flags of the thread, which are read together */
 	uv_poll_t *answers; /* of @context */
 	uv_timer_t sweep;
 	uv_timer_t probing;
@@ -52,7 +53,6 @@ struct forward {
 	_Atomic(struct forward_change *) next; /* to be taken over by the thread */
 	struct waiting *first, *last;
 	bool draining, probe_seen, probe_asked;
-	bool running; /* control's: the thread */
 	bool looped;
 	unsigned untold; /* probes in a row whose answer does not tell */
 	uint8_t probe[2 * (1 + LOOP_LABEL) + 13 + 1]; /* wire, folded */
