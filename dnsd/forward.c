@@ -209,12 +209,12 @@ static void probe_later(struct forward *f)
 
 /* ---- a question's way out */
 
-static bool name_text(char **ret, const struct question *asked)
+static bool name_text(char **ret, const uint8_t *wire)
 {
 	ldns_rdf *name = NULL;
 	size_t at = 0;
 	*ret = NULL;
-	if (ldns_wire2dname(&name, asked->query.qname, asked->query.qname_len, &at) == LDNS_STATUS_OK)
+	if (ldns_wire2dname(&name, wire, DNS_NAME_MAX, &at) == LDNS_STATUS_OK)
 		*ret = ldns_rdf2str(name);
 	ldns_rdf_deep_free(name);
 	return *ret != NULL;
@@ -223,7 +223,7 @@ static bool name_text(char **ret, const struct question *asked)
 static int waiting_start(struct forward *f, struct waiting *w)
 {
 	char *name;
-	if (f->context == NULL || !name_text(&name, &w->asked))
+	if (f->context == NULL || !name_text(&name, w->query->target != NULL ? w->query->target : w->asked.query.qname))
 		return -1;
 	int rc = ub_resolve_async(f->context, name, w->asked.query.qtype, w->asked.query.qclass, w, on_answer, &w->id);
 	free(name); /* ldns took it from malloc */
@@ -289,17 +289,20 @@ bool forward_allows(const struct forward *f, const struct sockaddr *peer)
 	return cidr_match_any(r->at, r->count, peer);
 }
 
-struct forward_query *forward_query_new(struct forward *f, const uint8_t *msg, size_t len)
+struct forward_query *forward_query_new(struct forward *f, const uint8_t *msg, size_t len, const uint8_t *target,
+					size_t target_len)
 {
 	struct forward_query *q = NULL;
 	if (atomic_fetch_add(&f->pending, 1) < f->pending_max)
-		q = mem_zalloc(1, sizeof(*q) + len);
+		q = mem_zalloc(1, sizeof(*q) + len + target_len);
 	if (q == NULL) {
 		atomic_fetch_sub(&f->pending, 1);
 		return NULL;
 	}
 	memcpy(q->msg, msg, len);
 	q->len = len;
+	if (target != NULL)
+		q->target = memcpy(q->msg + len, target, target_len);
 	q->ede = EDE_NONE;
 	metrics_shift(f->cells.pending, 1);
 	return q;

@@ -42,10 +42,11 @@ struct forward_query {
 	const char *ede_text; /* constant; NULL: the code's own sentence */
 	bool authentic;	      /* validated */
 	uint16_t ancount, nscount, arcount;
-	uint8_t *body; /* the sections, compressed against the question at its place; NULL: none */
+	uint8_t *body; /* the sections, compressed against the question at its place, or for a @target not at all; NULL: none */
 	size_t body_len;
 	/* the question, as it came */
 	size_t len;
+	const uint8_t *target; /* wire: asked for instead of the question's name, which is an alias of it in a zone of ours; NULL */
 	uint8_t msg[];
 };
 
@@ -66,8 +67,9 @@ void forward_free(struct forward *f); /* joins the thread; NULL is fine */
 
 /* Any thread. */
 bool forward_allows(const struct forward *f, const struct sockaddr *peer);
-/* NULL: as many as may wait are waiting, or no memory. @msg is copied. */
-struct forward_query *forward_query_new(struct forward *f, const uint8_t *msg, size_t len);
+/* NULL: as many as may wait are waiting, or no memory. @msg and @target (NULL: the question's name) are copied. */
+struct forward_query *forward_query_new(struct forward *f, const uint8_t *msg, size_t len, const uint8_t *target,
+					size_t target_len);
 void forward_query_free(struct forward *f, struct forward_query *q); /* by whoever has it */
 void forward_ask(struct forward *f, struct forward_query *q);	     /* taken until it is back in @q->home */
 

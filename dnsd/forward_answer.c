@@ -60,6 +60,24 @@ static bool pack(uint8_t **wire, size_t *len, ldns_rr *question, ldns_rr_list *s
 	return ok;
 }
 
+/* The kept records alone, each name whole, so that they can stand anywhere in a message. */
+static bool pack_loose(uint8_t **wire, size_t *len, ldns_rr_list *sections[3])
+{
+	ldns_buffer *to = ldns_buffer_new(LDNS_MIN_BUFLEN);
+	bool ok = to != NULL;
+	for (int i = 0; ok && i < 3; i++) {
+		ok = sections[i] != NULL;
+		for (size_t r = 0; ok && r < ldns_rr_list_rr_count(sections[i]); r++)
+			ok = ldns_rr2buffer_wire(to, ldns_rr_list_rr(sections[i], r), LDNS_SECTION_ANSWER) == LDNS_STATUS_OK;
+	}
+	if (ok) {
+		*len = ldns_buffer_position(to);
+		*wire = ldns_buffer_export(to);
+	}
+	ldns_buffer_free(to);
+	return ok;
+}
+
 static ldns_rr *client_question(const struct question *asked)
 {
 	ldns_rr *rr = ldns_rr_new();
@@ -81,10 +99,11 @@ static bool copy_sections(struct forward_query *q, const struct question *asked,
 	ldns_rr_list *sections[3] = { kept_records(ldns_pkt_answer(p), asked),
 				      kept_records(ldns_pkt_authority(p), asked),
 				      kept_records(ldns_pkt_additional(p), asked) };
-	ldns_rr *question = client_question(asked);
-	size_t head = DNS_HEADER_LEN + asked->question_len, len = 0;
+	ldns_rr *question = q->target == NULL ? client_question(asked) : NULL;
+	size_t head = q->target == NULL ? DNS_HEADER_LEN + asked->question_len : 0, len = 0;
 	uint8_t *wire = NULL;
-	bool ok = question != NULL && pack(&wire, &len, question, sections) && len >= head;
+	bool ok = q->target != NULL ? pack_loose(&wire, &len, sections)
+				    : question != NULL && pack(&wire, &len, question, sections) && len >= head;
 	if (ok && len > head) {
 		q->body = mem_alloc(len - head);
 		ok = q->body != NULL;

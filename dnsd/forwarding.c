@@ -55,23 +55,24 @@ void forwarding_leave(struct forwarding *g, struct asker *a)
 	a->handle = 0;
 }
 
-bool forwarding_ask(struct forwarding *g, struct asker *a, const uint8_t *msg, size_t len, const void *extra,
-		    size_t extra_len)
+bool forwarding_ask(struct forwarding *g, struct asker *a, const struct forwarding_question *w)
 {
+	struct forward_query *q = NULL;
 	if (a->handle == 0)
 		a->handle = handles_add(&g->askers, a);
-	struct forward_query *q = a->handle != 0 && g->home != NULL ? forward_query_new(g->forward, msg, len) : NULL;
+	if (a->handle != 0 && g->home != NULL)
+		q = forward_query_new(g->forward, w->msg, w->len, w->target, w->target_len);
 	if (q == NULL)
 		return false;
 	q->home = g->home;
 	q->asker = a->handle;
-	if (extra_len > 0) {
-		q->extra = mem_alloc(extra_len);
+	if (w->extra_len > 0) {
+		q->extra = mem_alloc(w->extra_len);
 		if (q->extra == NULL) {
 			forward_query_free(g->forward, q);
 			return false;
 		}
-		memcpy(q->extra, extra, extra_len);
+		memcpy(q->extra, w->extra, w->extra_len);
 	}
 	g->out++;
 	forward_ask(g->forward, q);

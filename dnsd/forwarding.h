@@ -29,8 +29,16 @@ void forwarding_done(struct forwarding *g);  /* the loop has run out */
 
 void forwarding_join(struct forwarding *g, struct asker *a, bool (*answered)(struct asker *a, struct forward_query *q));
 void forwarding_leave(struct forwarding *g, struct asker *a);
-/* Asks @len bytes at @msg for @a; @extra comes back with it. false: too many wait, or no memory. */
-bool forwarding_ask(struct forwarding *g, struct asker *a, const uint8_t *msg, size_t len, const void *extra,
-		    size_t extra_len);
+/* A question for the forwarder; all of it is copied. */
+struct forwarding_question {
+	const uint8_t *msg;
+	size_t len;
+	const void *extra; /* comes back with it; NULL: nothing */
+	size_t extra_len;
+	const uint8_t *target; /* see forward_query */
+	size_t target_len;
+};
+/* Asks for @a. false: too many wait, or no memory. */
+bool forwarding_ask(struct forwarding *g, struct asker *a, const struct forwarding_question *w);
 
 #endif

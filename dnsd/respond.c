@@ -108,12 +108,60 @@ void respond_locate(struct responder *r, struct exchange *x)
 		zone_set_locate(r->zones, &x->question.query);
 }
 
+/* Room for an answer that is a chain of aliases alone. */
+struct aside {
+	struct dns_answer answer;
+	uint8_t bytes[4096];
+};
+
+/* Answers aside. Does a chain of aliases lead out of our zones? Then its end stands at answer.outside of the bytes. */
+static bool leads_out(struct responder *r, const struct exchange *x, struct aside *ret)
+{
+	struct dns_query q = x->question.query;
+	reply_begin(&ret->answer, &x->question, ret->bytes, sizeof(ret->bytes), &r->limits[x->client.near]);
+	zone_set_answer(r->zones, &q, &ret->answer, &r->rng);
+	return ret->answer.outside != 0;
+}
+
+/* Would a client that asks us for names of others, too, be left with an alias of one? */
+static __attribute__((noinline)) bool is_alias_for_upstreams(struct responder *r, const struct exchange *x)
+{
+	struct aside aside;
+	return (x->question.flags & HEADER_RD) != 0 && x->question.query.qclass == QCLASS_IN &&
+	       zone_set_has_aliases(&x->question.query) && leads_out(r, x, &aside);
+}
+
 void respond_prepare(struct responder *r, struct exchange *x)
 {
 	if (x->rated)
 		rate(r, x);
-	if (x->fate == QUESTION_ASK)
-		zone_set_prepare(r->zones, &x->question.query);
+	if (x->fate != QUESTION_ASK)
+		return;
+	zone_set_prepare(r->zones, &x->question.query);
+	if (__builtin_expect(x->client.recursion, 0) && is_alias_for_upstreams(r, x))
+		x->fate = QUESTION_FORWARD;
+}
+
+static size_t name_len(const uint8_t *name) /* wire form, of our own writing */
+{
+	size_t len = 0;
+	while (name[len] != 0)
+		len += name[len] + 1u;
+	return len + 1;
+}
+
+bool respond_ask(struct responder *r, const struct exchange *x, struct asker *a, struct forwarding_question *w)
+{
+	struct aside aside;
+	w->target = NULL;
+	w->target_len = 0;
+	if (x->question.query.zone != NULL) {
+		if (!leads_out(r, x, &aside))
+			return false; /* a zone changed since the third stage */
+		w->target = aside.bytes + aside.answer.outside;
+		w->target_len = name_len(w->target);
+	}
+	return forwarding_ask(r->forwarding, a, w);
 }
 
 /* What goes with EDE 0: more than its code says. */
@@ -219,35 +267,66 @@ size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_
 	return finish(r, x, &a, rcode, zone);
 }
 
+/* Our part of an answer, as it is by now: the aliases that lead to what was asked of the upstreams. -1: they no longer do. */
+static int begin_chain(struct responder *r, struct exchange *x, const struct forward_query *fq, struct dns_answer *a)
+{
+	struct dns_query *q = &x->question.query;
+	q->client = x->client.bucket;
+	q->from = x->client.addr;
+	q->from_len = x->client.addr_len;
+	zone_set_prefetch(r->zones, q);
+	zone_set_prepare(r->zones, q);
+	int zone = zone_set_answer(r->zones, q, a, &r->rng);
+	const uint8_t *end = a->w.start + a->outside;
+	size_t len = name_len(fq->target);
+	return a->outside != 0 && name_len(end) == len && memcmp(end, fq->target, len) == 0 ? zone : -1;
+}
+
+/* Takes everything behind the question away. */
+static void empty(struct dns_answer *a, uint8_t *start)
+{
+	a->w.at = start;
+	a->ancount = a->nscount = a->arcount = 0;
+}
+
 size_t respond_forwarded(struct responder *r, struct exchange *x, const struct forward_query *fq, enum transport over, uint8_t *to,
 			 size_t cap)
 {
 	struct question *q = &x->question;
 	struct dns_answer a;
+	bool found = fq->rcode == RCODE_NOERROR || fq->rcode == RCODE_NXDOMAIN;
+	uint16_t rcode = fq->rcode;
+	int zone = -1;
 	q->query.now_ms = clock_wall_ms();
 	read_message(r, x, fq->msg, fq->len, over); /* as before */
 	reply_begin(&a, q, to, cap, &r->limits[x->client.near]);
-	a.ra = true;
-	a.ad = fq->authentic && (q->edns.dnssec_ok || (q->flags & HEADER_AD) != 0);
-	a.ede = fq->ede;
-	a.ede_text = fq->ede_text;
-	if (fq->body_len > (size_t)(a.w.end - a.w.at)) {
+	uint8_t *start = a.w.at;
+	if (fq->target != NULL && (!found || (zone = begin_chain(r, x, fq, &a)) < 0)) {
+		rcode = RCODE_SERVFAIL; /* half a chain would be taken for "no data" */
+		empty(&a, start);
+		a.aa = false;
+	} else if (fq->body_len > (size_t)(a.w.end - a.w.at)) {
+		empty(&a, start);
 		a.tc = true;
 	} else if (fq->body_len > 0) {
 		writer_put(&a.w, fq->body, fq->body_len);
-		a.ancount = fq->ancount;
+		a.ancount = (uint16_t)(a.ancount + fq->ancount);
 		a.nscount = fq->nscount;
 		a.arcount = fq->arcount;
 	}
-	return finish(r, x, &a, fq->rcode, -1);
+	a.ra = true;
+	a.ad = zone < 0 && fq->authentic && (q->edns.dnssec_ok || (q->flags & HEADER_AD) != 0);
+	a.ede = fq->ede;
+	a.ede_text = fq->ede_text;
+	return finish(r, x, &a, rcode, zone);
 }
 
 size_t respond_message(struct responder *r, struct exchange *x, const uint8_t *msg, size_t len, enum transport over,
 		       uint8_t *to, size_t cap)
 {
 	respond_read(r, x, msg, len, over);
+	respond_prepare(r, x);
 	if (x->fate == QUESTION_FORWARD)
 		return 0;
-	respond_prepare(r, x);
 	return respond_write(r, x, to, cap);
 }

@@ -57,8 +57,10 @@ void respond_prepare(struct responder *r, struct exchange *x);
  * transfer (transfer.h). */
 size_t respond_write(struct responder *r, struct exchange *x, uint8_t *to, size_t cap);
 
-/* After the first stage a question may be for the forwarder (QUESTION_FORWARD): whoever cannot ask it calls
- * respond_write() as usual, which says that it failed. Else this is its answer, later: @q has the message too. */
+/* After the third stage a question may be for the forwarder (QUESTION_FORWARD): this asks it, for @a. @w: the message, as
+ * it was read, and its extra. false: whoever cannot ask calls respond_write() as usual, which says that it failed. */
+bool respond_ask(struct responder *r, const struct exchange *x, struct asker *a, struct forwarding_question *w);
+/* Its answer, later: @q has the message too. The caller has set client and query.at of @x anew. */
 size_t respond_forwarded(struct responder *r, struct exchange *x, const struct forward_query *q, enum transport over, uint8_t *to,
 			 size_t cap);
 

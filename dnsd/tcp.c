@@ -251,8 +251,9 @@ static size_t conn_transfer(struct conn *c, uint8_t *to)
 /* Its answer comes when it comes: later questions may be answered before (RFC 7766, 7). */
 static bool conn_forward(struct conn *c, const uint8_t *msg, size_t len)
 {
-	if (c->asked >= FORWARDED_MAX ||
-	    !forwarding_ask(c->front->responder->forwarding, &c->asker, msg, len, NULL, 0))
+	struct tcp_front *f = c->front;
+	struct forwarding_question w = { .msg = msg, .len = len };
+	if (c->asked >= FORWARDED_MAX || !respond_ask(f->responder, &f->exchange, &c->asker, &w))
 		return false;
 	c->asked++;
 	return true;
@@ -432,7 +433,7 @@ static bool conn_answer(struct conn *c, const struct forward_query *q)
 {
 	struct tcp_front *f = c->front;
 	f->exchange.client = c->client;
-	f->exchange.question.query.client = c->client.bucket;
+	f->exchange.question.query.at = &c->place;
 	rcu_begin();
 	out_add(f, respond_forwarded(f->responder, &f->exchange, q, conn_transport(c),
 				      f->out + f->out_len + FRAME_HEAD, DNS_MESSAGE_MAX));

@@ -146,7 +146,8 @@ static bool forward_one(struct udp_socket *s, int i)
 	const struct msghdr *h = &b->in[i].msg_hdr;
 	struct way_back back = { b->peers[i], h->msg_namelen, s->wildcard ? h->msg_controllen : 0, { 0 } };
 	memcpy(back.control, b->control[i], sizeof(back.control));
-	return forwarding_ask(s->responder->forwarding, &s->asker, b->slots[i].bytes, b->in[i].msg_len, &back, sizeof(back));
+	struct forwarding_question w = { .msg = b->slots[i].bytes, .len = b->in[i].msg_len, .extra = &back, .extra_len = sizeof(back) };
+	return respond_ask(s->responder, &b->exchanges[i], &s->asker, &w);
 }
 
 /* One answer of the forwarder. */
@@ -158,6 +159,7 @@ static bool on_forwarded(struct asker *a, struct forward_query *q)
 	uint8_t answer[SEND_MAX];
 	rcu_begin();
 	respond_client(s->responder, &x->client, &back->peer.any);
+	x->question.query.at = &s->place;
 	size_t len = respond_forwarded(s->responder, x, q, TRANSPORT_UDP, answer, sizeof(answer));
 	rcu_end();
 	struct iovec iov = { answer, len };

@@ -353,6 +353,15 @@ void reply_name(struct reply *r)
 		reply_target(r, &t);
 }
 
+bool zone_set_has_aliases(const struct dns_query *q)
+{
+	struct zone *z = (struct zone *)(uintptr_t)q->zone;
+	if (z == NULL)
+		return false;
+	const struct static_zone *file = rcu_read(&z->file);
+	return (file != NULL && file->has_aliases) || z->set->conf.hostname_mode == HOSTNAME_CNAME;
+}
+
 int zone_set_version(const struct dns_query *q, struct zone_version *ret)
 {
 	struct zone *z = (struct zone *)(uintptr_t)q->zone;
@@ -372,6 +381,7 @@ int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_a
 	a->ede = EDE_NONE;
 	a->rcode = RCODE_NOERROR;
 	a->aa = a->tc = false;
+	a->outside = 0;
 	a->ancount = a->nscount = a->arcount = 0;
 	if (q->zone == NULL) {
 		a->rcode = RCODE_REFUSED;
@@ -389,7 +399,9 @@ int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_a
 	}
 	a->aa = q->qclass != 255; /* ANY */
 	reply_name(&r);
-	if (__builtin_expect(a->tc, 0))
+	if (__builtin_expect(a->tc, 0)) {
 		a->w.at = start; /* a chain may have begun */
+		a->outside = 0;
+	}
 	return q->zone->number;
 }

@@ -74,6 +74,7 @@ struct dns_answer {
 	uint16_t opt_room; /* octets behind @w.end that dnsd reserved */
 	uint8_t rcode;	  /* enum rcode below 16 */
 	bool aa, tc;
+	uint16_t outside; /* where the name stands in the message at which a chain of aliases leaves our zones; 0: it does not */
 	bool ra, ad;	  /* dnsd's: for who may ask for other names; validated */
 	uint8_t pick;	  /* enum dns_pick: how addresses were chosen */
 	int ede;	  /* EDE_NONE or an info code, for dnsd to put into the OPT */

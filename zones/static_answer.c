@@ -331,8 +331,12 @@ void reply_chase(struct reply *r, const uint8_t *target, size_t len, size_t plac
 	struct dns_query next;
 	struct dns_answer *a = r->a;
 	uint16_t before = a->ancount;
-	if (r->steps + 1 > CHAIN_MAX || place >= POINTER_END || !query_for(&next, r, target, len, r->q->qtype))
+	if (r->steps + 1 > CHAIN_MAX || place >= POINTER_END)
+		return;
+	if (!query_for(&next, r, target, len, r->q->qtype)) {
+		a->outside = next.zone == NULL ? (uint16_t)place : 0;
 		return; /* elsewhere, or not for this client: it goes on by itself */
+	}
 	struct reply chained = { .zs = r->zs, .zone = next.zone, .q = &next, .a = a, .rng = r->rng,
 				 .name_at = (unsigned)place, .steps = r->steps + 1, .before = r };
 	if (came_by(r, &next))

@@ -191,6 +191,7 @@ static void fill(struct build *b)
 			*set = (struct static_set){ .type = rec->type, .ttl = rec->ttl, .at = used };
 			n->sets++;
 			n->flags |= flag_of(rec);
+			st->has_aliases |= (flag_of(rec) & (STATIC_CNAME | STATIC_DNAME)) != 0;
 		}
 		memcpy(st->bytes + used, &rec->rdlength, 2);
 		memcpy(st->bytes + used + 2, from + rec->rdata, rec->rdlength);

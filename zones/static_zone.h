@@ -39,6 +39,7 @@ struct static_zone {
 	uint32_t *table; /* node + 1 by name; 0: free */
 	uint8_t *bytes;
 	const struct static_set *soa, *ns; /* of the apex; NULL: generated */
+	bool has_aliases; /* a CNAME or DNAME somewhere */
 };
 
 /* What a file is held against. */

@@ -119,6 +119,8 @@ void zone_set_prefetch(const struct zone_set *zs, struct dns_query *q); /* zone,
 /* Optional, between the two, for batches over many names: prefetch of the node. */
 void zone_set_locate(const struct zone_set *zs, struct dns_query *q);
 void zone_set_prepare(const struct zone_set *zs, struct dns_query *q); /* node, prefetch of the blob */
+/* Can a name of the question's zone be an alias (CNAME, DNAME), which may lead out of our zones? After the stages. */
+bool zone_set_has_aliases(const struct dns_query *q);
 /* Writes answer, authority and additional sections (dns.md 2.1-2.8, 2.11; table rows 11-20 of 2.5), never a
  * partial RRset: too big for @a->w is tc with nothing in it. Sets rcode, aa, tc, counts, ede. Class ANY
  * clears aa. @r is the worker's. Returns the zone's number for counters, -1: no zone. */

@@ -115,6 +115,55 @@ def test_an_answer_too_large_for_udp_is_whole_over_tcp(pair):
     assert not whole.flags & dns.flags.TC and len(whole.answer[0]) == 400
 
 
+OUT = """$TTL 300
+@ SOA ns host 1 2 3 4 5
+@ NS ns
+ns A 10.30.0.53
+www CNAME hop
+hop CNAME www.corp.example.
+no CNAME no.corp.example.
+many CNAME many.corp.example.
+under DNAME corp.example.
+dead CNAME dead.servers.example.
+"""
+
+
+def test_an_alias_of_ours_that_leads_out_is_followed_for_who_may_ask_for_other_names(tmp_path):
+    """A resolv.conf user follows no CNAME: it asks whom it asked, or takes the alias alone for "no address"."""
+    (tmp_path / "out.zone").write_text(OUT)
+    with upstream() as (process, port):
+        server = Server(**{"forward.upstreams": f"127.0.0.1:{port}", "forward.timeout": "2s"})
+        server.zone("muster.internal", layout="full").zone("out.test", layout="static", file=tmp_path / "out.zone")
+        server.start()
+        try:
+            for tcp in (False, True):
+                answer = ask(server.dns[1], "wWw.out.test", tcp=tcp, timeout=20)
+                assert [r.to_text() for r in answer.answer] == [
+                    "wWw.out.test. 300 IN CNAME hop.out.test.", "hop.out.test. 300 IN CNAME www.corp.example.",
+                    answer.answer[2].to_text()] and answer.answer[2][0].to_text() == "192.0.2.7"
+                assert answer.rcode() == 0 and answer.flags & dns.flags.AA and answer.flags & dns.flags.RA
+                below = ask(server.dns[1], "www.under.out.test", "AAAA", tcp=tcp, timeout=20)
+                assert [r[0].to_text() for r in below.answer] == ["corp.example.", "www.corp.example.", "2001:db8::7"]
+                absent = ask(server.dns[1], "no.out.test", tcp=tcp, timeout=20)
+                assert absent.rcode() == dns.rcode.NXDOMAIN and len(absent.answer) == 1
+                assert absent.authority[0].name.to_text() == "corp.example."
+                none = ask(server.dns[1], "www.out.test", "MX", tcp=tcp, timeout=20)
+                assert none.rcode() == 0 and len(none.answer) == 2 and none.authority
+                alone = ask(server.dns[1], "www.out.test", "CNAME", tcp=tcp)
+                assert [r[0].to_text() for r in alone.answer] == ["hop.out.test."]
+                resolver = ask(server.dns[1], "www.out.test", rd=False, tcp=tcp)
+                assert [r[0].to_text() for r in resolver.answer] == ["hop.out.test.", "www.corp.example."]
+            small = ask(server.dns[1], "many.out.test", timeout=20)
+            assert small.flags & dns.flags.TC and not small.answer
+            assert len(ask(server.dns[1], "many.out.test", tcp=True, timeout=20).answer[1]) == 400
+            process.send_signal(signal.SIGSTOP)
+            dead = ask(server.dns[1], "dead.out.test", timeout=20)
+            assert dead.rcode() == dns.rcode.SERVFAIL and not dead.answer and not dead.flags & dns.flags.AA and ede(dead) == [22]
+        finally:
+            process.send_signal(signal.SIGCONT)
+            server.close()
+
+
 def test_without_the_wish_for_recursion_nothing_is_forwarded(pair):
     answer = ask(pair.dns[1], "www.corp.example", rd=False)
     assert answer.rcode() == dns.rcode.REFUSED and ede(answer) == [20]

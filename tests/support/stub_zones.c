@@ -130,6 +130,12 @@ int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_a
 	return 0;
 }
 
+bool zone_set_has_aliases(const struct dns_query *q)
+{
+	(void)q;
+	return false;
+}
+
 int zone_set_version(const struct dns_query *q, struct zone_version *ret)
 {
 	(void)q;
