@@ -58,6 +58,7 @@ struct server {
 	struct loop_watch watch;
 	_Atomic(const char *) missing; /* what is not there yet; NULL: ready */
 	bool stopping, reload_wanted; /* asked for before everything was there */
+	unsigned serials_waiting; /* of a start: for the disk */
 	uint64_t started_ns;
 	int rc; /* of a start that failed */
 	struct error error;
@@ -326,9 +327,8 @@ static void on_hangup(uv_signal_t *handle, int number)
 		server_reload(s);
 }
 
-static void on_ready(void *arg)
+static void server_serve(struct server *s)
 {
-	struct server *s = arg;
 	struct bound_addresses bound = { .dns_count = 0 };
 
 	if (s->stopping)
@@ -342,6 +342,32 @@ static void on_ready(void *arg)
 	say_ready(s, &bound);
 	if (s->reload_wanted)
 		server_reload(s);
+}
+
+static int serial_keep(struct server *s, const char *zone, uint32_t serial, store_commit_cb *on_reply, void *arg);
+
+static void on_first_kept(void *arg, const struct store_reply *reply)
+{
+	struct server *s = arg;
+
+	if (reply != NULL && reply->code < 0)
+		log_warn("dns", "the serial of a zone could not be written: after a kill it may be handed out again");
+	if (--s->serials_waiting == 0)
+		server_serve(s);
+}
+
+/* No answer has a serial that is not on disk: a second kill would hand it out again, for other contents. */
+static void on_ready(void *arg)
+{
+	struct server *s = arg;
+
+	if (s->stopping)
+		return;
+	s->serials_waiting = 1;
+	for (int i = 0; (size_t)i < zone_set_zone_count(s->zones); i++)
+		if (serial_keep(s, zone_set_zone_name(s->zones, i), zone_set_serial(s->zones, i), on_first_kept, s) == E_OK)
+			s->serials_waiting++;
+	on_first_kept(s, NULL);
 }
 
 static void on_store_state(void *arg, enum store_state state, const char *reason)
@@ -514,35 +540,40 @@ static double read_hidden(void *arg)
 	return (double)stats.hidden;
 }
 
-/* What is kept is ahead of what is handed out: a kill may come before it is on disk, and a start goes on behind it. The
- * clock alone is no help, since each transfer of a changed zone takes a serial, many of them within one second. */
-enum { SERIALS_AHEAD = 64 };
-
 static void on_serial_kept(void *arg, const struct store_reply *reply)
 {
 	(void)arg;
-	(void)reply; /* refused: the next serial starts from the clock, which is above it */
+	(void)reply; /* refused: a start goes on ahead of the clock */
+}
+
+/* What is kept is ahead of what is handed out: a kill may come before it is on disk, and a start goes on behind it, and ahead
+ * of the clock by as much. The clock alone is no help, since each transfer of a changed zone takes a serial, many of them
+ * within one second. */
+static int serial_keep(struct server *s, const char *zone, uint32_t serial, store_commit_cb *on_reply, void *arg)
+{
+	struct text key;
+	char value[16];
+	struct store_op op;
+	int rc = E_NOMEM;
+
+	text_init(&key);
+	text_add(&key, "/muster/1/zone");
+	key_add(&key, zone);
+	key_add(&key, "serial");
+	snprintf(value, sizeof(value), "%u", serial + ZONE_SERIALS_AHEAD);
+	op = (struct store_op){ key.at, value, strlen(value) };
+	if (!key.failed)
+		rc = store_commit(desk_store(s->desk), &(struct store_batch){ .ops = &op, .op_count = 1 }, on_reply, arg, NULL);
+	text_done(&key);
+	return rc;
 }
 
 static void on_serial(void *arg, const char *zone, uint32_t serial)
 {
 	struct server *s = arg;
-	struct text key;
-	char value[16];
-	struct store_op op;
 
-	if (s->stopping)
-		return;
-	text_init(&key);
-	text_add(&key, "/muster/1/zone");
-	key_add(&key, zone);
-	key_add(&key, "serial");
-	snprintf(value, sizeof(value), "%u", serial + SERIALS_AHEAD);
-	op = (struct store_op){ key.at, value, strlen(value) };
-	if (!key.failed)
-		store_commit(desk_store(s->desk), &(struct store_batch){ .ops = &op, .op_count = 1 },
-			     on_serial_kept, NULL, NULL);
-	text_done(&key);
+	if (!s->stopping)
+		serial_keep(s, zone, serial, on_serial_kept, NULL);
 }
 
 int server_run(const struct server_conf *conf, struct error *err)

@@ -444,7 +444,7 @@ void zone_set_serial_restore(struct zone_set *zs, const char *zone, uint32_t las
 	for (size_t i = 0; len > 0 && i < zs->zone_count; i++) {
 		struct zone *z = &zs->zones[i];
 		if (z->len == len && memcmp(z->name, wire, z->len) == 0) {
-			atomic_store_explicit(&z->serial, serial_next(last, zs->wall_ms),
+			atomic_store_explicit(&z->serial, serial_next(last, zs->wall_ms + ZONE_SERIALS_AHEAD * 1000LL),
 					      memory_order_relaxed);
 			z->dirty = true;
 		}

@@ -83,6 +83,9 @@ struct zone_set;
 int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct rcu_reaper *reaper,
 		 struct error *err);
 void zone_set_free(struct zone_set *zs); /* no reader is left, and the reaper is closed (it hands names back) */
+/* At a start: @last was kept, when at most ZONE_SERIALS_AHEAD less had been handed out. Serials go on above it, and as much above
+ * the clock, in case that the latest ones were not kept in time. */
+enum { ZONE_SERIALS_AHEAD = 64 };
 void zone_set_serial_restore(struct zone_set *zs, const char *zone, uint32_t last);
 int zone_set_ns_addresses(struct zone_set *zs, const char *const *addresses, size_t n, struct error *err);
 /* TTLs from the next answer on (a reload), seconds; a service's own dns.ttl stays. Control thread. */

@@ -230,6 +230,25 @@ def test_a_directory_that_becomes_read_only_refuses_durable_writes_and_heals(mak
     refuse_and_heal(server, lambda: knobs.set(error=errno.EROFS), knobs.set, "muster.db", "Read-only file system")
 
 
+def test_a_serial_that_was_answered_is_on_disk_before(make_server):
+    """Killed at once, over and over, on a disk that takes its time: what was handed out does not come again."""
+    server = make_server()
+    knobs = Knobs(server)
+    server.start()
+    for i in range(150):  # each takes a serial: they run ahead of the clock
+        server.register("many", f"10.0.0.{i}", 80)
+        server.get("/muster/v1/zones/muster.internal")
+    server.register("kept", "10.0.1.1", 80, ephemeral="false")  # and are on disk when this is
+    server.kill9()
+    knobs.set(sync_ms=500)
+    serials = []
+    for _ in range(3):
+        server.start()
+        serials.append(server.dig("muster.internal.", "SOA").answer[0][0].serial)
+        server.kill9()
+    assert serials == sorted(set(serials)), serials
+
+
 def percentile(times, share):
     return sorted(times)[min(int(len(times) * share), len(times) - 1)]
 

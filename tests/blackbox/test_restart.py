@@ -72,7 +72,7 @@ def test_every_acknowledged_persistent_write_survives_kills_under_load(make_serv
 @pytest.mark.alone  # heartbeats of seconds
 def test_ephemeral_instances_answer_at_once_after_kill_9_and_expire_only_after_a_fresh_grace(make_server):
     server = make_server().start()
-    times = {"preserved.heart.beat.interval": "1000", "preserved.heart.beat.timeout": "3000", "preserved.ip.delete.timeout": "5000"}
+    times = {"preserved.heart.beat.interval": "1000", "preserved.heart.beat.timeout": "4000", "preserved.ip.delete.timeout": "6000"}
     for i in range(1, 6):
         server.register("warm", f"10.7.0.{i}", 80, metadata=json.dumps(times))
     number = server.get("/nacos/v1/ns/instance/list", serviceName="warm").json()["lastRefTime"]
@@ -89,7 +89,7 @@ def test_ephemeral_instances_answer_at_once_after_kill_9_and_expire_only_after_a
         assert len(server.addresses("warm.svc.muster.internal")) == 5
         time.sleep(0.1)
     eventually(lambda: not server.hosts("warm"), 10)
-    assert time.monotonic() - begun < 8 * SLOW
+    assert time.monotonic() - begun < 9 * SLOW
 
 
 def test_what_was_restored_stays_its_clients_own_when_an_operator_edits_it(make_server):
