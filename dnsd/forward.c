@@ -322,7 +322,7 @@ void forward_ask(struct forward *f, struct forward_query *q)
 	inbox_post(f->inbox, &q->message);
 }
 
-/* ---- start and end */
+/* ---- metrics, and libunbound with its settings */
 
 void forward_declare(struct forward_cells *ret)
 {

@@ -2,6 +2,7 @@
 to write or to read, large answers, garbage; and that a datagram with TC leads to the whole by TCP."""
 import random
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -195,22 +196,30 @@ def test_octet_by_octet_is_as_good_as_at_once(tcp):
         assert [dns_wire.Message(s.receive()).id for _ in range(2)] == [1, 2]
 
 
+def drip(slow, meanwhile):
+    """Sends octet after octet of the longest message into the socket @slow until the server closes it."""
+    slow.settimeout(0.05)
+    end, over = time.monotonic() + PATIENCE, False
+    slow.sendall(b"\xff\xff")
+    while not over:
+        assert time.monotonic() < end
+        try:
+            slow.sendall(b"\0")
+            over = slow.recv(1) == b""
+        except TimeoutError:
+            pass
+        except (ConnectionError, ssl.SSLError):
+            over = True
+        meanwhile()
+
+
 def test_who_takes_too_long_for_one_message_is_closed_though_octets_keep_coming(tcp):
     before = closed(tcp, "slow")
     with Stream(tcp) as slow, Stream(tcp) as other:
-        slow.socket.settimeout(0.05)
-        end, over = time.monotonic() + PATIENCE, False
-        slow.socket.sendall(b"\xff\xff")  # the longest one
-        while not over:
-            assert time.monotonic() < end
-            try:
-                slow.socket.sendall(b"\0")
-                over = slow.socket.recv(1) == b""
-            except TimeoutError:
-                pass
-            except ConnectionError:
-                over = True
+        def others_are_well():
             assert other.is_open()
+
+        drip(slow.socket, others_are_well)
     eventually(lambda: closed(tcp, "slow") == before + 1)
 
 
