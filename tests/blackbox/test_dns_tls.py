@@ -6,7 +6,6 @@ import socket
 import ssl
 import struct
 import subprocess
-import time
 import warnings
 
 import dns.flags
