@@ -3,9 +3,11 @@ import os
 import re
 import subprocess
 
+import dns.message
+import dns.query
 import pytest
 from conftest import command, eventually, made, put, words_of
-from story import PORT, SERVICE, ZONE, Consumer, Resolver, Story, host, machine, recipe, server, srv_weights  # noqa: F401
+from story import PORT, SERVICE, ZONE, Consumer, Resolver, Story, ask, host, machine, recipe, server, srv_weights  # noqa: F401
 from stubs import FULL, NSSWITCH, resolv_conf
 
 COREDNS, PYCARES = "1.11.3", "4.11.0"
@@ -14,6 +16,19 @@ SRV = f"_{SERVICE}._tcp.svc.{ZONE}"
 
 def srv_lines(state):
     return sorted(f"10 {weight} {PORT} {host(address)}" for address, weight in srv_weights(state).items())
+
+
+WIDE, WIDE_COUNT = f"wide.svc.{ZONE}", 200  # too many for a datagram
+
+
+def register_wide(server):
+    """A service whose addresses are these, all in every answer; nobody beats for them for a while."""
+    made = {"serviceName": "wide", "ephemeral": "true", "metadata": '{"dns.mode":"all"}'}
+    assert server.call("POST", "/nacos/v2/ns/service", made).status == 200
+    wanted = [f"127.60.0.{i + 1}" for i in range(WIDE_COUNT)]
+    for address in wanted:
+        server.register("wide", address, PORT, metadata='{"preserved.heart.beat.timeout":"3600000","preserved.ip.delete.timeout":"3600000"}')
+    return sorted(wanted)
 
 
 class Language(Consumer):
@@ -32,6 +47,11 @@ class Language(Consumer):
         return [sorted(state) or ["error"]] * self.addresses + [srv_lines(state) or ["error"]]
 
     addresses = 2
+
+    def wide(self):
+        """What each of its ways finds of a service that no datagram holds."""
+        said = self.machine.run(["env", *[f"{k}={v}" for k, v in self.environment.items()], *self.words, WIDE], self.etc, self.name)
+        return [line.split(",") for line in said.splitlines()]
 
 
 class Go(Language):
@@ -78,7 +98,7 @@ class Cares(Language):
         return [f"{path}/bin/python", f"{path}/resolvers.py"]
 
     def look(self):
-        said = self.machine.run([*self.words, FULL, SRV], self.etc, self.name)
+        said = self.machine.run([*self.words, FULL, SRV], self.etc, self.name).lower()  # names come in the case of the question
         return [sorted(line.split(",")) for line in said.splitlines()]
 
     addresses = 1
@@ -111,6 +131,9 @@ class Java(Consumer):
     def look(self):
         return [self.ask("host", SERVICE), self.ask("host", FULL), self.ask("A", FULL), self.ask("SRV", SRV)]
 
+    def wide(self):
+        return [self.ask("host", WIDE), self.ask("A", WIDE)]
+
     def wanted(self, state):
         return [sorted(state) or ["error"]] * 2 + [sorted(state) or [""]] + [srv_lines(state) or [""]]
 
@@ -132,6 +155,12 @@ class CoreDns(Resolver):
         conf = self.machine.write("Corefile", recipe("Corefile", errors=f"errors\n\tbind {self.address}"))
         self.machine.start(self.name, self.words + ["-conf", conf])
 
+    def wide(self):
+        """As a client has it that goes to TCP when it is told to."""
+        eventually(lambda: ask(self.address, f"absent.svc.{ZONE}") is not None, 60)  # it may not be up yet
+        answer, _ = dns.query.udp_with_fallback(dns.message.make_query(WIDE, "A"), self.address, timeout=30)
+        return [[r.to_text() for rrset in answer.answer for r in rrset]]
+
 
 KINDS = [Go, GoCgo, Node, Cares, Java, CoreDns]
 
@@ -140,7 +169,8 @@ KINDS = [Go, GoCgo, Node, Cares, Java, CoreDns]
 def installed(request):
     """What is wanted, or why it cannot be had; before the network of the machine, where no registry is."""
     missing = {}
-    for kind in dict.fromkeys(i.callspec.params["kind"] for i in request.session.items if i.module is request.module):
+    chosen = [i.callspec.params["kind"] for i in request.session.items if i.module is request.module and "kind" in i.callspec.params]
+    for kind in dict.fromkeys(chosen or KINDS):
         try:
             kind.words, missing[kind] = words_of(kind.__name__, kind.install), None
         except (pytest.skip.Exception, pytest.fail.Exception) as e:
@@ -165,6 +195,19 @@ def test_a_resolver_follows(installed, story, kind):
         raise installed[kind]
     print(story[kind].seen)
     assert story[kind].problem is None, story[kind].problem
+
+
+@pytest.fixture(scope="module")
+def wide(story, server):  # noqa: F811
+    return register_wide(server)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__.lower())
+def test_what_no_datagram_holds_comes_whole(installed, story, wide, kind):
+    if installed[kind] is not None:
+        raise installed[kind]
+    seen = story[kind].wide()
+    assert seen and all(sorted(part) == wide for part in seen), seen
 
 
 @pytest.mark.parametrize("kind", [Cares], ids=["cares"])

@@ -21,7 +21,7 @@ WALK = ["test_sdk.py", "test_sdk_1x.py", "test_broken.py", "test_application.py"
 GROUPS = {
     "frameworks": ["test_frameworks.py"], "rust": WALK, "python2": WALK, "python3": WALK, "java1": WALK, "go1": WALK, "node": WALK,
     "java2": WALK, "java3": WALK, "go2": WALK, "maintainer": ["test_maintainer.py"],
-    "resolvers": ["test_resolvers.py"],
+    "resolvers": ["test_resolvers.py", "test_resolvers_broken.py"],
 }
 
 
