@@ -438,10 +438,10 @@ static void walk_layout(const struct zone_set *zs, const struct path *p, struct 
 		t->kind = TARGET_APEX;
 	else if (z->layout == LAYOUT_FULL)
 		walk_full(zs, p, t);
-	else if (z->layout == LAYOUT_REVERSE)
-		walk_reverse(zs, p->q, t);
 	else if (walk_fixed(z, p, t) || z->layout == LAYOUT_STATIC)
 		;
+	else if (z->layout == LAYOUT_REVERSE)
+		walk_reverse(zs, p->q, t);
 	else if (z->layout == LAYOUT_BOUND)
 		walk_scope(zs, p, 0, z->scope, t);
 	else

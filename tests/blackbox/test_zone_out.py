@@ -196,6 +196,24 @@ def test_the_text_of_a_zone_is_what_a_transfer_says(out, tmp_path):
     assert out.get("/muster/v1/zones/nowhere.test").status == 404
 
 
+def test_a_name_server_inside_its_reverse_zone_has_an_address(make_server, tmp_path):
+    zone, host = "10.in-addr.arpa", "ns1.10.in-addr.arpa"
+    server = make_server().zone("bound.test", layout="bound").zone(zone, layout="reverse", mname=host, transfer_allow="127.0.0.1").start()
+    server.register("cart", "10.0.0.1", 80)
+    text = server.get(f"/muster/v1/zones/{zone}").text
+    assert f"{host}.\t3600\tIN\tA\t127.0.0.1\n" in text
+    assert server.addresses(f"{host}.") == ["127.0.0.1"]
+    assert server.addresses(f"1.0.0.{zone}.", "PTR") == ["10-0-0-1.i.bound.test."]
+    assert server.dig(f"x.{host}.", "A").rcode() == server.dig(f"ns2.{zone}.", "A").rcode() == dns.rcode.NXDOMAIN
+    assert server.dig(f"{host}.", "PTR").rcode() == dns.rcode.NOERROR
+    path = tmp_path / "zone"
+    path.write_text(text)
+    for command in (["named-checkzone", zone, path], ["kzonecheck", "-o", zone, path]):
+        if shutil.which(command[0], path="/usr/bin:/usr/sbin:/bin:/sbin"):
+            done = subprocess.run([need(command[0])] + command[1:], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+
 COUNT, EACH = 20000, 100
 
 
