@@ -508,6 +508,7 @@ static void source_read(struct static_reading *r, const char *path, const struct
 	s.previous = from != NULL && from->previous != NULL ? ldns_rdf_clone(from->previous) : NULL;
 	if (r->files[r->file_count] == NULL || s.text == NULL || s.origin == NULL) {
 		r->rc = E_NOMEM;
+		mem_free(r->files[r->file_count]);
 	} else {
 		r->file_count++;
 		lines_read(&s);
