@@ -78,18 +78,34 @@ static unsigned query_declare(const char *zone, const char *type, const char *rc
 			       labels);
 }
 
-static void queries_declare(struct dns_counters *c, const struct zone_set *zones, enum transport t)
+static void errors_declare(struct dns_counters *c, enum transport t)
 {
 	for (unsigned r = 0; r < ERROR_RCODES; r++)
 		c->queries[t][r] = query_declare("", "", error_rcode_names[r], transport_names[t]);
-	size_t zone_count = zone_set_zone_count(zones);
-	for (unsigned z = 0; z < COUNTED_ZONES && z < zone_count; z++) {
-		bool rest = z + 1 == COUNTED_ZONES && zone_count > COUNTED_ZONES;
-		const char *name = rest ? "other" : zone_set_zone_name(zones, (int)z);
+}
+
+/* The row of that name, made if it is new. */
+static int row_of(struct dns_counters *c, const char *name)
+{
+	unsigned row = 0;
+	while (row < c->zone_count && row < COUNTED_ZONES && strcmp(c->zones[row], name) != 0)
+		row++;
+	if (row < c->zone_count)
+		return (int)row;
+	snprintf(c->zones[row], sizeof c->zones[row], "%s", row == COUNTED_ZONES ? "other" : name);
+	for (int t = 0; t < TRANSPORTS; t++)
 		for (unsigned i = 0; i < ZONE_CELLS; i++)
-			c->queries[t][ERROR_RCODES + z * ZONE_CELLS + i] =
-			    query_declare(name != NULL ? name : "", type_names[i / ZONE_RCODES],
-					  zone_rcode_names[i % ZONE_RCODES], transport_names[t]);
+			c->queries[t][ERROR_RCODES + row * ZONE_CELLS + i] = query_declare(
+			    c->zones[row], type_names[i / ZONE_RCODES], zone_rcode_names[i % ZONE_RCODES], transport_names[t]);
+	c->zone_count = row + 1;
+	return (int)row;
+}
+
+void dns_counters_zones(struct dns_counters *c, struct zone_set *zones)
+{
+	for (int i = 0; i < (int)zone_set_zone_count(zones); i++) {
+		const char *name = zone_set_zone_name(zones, i);
+		zone_set_count_as(zones, i, name == NULL ? COUNTED_ZONES : row_of(c, name));
 	}
 }
 
@@ -125,7 +141,7 @@ static void limits_declare(struct dns_counters *ret)
 	}
 }
 
-void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones)
+void dns_counters_declare(struct dns_counters *ret)
 {
 	static const char *const drops[DROP_REASONS] = { "malformed", "oversize", "port", "loop", "send" };
 	static const char *const cookies[COOKIE_STATES] = { "", "client", "wrong", "good" };
@@ -133,7 +149,7 @@ void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones
 	char labels[64];
 	memset(ret, 0, sizeof *ret);
 	for (int t = 0; t < TRANSPORTS; t++) {
-		queries_declare(ret, zones, (enum transport)t);
+		errors_declare(ret, (enum transport)t);
 		snprintf(labels, sizeof labels, "transport=\"%s\"", transport_names[t]);
 		ret->truncated[t] = metrics_counter("dns_truncated_total", "Answers sent with TC.", labels);
 		ret->records[t] = metrics_counter("dns_answer_records_total", "Records in answer sections.", labels);
@@ -171,7 +187,7 @@ void tally_query(struct tally *t, enum transport transport, int zone, uint16_t q
 	if (zone < 0) {
 		at = error_rcode_class(rcode);
 	} else {
-		unsigned row = zone < COUNTED_ZONES ? (unsigned)zone : COUNTED_ZONES - 1;
+		unsigned row = zone < COUNTED_ZONES ? (unsigned)zone : COUNTED_ZONES;
 		at = ERROR_RCODES + row * ZONE_CELLS + type_class(qtype) * ZONE_RCODES + zone_rcode_class(rcode);
 	}
 	if (t->queries[transport][at]++ == 0)

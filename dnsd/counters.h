@@ -1,5 +1,5 @@
-/* counters.h - what the DNS front end counts. The cells are declared once, before the workers start, and then
- * only read; each worker tallies a batch into its own array and adds the sums once. */
+/* counters.h - what the DNS front end counts. The cells are declared before a worker can count in them, and then only
+ * read; each worker tallies a batch into its own array and adds the sums once. */
 #ifndef DNSD_COUNTERS_H
 #define DNSD_COUNTERS_H
 
@@ -24,16 +24,19 @@ enum limit_action {
 };
 enum close_reason { CLOSE_PEER, CLOSE_IDLE, CLOSE_SLOW, CLOSE_LENGTH, CLOSE_LIMIT, CLOSE_ERROR, CLOSE_REASONS };
 enum {
-	COUNTED_ZONES = 16, /* the rest share the row of the last */
+	COUNTED_ZONES = 16, /* by name; the others share one more row */
 	COUNTED_TYPES = 7,
 	ZONE_RCODES = 4,
 	ERROR_RCODES = 9,
 	ZONE_CELLS = COUNTED_TYPES * ZONE_RCODES,
-	QUERY_CELLS = ERROR_RCODES + COUNTED_ZONES * ZONE_CELLS, /* per transport */
+	QUERY_CELLS = ERROR_RCODES + (COUNTED_ZONES + 1) * ZONE_CELLS, /* per transport */
+	COUNTED_NAME_MAX = 320,
 };
 
 struct dns_counters {
 	unsigned queries[TRANSPORTS][QUERY_CELLS];
+	char zones[COUNTED_ZONES + 1][COUNTED_NAME_MAX]; /* of each row; declared in this order */
+	unsigned zone_count;
 	unsigned truncated[TRANSPORTS], records[TRANSPORTS], received[TRANSPORTS], sent[TRANSPORTS];
 	unsigned picks[DNS_PICKS], faults[FAULTS]; /* those without a meaning are not declared */
 	unsigned connections;
@@ -43,7 +46,10 @@ struct dns_counters {
 	unsigned opened, closed[CLOSE_REASONS];
 };
 
-void dns_counters_declare(struct dns_counters *ret, const struct zone_set *zones);
+void dns_counters_declare(struct dns_counters *ret); /* all but zones */
+/* Gives zones their rows, by name: one that had its row before has it again. Before anybody is answered from @zones; the
+ * control thread. */
+void dns_counters_zones(struct dns_counters *c, struct zone_set *zones);
 
 /* One worker's counts since the last flush. */
 struct tally {

@@ -171,7 +171,8 @@ int dns_server_start(struct dns_server **ret, const struct dns_server_conf *conf
 			sockets_close(pairs, s->addr_count * s->conf.threads);
 	}
 	if (rc == E_OK) {
-		dns_counters_declare(&s->counters, s->conf.zones);
+		dns_counters_declare(&s->counters);
+		dns_server_zones(s, zone_slot_read(conf->zones));
 		rc = workers_start(s, pairs, err);
 	}
 	mem_free(pairs);
@@ -331,6 +332,11 @@ void dns_server_commit(struct dns_server *s, struct dns_change *c)
 	}
 	c->forward = NULL;
 	change_free(c);
+}
+
+void dns_server_zones(struct dns_server *s, struct zone_set *fresh)
+{
+	dns_counters_zones(&s->counters, fresh);
 }
 
 void dns_server_stop(struct dns_server *s)

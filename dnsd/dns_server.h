@@ -32,8 +32,7 @@ struct dns_server_conf {
 	int64_t tcp_message_ms; /* 2000: one message must be whole within */
 	unsigned tcp_max;      /* connections per worker, 4096 */
 	unsigned tcp_per_prefix; /* per /32 (IPv4) or /64 and worker, 64 */
-	const struct zone_set *zones;
-	struct zone_out *out; /* of whole zones; NULL: there are no transfers */
+	const struct zone_slot *zones; /* a set is there at the start */
 	unsigned transfers;   /* at a time, per worker, 32 */
 	int64_t transfer_ms;  /* 600000: one must be through within */
 	struct rate_conf rates; /* copied */
@@ -74,6 +73,8 @@ int dns_server_limit(struct dns_server *s, const struct rate_conf *conf, struct 
 void dns_server_secure(struct dns_server *s, struct tls_context *fresh, struct rcu_reaper *reaper);
 /* Now and then, from the thread that calls that: keys of session tickets change with time. */
 void dns_server_turn_tickets(struct dns_server *s, int64_t now_ms);
+/* The rows of counters of a set that will be put in force: a zone of a known name goes on counting where it was. */
+void dns_server_zones(struct dns_server *s, struct zone_set *fresh);
 void dns_server_stop(struct dns_server *s); /* waits for the threads (well under a second) and frees */
 
 #endif

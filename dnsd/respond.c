@@ -9,10 +9,11 @@ static uint16_t size_within(uint16_t size, uint16_t preset)
 	return size < 512 ? 512 : size > 4096 ? 4096 : size;
 }
 
-void responder_init(struct responder *r, const struct zone_set *zones, const struct dns_counters *cells,
+void responder_init(struct responder *r, const struct zone_slot *zones, const struct dns_counters *cells,
 		    const struct responder_conf *conf)
 {
-	r->zones = zones;
+	r->slot = zones;
+	r->zones = NULL;
 	r->cookies = conf->cookies;
 	memset(&r->cookie_memo, 0, sizeof(r->cookie_memo));
 	r->rates = conf->rates;

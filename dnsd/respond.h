@@ -1,10 +1,12 @@
 /* respond.h - from a received message to its answer: question, zones, reply, counts. The stages are called for
  * a whole batch one after the other, so that the memory each stage asked for has come when the next one needs it;
- * respond_message() runs them in a row, but for the second. Between rcu_begin() and rcu_end(), on the worker's thread; no heap. */
+ * respond_message() runs them in a row, but for the second. Between respond_begin() and respond_end(), on the worker's thread; no
+ * heap. */
 #ifndef DNSD_RESPOND_H
 #define DNSD_RESPOND_H
 
 #include "base/random.h"
+#include "base/rcu.h"
 #include "dnsd/client.h"
 #include "dnsd/counters.h"
 #include "dnsd/forwarding.h"
@@ -20,7 +22,8 @@ struct responder_conf {
 };
 
 struct responder {
-	const struct zone_set *zones;
+	const struct zone_set *zones; /* of this section */
+	const struct zone_slot *slot; /* where they come from; NULL: of tests, there are none */
 	struct reply_limits limits[2]; /* of clients from far, and near */
 	const struct cookie_slot *cookies;
 	struct cookie_memo cookie_memo;
@@ -43,8 +46,19 @@ struct exchange {
 	struct rate_key rate;
 };
 
-void responder_init(struct responder *r, const struct zone_set *zones, const struct dns_counters *cells,
+void responder_init(struct responder *r, const struct zone_slot *zones, const struct dns_counters *cells,
 		    const struct responder_conf *conf);
+
+/* All stages of a message run between these two: an RCU section, and the zones that it sees. */
+static inline void respond_begin(struct responder *r)
+{
+	rcu_begin();
+	r->zones = zone_slot_read(r->slot);
+}
+static inline void respond_end(void)
+{
+	rcu_end();
+}
 
 /* Who asks: for @ret->client of an exchange. */
 void respond_client(const struct responder *r, struct client *ret, const struct sockaddr *peer);

@@ -271,7 +271,7 @@ static enum frame_state answer_some(struct conn *c, struct cursor *unread, bool 
 	q->client = c->client.bucket;
 	q->at = &c->place;
 	q->now_ms = clock_wall_ms();
-	rcu_begin();
+	respond_begin(f->responder);
 	while (c->transfer == NULL && OUT_MAX - f->out_len >= FRAME_MAX) {
 		state = tcp_input_next(unread, &msg);
 		if (state != FRAME_WHOLE)
@@ -286,7 +286,7 @@ static enum frame_state answer_some(struct conn *c, struct cursor *unread, bool 
 			n = conn_transfer(c, to);
 		out_add(f, n);
 	}
-	rcu_end();
+	respond_end();
 	tally_flush(&f->responder->tally);
 	return state;
 }

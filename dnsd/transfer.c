@@ -159,8 +159,9 @@ static void viewer_of(struct zone_viewer *ret, const struct exchange *x)
 		ret->at = *x->question.query.at;
 }
 
-static int fetch(struct transfers *t, struct transfer *x, const struct exchange *asked, int zone)
+static int fetch(struct transfer *x, const struct exchange *asked, struct zone_out *out, int zone)
 {
+	struct transfers *t = x->home;
 	struct fetch *f = mem_zalloc(1, sizeof(*f));
 	if (f == NULL)
 		return E_NOMEM;
@@ -172,7 +173,7 @@ static int fetch(struct transfers *t, struct transfer *x, const struct exchange 
 	uv_mutex_lock(&t->home->mutex);
 	t->home->refs++;
 	uv_mutex_unlock(&t->home->mutex);
-	zone_out_ask(t->conf.out, &f->ask);
+	zone_out_ask(out, &f->ask);
 	return E_OK;
 }
 
@@ -217,9 +218,10 @@ struct transfer *transfer_begin(struct transfers *t, struct exchange *x, const s
 	struct transfer *ret = NULL;
 	*len = 0;
 	bool full = rcode == RCODE_NOERROR && t->count >= t->conf.max;
-	if (rcode == RCODE_NOERROR && t->conf.out != NULL && !full) {
+	struct zone_out *out = rcode == RCODE_NOERROR ? zone_set_out(t->responder->zones) : NULL;
+	if (out != NULL && !full) {
 		ret = transfer_new(t, x);
-		if (ret != NULL && fetch(t, ret, x, zone) == E_OK) {
+		if (ret != NULL && fetch(ret, x, out, zone) == E_OK) {
 			ret->on_ready = on_ready;
 			ret->arg = arg;
 			peer_name(ret->peer, peer);

@@ -12,9 +12,8 @@ struct transfers;
 struct transfer;
 
 struct transfers_conf {
-	struct zone_out *out; /* borrowed; NULL: there are no transfers */
-	unsigned max;	      /* at a time; the next one is refused */
-	int64_t time_ms;      /* each is through within, or cut off */
+	unsigned max;	 /* at a time; the next one is refused */
+	int64_t time_ms; /* each is through within, or cut off */
 };
 
 /* @conf is copied, @responder borrowed. E_NOMEM. */

@@ -190,14 +190,14 @@ static int turn(struct udp_socket *s)
 	int n = receive(s);
 	if (n <= 0)
 		return 0;
-	rcu_begin();
+	respond_begin(s->responder);
 	read_all(s, n);
 	for (int i = 0; i < n; i++)
 		respond_locate(s->responder, &s->batch->exchanges[i]);
 	for (int i = 0; i < n; i++)
 		respond_prepare(s->responder, &s->batch->exchanges[i]);
 	write_all(s, n);
-	rcu_end();
+	respond_end();
 	s->responder->tally.dropped[DROP_SEND] += udp_out_send(&s->batch->out, s->fd);
 	tally_flush(&s->responder->tally);
 	return n;

@@ -224,7 +224,7 @@ static int worker_fill(struct worker *w, const struct dns_server_conf *conf, con
 {
 	struct tcp_conf tcp = { .idle_ms = conf->tcp_idle_ms, .message_ms = conf->tcp_message_ms, .max = conf->tcp_max,
 				.per_prefix = conf->tcp_per_prefix, .tls = conf->tls_slot };
-	const struct transfers_conf out = { conf->out, conf->transfers, conf->transfer_ms };
+	const struct transfers_conf out = { conf->transfers, conf->transfer_ms };
 	int rc = E_OK;
 	size_t i = 0;
 	w->batch = udp_batch_new(conf->udp_gso);

@@ -10,7 +10,7 @@ static void of_service(void *arg, const struct service_view *v, struct service_e
 	const struct explainer_parts *p = arg;
 	struct dns_explained dns;
 
-	*ret = (struct service_explained){ .named = zone_set_explain(p->zones, v, &dns) };
+	*ret = (struct service_explained){ .named = zone_set_explain(zone_slot_read(p->zones), v, &dns) };
 	if (ret->named) {
 		ret->addresses = dns.addresses;
 		ret->at_most = dns.at_most;
@@ -26,7 +26,7 @@ static void of_instance(void *arg, const struct service_view *v, const struct in
 
 	*ret = (struct instance_explained){ .expires_ms = -1 };
 	struct dns_instance_explained dns;
-	zone_set_explain_instance(p->zones, v, i, &dns);
+	zone_set_explain_instance(zone_slot_read(p->zones), v, i, &dns);
 	ret->dns = dns.why;
 	ret->answered = dns.answered;
 	ret->address_answered = dns.address_answered;
@@ -39,7 +39,7 @@ static void names(void *arg, const struct service_view *v, const struct instance
 {
 	const struct explainer_parts *p = arg;
 
-	zone_set_explain_names(p->zones, v, i, each, each_arg);
+	zone_set_explain_names(zone_slot_read(p->zones), v, i, each, each_arg);
 }
 
 static bool probes(void *arg, struct probe_question *q)

@@ -6,12 +6,12 @@
 #include "registry/explain.h"
 #include "registry/knock.h"
 
-struct zone_set;
+struct zone_slot;
 struct beats;
 struct prober;
 
 struct explainer_parts { /* borrowed for as long as the API runs */
-	struct zone_set *zones;
+	const struct zone_slot *zones;
 	struct beats *beats;
 	struct prober *prober;
 };

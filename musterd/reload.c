@@ -1,5 +1,5 @@
-/* reload.c - see reload.h. Happy path: the settings are read whole > addresses that are new are bound > from here on
- * nothing can fail: sockets are handed over, limits and levels are set, the new settings are published > the old ones are
+/* reload.c - see reload.h. Happy path: the settings are read whole > if there are to be other zones, they are made beside
+ * those in force, and what follows waits for them > addresses that are new are bound > from here on nothing can fail: sockets are handed over, limits and levels are set, the new settings are published > the old ones are
  * freed when no thread reads them any more. Every error before that point leaves all as it was. */
 #include "config.h"
 #include "musterd/reload.h"
@@ -10,23 +10,32 @@
 #include "base/metrics.h"
 #include "musterd/settings_reload.h"
 #include "musterd/wiring.h"
+#include "musterd/zone_keeper.h"
 
 #include <string.h>
 
 struct version {
 	struct settings settings; /* first: versions are found by it */
 	struct rcu_head reap;
+	struct zone_conf *zones; /* while others are made; NULL: none are */
 };
 
 struct reload {
 	struct reload_source source;
 	_Atomic(const struct settings *) now; /* the first, or a version */
+	struct version *coming; /* waits for its zones; NULL: none does */
+	struct reload_parts parts; /* of @coming */
+	void (*on_end)(void *arg, enum reload_end end);
+	void *arg;
 	unsigned applied, refused, last;      /* metric cells */
 };
 
 static void version_free(struct version *v)
 {
+	if (v == NULL)
+		return;
 	settings_done(&v->settings);
+	mem_free(v->zones);
 	mem_free(v);
 }
 
@@ -60,6 +69,7 @@ void reload_free(struct reload *r)
 	const struct settings *now = atomic_load(&r->now);
 	if (now != r->source.first)
 		version_free((struct version *)(uintptr_t)now);
+	version_free(r->coming);
 	mem_free(r);
 }
 
@@ -108,63 +118,41 @@ static const struct settings_zone *zone_find(const struct settings *s, const cha
 	return NULL;
 }
 
-/* Reverse zones point by what the zones of names show, and to whom: both are settled at the start. */
-static bool zone_reloads(const struct settings *first, const struct setting *row, const struct zone_conf *zone)
-{
-	bool reverse = first->dns.reverse.count > 0;
-
-	for (size_t i = 0; i < first->zone_count; i++)
-		reverse |= first->zones[i].conf.layout == LAYOUT_REVERSE;
-	return setting_reloads(row) &&
-	       (!reverse || zone->layout == LAYOUT_REVERSE || strcmp(row->key, "transfer_allow") == 0);
-}
-
 /* Returns how many of its keys have changed. */
-static unsigned tell_zone(const struct settings *first, const struct settings_zone *was, const struct settings_zone *is)
+static unsigned tell_zone(const struct settings_zone *was, const struct settings_zone *is)
 {
 	unsigned changed = 0;
 
 	for (size_t k = 0; k < zone_table_len; k++) {
-		const struct setting *row = &zone_table[k];
-		if (!zone_reloads(first, row, &is->conf) || setting_same(row, &was->conf, &is->conf))
+		bool set = is->origins[k].rank > 0 || was->origins[k].rank > 0; /* else it follows [dns] */
+		if (!set || setting_same(&zone_table[k], &was->conf, &is->conf))
 			continue;
-		log_each(LOG_INFO, "settings", "zone.%s.%s = %s, it was %s", is->conf.name, row->key, is->origins[k].text,
+		log_each(LOG_INFO, "settings", "zone.%s.%s = %s, it was %s", is->conf.name, zone_table[k].key, is->origins[k].text,
 			 was->origins[k].text);
 		changed++;
 	}
 	return changed;
 }
 
-/* What of the zones waits; returns how much. */
-static unsigned tell_zones(const struct settings *first, const struct settings *fresh)
+static unsigned tell_zones(const struct settings *old, const struct settings *fresh)
 {
-	unsigned waiting = 0;
+	unsigned changed = 0;
 
-	for (size_t i = 0; i < first->zone_count; i++)
-		if (zone_find(fresh, first->zones[i].conf.name) == NULL) {
-			log_each(LOG_WARN, "settings", "zone %s: goes with a restart", first->zones[i].conf.name);
-			waiting++;
+	for (size_t i = 0; i < old->zone_count; i++)
+		if (zone_find(fresh, old->zones[i].conf.name) == NULL) {
+			log_each(LOG_INFO, "settings", "zone %s is gone", old->zones[i].conf.name);
+			changed++;
 		}
 	for (size_t i = 0; i < fresh->zone_count; i++) {
-		const struct settings_zone *is = &fresh->zones[i], *was = zone_find(first, is->conf.name);
-		if (was == NULL) {
-			log_each(LOG_WARN, "settings", "zone %s: takes effect after a restart (%s)", is->conf.name,
-				 is->where == NULL ? "default" : is->where);
-			waiting++;
+		const struct settings_zone *is = &fresh->zones[i], *was = zone_find(old, is->conf.name);
+		if (was != NULL) {
+			changed += tell_zone(was, is);
+			continue;
 		}
-		for (size_t k = 0; was != NULL && k < zone_table_len; k++) {
-			if (zone_reloads(first, &zone_table[k], &is->conf) || setting_same(&zone_table[k], &was->conf, &is->conf))
-				continue;
-			log_each(LOG_WARN, "settings", "setting zone.%s.%s: takes effect after a restart (%s, %s)", is->conf.name,
-				 zone_table[k].key, *is->origins[k].text == '\0' ? "empty" : is->origins[k].text, is->origins[k].where);
-			waiting++;
-		}
+		log_each(LOG_INFO, "settings", "zone %s is new (%s)", is->conf.name, is->where == NULL ? "default" : is->where);
+		changed++;
 	}
-	if (waiting == 0 && !settings_zones_same(first, fresh)) {
-		log_each(LOG_WARN, "settings", "zones: their order takes effect after a restart");
-		waiting++;
-	}
-	return waiting;
+	return changed;
 }
 
 /* @first: what waits is held against what runs, so it is told again until the restart. */
@@ -183,12 +171,7 @@ static void tell_changes(const struct settings *first, const struct settings *ol
 			waiting++;
 		}
 	}
-	for (size_t i = 0; i < fresh->zone_count; i++) {
-		const struct settings_zone *was = zone_find(old, fresh->zones[i].conf.name);
-		if (was != NULL && zone_find(first, was->conf.name) != NULL)
-			changed += tell_zone(first, was, &fresh->zones[i]);
-	}
-	waiting += tell_zones(first, fresh);
+	changed += tell_zones(old, fresh);
 	log_each(LOG_INFO, "settings", "reloaded from %s: %u changed, %u wait for a restart",
 		 fresh->file == NULL ? "no file" : fresh->file, changed, waiting);
 }
@@ -254,13 +237,15 @@ static void fresh_use(struct fresh *f, const struct reload_parts *parts)
 
 static void set_zones(const struct reload_parts *parts, const struct settings *s)
 {
+	struct zone_set *set = zone_slot_read(zone_keeper_slot(parts->zones));
 	struct zone_set_conf zones;
 
 	memset(&zones, 0, sizeof(zones));
 	wiring_zones(&zones, s, NULL);
-	zone_set_selection(parts->zones, &zones);
+	zone_set_selection(set, &zones);
+	zone_set_ttls(set, s->dns.ttl, s->dns.ttl_host, s->dns.ttl_negative);
 	for (size_t i = 0; i < s->zone_count; i++)
-		if (zone_set_access(parts->zones, &s->zones[i].conf) == E_NOMEM)
+		if (zone_set_access(set, &s->zones[i].conf) == E_NOMEM)
 			log_error("settings", "no memory for who may ask zone %s: it stays", s->zones[i].conf.name);
 }
 
@@ -282,8 +267,6 @@ static void set_limits(const struct reload_parts *parts, const struct settings *
 	wiring_dns(&dns, s);
 	if (dns_server_limit(parts->dns, &dns.rates, desk_reaper(parts->desk)) < 0)
 		log_error("settings", "no memory for dns.rrl: it stays");
-	set_zones(parts, s);
-	zone_set_ttls(parts->zones, s->dns.ttl, s->dns.ttl_host, s->dns.ttl_negative);
 	beats_set_floor(parts->beats, s->registry.floor_percent);
 	log_set_level(s->log.level);
 	log_set_format(s->log.format);
@@ -299,19 +282,22 @@ static void publish(struct reload *r, struct version *v, const struct reload_par
 		rcu_reaper_add(desk_reaper(parts->desk), &((struct version *)(uintptr_t)old)->reap, on_unread);
 }
 
-static bool apply(struct reload *r, struct version *v, const struct reload_parts *parts)
+/* @other_zones: they are made and wait to be used. */
+static bool apply(struct reload *r, struct version *v, const struct reload_parts *parts, bool other_zones)
 {
 	struct fresh fresh;
 	struct error err;
 
-	if (v->settings.file == NULL && r->source.first->file != NULL) {
-		refuse("the file that was read at the start is gone");
-		return false;
-	}
 	if (fresh_make(&fresh, parts, atomic_load(&r->now), &v->settings, &err) < 0) {
 		fresh_drop(&fresh);
 		refuse(err.text);
 		return false;
+	}
+	if (other_zones) {
+		dns_server_zones(parts->dns, zone_keeper_made(parts->zones));
+		zone_keeper_use(parts->zones);
+	} else {
+		set_zones(parts, &v->settings);
 	}
 	fresh_use(&fresh, parts);
 	set_limits(parts, &v->settings);
@@ -319,29 +305,100 @@ static bool apply(struct reload *r, struct version *v, const struct reload_parts
 	return true;
 }
 
-bool reload_run(struct reload *r, const struct reload_parts *parts)
+static enum reload_end end_of(struct reload *r, bool done, bool other_zones)
+{
+	metrics_add(done ? r->applied : r->refused, 1);
+	if (!done)
+		return RELOAD_REFUSED;
+	metrics_set(r->last, (double)clock_wall_ms() / 1000);
+	return other_zones ? RELOAD_DONE_ZONES : RELOAD_DONE;
+}
+
+/* ---- other zones */
+
+static void on_made(void *arg, int rc, const struct error *err)
+{
+	struct reload *r = arg;
+	struct version *v = r->coming;
+	bool done = false;
+
+	r->coming = NULL;
+	if (rc < 0)
+		refuse(err->text);
+	else if (!(done = apply(r, v, &r->parts, true)))
+		zone_keeper_drop(r->parts.zones);
+	if (!done)
+		version_free(v);
+	r->on_end(r->arg, end_of(r, done, true));
+}
+
+static bool make_zones(struct reload *r, struct version *v, const struct reload_parts *parts)
+{
+	const struct settings *s = &v->settings;
+	struct zone_set_conf conf;
+	struct error err;
+
+	v->zones = mem_zalloc(s->zone_count, sizeof(*v->zones));
+	if (v->zones == NULL) {
+		refuse("no memory");
+		return false;
+	}
+	for (size_t i = 0; i < s->zone_count; i++)
+		v->zones[i] = s->zones[i].conf;
+	memset(&conf, 0, sizeof(conf));
+	wiring_zones(&conf, s, v->zones);
+	/* these wait for a restart */
+	conf.hostname_mode = r->source.first->dns.hostname_mode;
+	conf.selector_keys = (const char *const *)r->source.first->dns.selector_keys.at;
+	conf.selector_key_count = r->source.first->dns.selector_keys.count;
+	r->parts = *parts;
+	if (zone_keeper_make(parts->zones, &conf, on_made, r, &err) == E_OK)
+		return true;
+	refuse(err.text);
+	return false;
+}
+
+/* ---- all of it */
+
+/* @v is taken. */
+static enum reload_end run(struct reload *r, struct version *v, const struct reload_parts *parts)
+{
+	bool done = false;
+
+	if (v->settings.file == NULL && r->source.first->file != NULL) {
+		refuse("the file that was read at the start is gone");
+	} else if (settings_zones_same(atomic_load(&r->now), &v->settings)) {
+		done = apply(r, v, parts, false);
+	} else if (make_zones(r, v, parts)) {
+		r->coming = v;
+		return RELOAD_LATER;
+	}
+	if (!done)
+		version_free(v);
+	return end_of(r, done, false);
+}
+
+enum reload_end reload_run(struct reload *r, const struct reload_parts *parts, void (*on_end)(void *arg, enum reload_end end),
+			   void *arg)
 {
 	const struct reload_source *from = &r->source;
 	struct settings_errors errors;
 	struct version *v = mem_zalloc(1, sizeof(*v));
-	bool done = false;
 
+	r->on_end = on_end;
+	r->arg = arg;
 	if (v == NULL) {
 		refuse("no memory");
-	} else {
-		int rc = settings_load(&v->settings, from->argc, from->argv, from->envp, &errors);
-		if (rc == E_OK)
-			done = apply(r, v, parts);
-		else if (rc == E_NOMEM)
-			refuse("no memory");
-		else
-			refuse_errors(&errors);
-		settings_errors_done(&errors);
-		if (!done)
-			version_free(v);
+		return end_of(r, false, false);
 	}
-	metrics_add(done ? r->applied : r->refused, 1);
-	if (done)
-		metrics_set(r->last, (double)clock_wall_ms() / 1000);
-	return done;
+	int rc = settings_load(&v->settings, from->argc, from->argv, from->envp, &errors);
+	if (rc == E_NOMEM)
+		refuse("no memory");
+	else if (rc < 0)
+		refuse_errors(&errors);
+	settings_errors_done(&errors);
+	if (rc == E_OK)
+		return run(r, v, parts);
+	version_free(v);
+	return end_of(r, false, false);
 }

@@ -18,7 +18,7 @@
 #include "musterd/server_metrics.h"
 #include "musterd/tls_keeper.h"
 #include "musterd/zone_export.h"
-#include "musterd/zone_files.h"
+#include "musterd/zone_keeper.h"
 #include "store/key.h"
 #include "store/lock.h"
 
@@ -41,9 +41,7 @@ struct server {
 	bool handles_open;
 	struct lock *lock;
 	struct desk *desk;
-	struct zone_set *zones;
-	struct zone_out *zone_out;
-	struct zone_files *zone_files;
+	struct zone_keeper *zones;
 	struct zone_export zone_export;
 	struct dns_server *dns;
 	struct host_resolver *hosts;
@@ -55,6 +53,7 @@ struct server {
 	struct change_log *changes;
 	struct explainer_parts explainer;
 	struct server_metrics metrics;
+	bool reloading; /* a reload is on its way */
 	struct loop_watch watch;
 	_Atomic(const char *) missing; /* what is not there yet; NULL: ready */
 	bool stopping, reload_wanted; /* asked for before everything was there */
@@ -124,8 +123,8 @@ static void on_api_stopped(void *arg)
 	if (s->dns != NULL)
 		dns_server_stop(s->dns);
 	s->dns = NULL;
-	if (s->zone_out != NULL)
-		zone_out_close(s->zone_out, on_zones_given, s);
+	if (s->zones != NULL)
+		zone_keeper_close(s->zones, on_zones_given, s);
 	else
 		on_zones_given(s);
 }
@@ -134,7 +133,6 @@ static void on_zones_given(void *arg)
 {
 	struct server *s = arg;
 
-	s->zone_out = NULL;
 	if (s->prober != NULL)
 		prober_stop(s->prober); /* freed behind the desk: verdicts may be under way */
 	if (s->beats != NULL)
@@ -151,9 +149,8 @@ static void server_stop(struct server *s, const char *why)
 	atomic_store(&s->missing, "stopping");
 	log_info("server", "stopping: %s", why);
 	tell_system("STOPPING=1");
-	if (s->zone_files != NULL)
-		zone_files_close(s->zone_files);
-	s->zone_files = NULL;
+	if (s->reloading)
+		zone_keeper_drop(s->zones); /* the settings stay as they are */
 	if (s->api != NULL)
 		api_stop(s->api, &s->loop, on_api_stopped, s);
 	else
@@ -182,7 +179,8 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
 
-	zone_set_tick(s->zones, clock_wall_ms());
+	if (s->zones != NULL)
+		zone_keeper_tick(s->zones, clock_wall_ms());
 	if (s->dns != NULL && cookie_keeper_tick(&s->cookies, clock_wall_ms()))
 		server_cookies(s);
 	struct tls_context *fresh = s->dns == NULL ? NULL : tls_keeper_tick(&s->tls, clock_ms());
@@ -220,8 +218,7 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 	struct api_conf api = s->conf->api;
 	int rc;
 
-	dns.zones = s->zones;
-	dns.out = s->zone_out;
+	dns.zones = zone_keeper_slot(s->zones);
 	rc = tls_keeper_load(&s->tls, s->conf->tls_cert, s->conf->tls_key, &dns.tls, &s->error);
 	if (rc < 0)
 		return error_wrap(&s->error, rc, "tls");
@@ -239,9 +236,9 @@ static int server_bind(struct server *s, struct bound_addresses *bound)
 	api.allowed_arg = s->conf->reload;
 	api.not_ready = server_missing;
 	api.not_ready_arg = s;
-	s->explainer = (struct explainer_parts){ s->zones, s->beats, s->prober };
+	s->explainer = (struct explainer_parts){ zone_keeper_slot(s->zones), s->beats, s->prober };
 	api.explainer = explainer_make(&s->explainer);
-	s->zone_export = (struct zone_export){ s->zones, s->zone_out };
+	s->zone_export = (struct zone_export){ zone_keeper_slot(s->zones) };
 	api.zone_list = zone_export_list;
 	api.zone_text = zone_export_text;
 	api.zone_text_more = zone_export_more;
@@ -298,20 +295,41 @@ static void say_ready(struct server *s, const struct bound_addresses *bound)
 }
 
 /* systemd waits for the second line before it takes the reload for done. */
-static void server_reload(struct server *s)
+static void reload_over(struct server *s, enum reload_end end)
 {
 	struct bound_addresses bound = { .dns_count = 0 };
+
+	if (end == RELOAD_DONE)
+		zone_keeper_read_files(s->zones);
+	if (end != RELOAD_REFUSED && server_addresses(s, &bound) < 0)
+		log_error("server", "%s", s->error.text);
+	tell_system("READY=1");
+}
+
+static void server_reload(struct server *s);
+
+static void on_reloaded(void *arg, enum reload_end end)
+{
+	struct server *s = arg;
+
+	s->reloading = false;
+	reload_over(s, end);
+	if (s->reload_wanted)
+		server_reload(s);
+}
+
+static void server_reload(struct server *s)
+{
 	struct reload_parts parts = { s->desk, s->dns, s->api, s->beats, s->zones, &s->cookies, &s->tls };
 	char state[64];
 
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(clock_ns() / 1000));
 	tell_system(state);
-	if (reload_run(s->conf->reload, &parts)) {
-		zone_files_reload(s->zone_files);
-		if (server_addresses(s, &bound) < 0)
-			log_error("server", "%s", s->error.text);
-	}
-	tell_system("READY=1");
+	s->reload_wanted = false;
+	enum reload_end end = reload_run(s->conf->reload, &parts, on_reloaded, s);
+	s->reloading = end == RELOAD_LATER;
+	if (!s->reloading)
+		reload_over(s, end);
 }
 
 static void on_hangup(uv_signal_t *handle, int number)
@@ -321,7 +339,7 @@ static void on_hangup(uv_signal_t *handle, int number)
 	(void)number;
 	if (s->stopping)
 		return;
-	if (s->api == NULL)
+	if (s->api == NULL || s->reloading)
 		s->reload_wanted = true;
 	else
 		server_reload(s);
@@ -333,7 +351,7 @@ static void server_serve(struct server *s)
 
 	if (s->stopping)
 		return;
-	zone_set_ready(s->zones);
+	zone_keeper_ready(s->zones);
 	int rc = server_bind(s, &bound);
 	if (rc < 0) {
 		server_fail(s, rc);
@@ -364,8 +382,9 @@ static void on_ready(void *arg)
 	if (s->stopping)
 		return;
 	s->serials_waiting = 1;
-	for (int i = 0; (size_t)i < zone_set_zone_count(s->zones); i++)
-		if (serial_keep(s, zone_set_zone_name(s->zones, i), zone_set_serial(s->zones, i), on_first_kept, s) == E_OK)
+	const struct zone_set *zones = zone_slot_read(zone_keeper_slot(s->zones));
+	for (int i = 0; (size_t)i < zone_set_zone_count(zones); i++)
+		if (serial_keep(s, zone_set_zone_name(zones, i), zone_set_serial(zones, i), on_first_kept, s) == E_OK)
 			s->serials_waiting++;
 	on_first_kept(s, NULL);
 }
@@ -401,14 +420,10 @@ static int server_handles(struct server *s)
 /* What follows the registry: names first, so that DNS has a change before anybody else hears of it. */
 static int server_watchers(struct server *s)
 {
-	struct registry_watcher watcher = zone_set_watcher(s->zones);
-	int rc = desk_watch(s->desk, &watcher);
-
-	if (rc < 0)
-		return rc;
+	struct registry_watcher watcher;
 	struct beats_conf beats = s->conf->beats;
 	beats.never_remove = !s->conf->desk.registry.expire_instances;
-	rc = beats_start(&s->beats, &s->loop, s->desk, &beats, &s->error);
+	int rc = beats_start(&s->beats, &s->loop, s->desk, &beats, &s->error);
 	if (rc < 0)
 		return rc;
 	watcher = beats_watcher(s->beats);
@@ -452,7 +467,7 @@ static void on_host_found(void *arg, const char *name, const struct host_found *
 {
 	struct server *s = arg;
 
-	zone_set_host_found(s->zones, name, found);
+	zone_keeper_host_found(s->zones, name, found);
 }
 
 static void on_other_row(void *arg, const struct store_entry *e)
@@ -467,7 +482,8 @@ static void on_other_row(void *arg, const struct store_entry *e)
 			return;
 	if (strcmp(segment, "zone") != 0 || key_next(&at, segment, sizeof(segment)) < 0)
 		return;
-	zone_set_serial_restore(s->zones, segment, (uint32_t)strtoul(e->value, NULL, 10));
+	uint32_t serial = (uint32_t)strtoul(e->value, NULL, 10);
+	zone_keeper_restore(s->zones, segment, serial);
 }
 
 static int server_open(struct server *s)
@@ -494,18 +510,12 @@ static int server_open(struct server *s)
 	zones.on_hidden = on_hidden;
 	zones.on_host_name = on_host_name;
 	zones.arg = s;
-	rc = zone_set_new(&s->zones, &zones, desk_reaper(s->desk), &s->error);
+	rc = zone_keeper_open(&s->zones, &s->loop, s->desk, &zones, &s->error);
 	if (rc < 0)
 		return rc;
 	metrics_read("dns_alias_conflicts", "Names in lower case that are another one's, too.", NULL, false, read_conflicts, s->zones);
 	metrics_read("dns_hidden_services", "Services whose name in a bound zone is taken, once for each zone.", NULL, false,
 		     read_hidden, s->zones);
-	rc = zone_files_open(&s->zone_files, &s->loop, s->zones, zones.zones, zones.zone_count, &s->error);
-	if (rc < 0)
-		return rc;
-	rc = zone_out_open(&s->zone_out, s->zones, &s->loop);
-	if (rc < 0)
-		return error_set(&s->error, rc, "no memory to give zones out");
 	return server_watchers(s);
 }
 
@@ -524,11 +534,18 @@ static void on_hidden(void *arg, const char *zone, const struct service_key *key
 			"an alias or a zone of layout full can show it", key->name, key->group, key->ns, zone, by);
 }
 
+static void read_stats(struct zone_set_stats *ret, const struct zone_keeper *k)
+{
+	rcu_begin();
+	zone_set_stats(zone_slot_read(zone_keeper_slot(k)), ret);
+	rcu_end();
+}
+
 static double read_conflicts(void *arg)
 {
 	struct zone_set_stats stats;
 
-	zone_set_stats(arg, &stats);
+	read_stats(&stats, arg);
 	return (double)stats.alias_conflicts;
 }
 
@@ -536,7 +553,7 @@ static double read_hidden(void *arg)
 {
 	struct zone_set_stats stats;
 
-	zone_set_stats(arg, &stats);
+	read_stats(&stats, arg);
 	return (double)stats.hidden;
 }
 
@@ -572,8 +589,10 @@ static void on_serial(void *arg, const char *zone, uint32_t serial)
 {
 	struct server *s = arg;
 
-	if (!s->stopping)
-		serial_keep(s, zone, serial, on_serial_kept, NULL);
+	if (s->stopping)
+		return;
+	zone_keeper_serial(s->zones, zone, serial);
+	serial_keep(s, zone, serial, on_serial_kept, NULL);
 }
 
 int server_run(const struct server_conf *conf, struct error *err)
@@ -602,8 +621,7 @@ int server_run(const struct server_conf *conf, struct error *err)
 	uv_run(&s.loop, UV_RUN_DEFAULT);
 	beats_free(s.beats); /* the desk called their watchers until it had closed */
 	prober_free(s.prober);
-	if (s.zones != NULL)
-		zone_set_free(s.zones);
+	zone_keeper_free(s.zones);
 	metrics_thread_stop();
 	rcu_thread_stop();
 	ports_remove(conf->data_dir);

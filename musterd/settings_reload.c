@@ -31,6 +31,25 @@ static const char *const reloadable[][2] = {
 	{ "forward", "timeout" },
 	{ "forward", "pending" },
 	{ "forward", "trust_anchor" },
+	{ "dns", "raw_alias" },
+	{ "dns", "loopback_addresses" },
+	{ "dns", "minimal_responses" },
+	{ "dns", "metadata_keys" },
+	{ "dns", "slow_start" },
+	{ "dns", "mname" },
+	{ "dns", "rname" },
+	{ "dns", "reverse" },
+	{ "zone", "layout" },
+	{ "zone", "namespace" },
+	{ "zone", "group" },
+	{ "zone", "export_namespaces" },
+	{ "zone", "export_groups" },
+	{ "zone", "export_metadata" },
+	{ "zone", "alias" },
+	{ "zone", "expand" },
+	{ "zone", "mname" },
+	{ "zone", "rname" },
+	{ "zone", "file" },
 	{ "zone", "query_allow" },
 	{ "zone", "transfer_allow" },
 	{ "zone", "listen" },
@@ -114,16 +133,42 @@ bool setting_same(const struct setting *row, const void *a, const void *b)
 	return false;
 }
 
+static bool has_reverse(const struct settings *s)
+{
+	bool any = s->dns.reverse.count > 0;
+	for (size_t i = 0; i < s->zone_count; i++)
+		any |= s->zones[i].conf.layout == LAYOUT_REVERSE;
+	return any;
+}
+
+/* Reverse zones point by what the zones of names show, and to whom. */
+static bool is_set_in_place(const char *key, bool reverse)
+{
+	return strcmp(key, "transfer_allow") == 0 ||
+	       (!reverse && (strcmp(key, "query_allow") == 0 || strcmp(key, "listen") == 0));
+}
+
+/* Of [dns], what all zones are made by. */
+static bool made_alike(const struct settings *a, const struct settings *b)
+{
+	return a->dns.raw_alias == b->dns.raw_alias && a->dns.loopback_addresses == b->dns.loopback_addresses &&
+	       a->dns.minimal_responses == b->dns.minimal_responses && a->dns.slow_start_ms == b->dns.slow_start_ms &&
+	       words_equal(&a->dns.metadata_keys, &b->dns.metadata_keys) &&
+	       same_bytes(a->dns.reverse.at, a->dns.reverse.count, b->dns.reverse.at, b->dns.reverse.count,
+			  sizeof(a->dns.reverse.at[0]));
+}
+
 bool settings_zones_same(const struct settings *a, const struct settings *b)
 {
-	if (a->zone_count != b->zone_count)
+	bool reverse = has_reverse(a);
+	if (a->zone_count != b->zone_count || !made_alike(a, b))
 		return false;
 	for (size_t i = 0; i < a->zone_count; i++) {
 		const struct zone_conf *x = &a->zones[i].conf, *y = &b->zones[i].conf;
 		if (strcmp(x->name, y->name) != 0)
 			return false;
 		for (size_t k = 0; k < zone_table_len; k++)
-			if (!setting_reloads(&zone_table[k]) && !setting_same(&zone_table[k], x, y))
+			if (!is_set_in_place(zone_table[k].key, reverse) && !setting_same(&zone_table[k], x, y))
 				return false;
 	}
 	return true;

@@ -11,7 +11,7 @@ bool setting_reloads(const struct setting *row);
 const char *setting_reload_name(size_t nth, unsigned part);
 /* The values of one row in @a and @b (struct settings, or zone_conf for a zone's row). */
 bool setting_same(const struct setting *row, const void *a, const void *b);
-/* Names and order of all zones, and those of their keys that a reload cannot change. */
+/* Are the same zones meant, as they are made: but for what can be set in a set of zones that is there? */
 bool settings_zones_same(const struct settings *a, const struct settings *b);
 
 #endif

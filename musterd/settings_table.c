@@ -133,7 +133,7 @@ const struct setting settings_table[] = {
 
 	{ "forward", "upstreams", SETTING_ADDRESSES, AT(forward.upstreams), "", 0, 8, NULL,
 	  "Resolvers, with their ports, that are asked for names outside of the zones, for hosts whose resolv.conf names this "
-	  "server: 192.0.2.1:53, [2001:db8::1]:53. Empty: such names are refused. Where it was empty at the start, upstreams need a restart." },
+	  "server: 192.0.2.1:53, [2001:db8::1]:53. Empty: such names are refused." },
 	{ "forward", "allow", SETTING_CIDRS, AT(forward.allow), "127.0.0.0/8, ::1, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7, fe80::/10",
 	  1, 256, NULL,
 	  "Address ranges whose questions are forwarded; what is written replaces the whole list. Others are refused." },

@@ -21,12 +21,15 @@ void zone_export_list(void *export, struct text *ret)
 	json_open(ret, '{');
 	json_key(ret, "zones");
 	json_open(ret, '[');
-	for (int i = 0; (size_t)i < zone_set_zone_count(x->zones); i++) {
+	rcu_begin();
+	const struct zone_set *zones = zone_slot_read(x->zones);
+	for (int i = 0; (size_t)i < zone_set_zone_count(zones); i++) {
 		json_open(ret, '{');
-		json_kv_str(ret, "name", zone_set_zone_name(x->zones, i));
-		json_kv_i64(ret, "serial", zone_set_serial(x->zones, i));
+		json_kv_str(ret, "name", zone_set_zone_name(zones, i));
+		json_kv_i64(ret, "serial", zone_set_serial(zones, i));
 		json_close(ret, '}');
 	}
+	rcu_end();
 	json_close(ret, ']');
 	json_close(ret, '}');
 }
@@ -48,17 +51,24 @@ int zone_export_text(void *export, const char *name, void (*tell)(void *done_arg
 		     struct error *err)
 {
 	const struct zone_export *x = export;
-	int zone = zone_set_find(x->zones, name);
-	if (zone < 0)
+	rcu_begin(); /* to the end, so that the set is there as long as its asks */
+	const struct zone_set *zones = zone_slot_read(x->zones);
+	int zone = zone_set_find(zones, name);
+	if (zone < 0) {
+		rcu_end();
 		return error_set(err, E_NOTFOUND, "there is no zone %.100s; GET /muster/v1/zones lists them", name);
+	}
 	struct zone_text *t = mem_alloc(sizeof(*t));
-	if (t == NULL)
+	if (t == NULL) {
+		rcu_end();
 		return error_set(err, E_NOMEM, "no memory for the text of the zone");
+	}
 	t->ask = (struct zone_ask){ .zone = zone, .viewer = { .all = true }, .on_done = on_done };
 	t->on_done = tell;
 	t->done_arg = done_arg;
 	t->len = t->at = 0;
-	zone_out_ask(x->out, &t->ask);
+	zone_out_ask(zone_set_out(zones), &t->ask);
+	rcu_end();
 	return E_OK;
 }
 

@@ -7,12 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct zone_set;
-struct zone_out;
+struct zone_slot;
 
 struct zone_export { /* borrowed for as long as the API runs */
-	struct zone_set *zones;
-	struct zone_out *out;
+	const struct zone_slot *zones;
 };
 
 /* @export: a struct zone_export. JSON of all of them. */

@@ -390,12 +390,12 @@ int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_a
 	}
 	if (!atomic_load_explicit(&((struct zone_set *)zs)->ready, memory_order_acquire)) {
 		reply_servfail(&r, EDE_NOT_READY);
-		return q->zone->number;
+		return q->zone->row;
 	}
 	if (zone_access(q->zone) != NULL && !zone_allows(q->zone, q)) {
 		a->rcode = RCODE_REFUSED;
 		a->ede = EDE_PROHIBITED;
-		return q->zone->number;
+		return q->zone->row;
 	}
 	a->aa = q->qclass != 255; /* ANY */
 	reply_name(&r);
@@ -403,5 +403,5 @@ int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_a
 		a->w.at = start; /* a chain may have begun */
 		a->outside = 0;
 	}
-	return q->zone->number;
+	return q->zone->row;
 }

@@ -53,7 +53,7 @@ int names_claim(struct zone_set *zs, struct names *n, uint32_t parent, enum labe
 		return rc;
 	uint64_t conflicts = zs->index.conflicts;
 	rc = name_claim(&zs->index, &n->raw, parent, raw);
-	if (rc == E_OK && zs->index.conflicts > conflicts && zs->conf.on_conflict != NULL)
+	if (rc == E_OK && zs->index.conflicts > conflicts && zs->conf.on_conflict != NULL && !zs->quiet)
 		zs->conf.on_conflict(zs->conf.arg, kind, s);
 	if (rc < 0)
 		names_release(zs, n);
@@ -187,4 +187,16 @@ struct folder *folder_get(struct zone_set *zs, struct folder *parent, const char
 	if (created < f->names.raw.created)
 		name_age(&zs->index, &f->names.raw, created);
 	return f;
+}
+
+void folders_free(struct zone_set *zs)
+{
+	struct map *maps[] = { &zs->groups, &zs->namespaces };
+	struct folder *f;
+	for (int i = 0; i < 2; i++)
+		for (size_t at = 0; (f = map_next(maps[i], &at)) != NULL;) {
+			if (f->blob != NULL)
+				blob_release(f->blob);
+			mem_free(f);
+		}
 }

@@ -54,6 +54,19 @@ struct host_name *host_names_find(const struct host_names *h, const char *ip)
 	return name_read(text, ip) == 0 ? NULL : map_find(&h->map, name_text_hash(text), text);
 }
 
+/* What the set before has found. */
+static void name_recall(const struct host_names *h, struct host_name *n)
+{
+	const struct host_name *was = h->before == NULL ? NULL : map_find(&h->before->map, name_text_hash(n->text), n->text);
+	if (was == NULL || was->own)
+		return;
+	n->count = was->count;
+	memcpy(n->addresses, was->addresses, sizeof(n->addresses));
+	n->home = was->home;
+	n->stale = was->stale;
+	n->looked_up = was->looked_up;
+}
+
 int host_names_get(struct host_names *h, struct host_name **ret, const char *ip)
 {
 	char text[DNS_NAME_MAX + 1];
@@ -76,6 +89,7 @@ int host_names_get(struct host_names *h, struct host_name **ret, const char *ip)
 		mem_free(n);
 		return E_NOMEM;
 	}
+	name_recall(h, n);
 	*ret = n;
 	return E_OK;
 }
@@ -83,7 +97,7 @@ int host_names_get(struct host_names *h, struct host_name **ret, const char *ip)
 static void tell(const struct host_names *h, const struct host_name *n, bool wanted)
 {
 	const struct zone_set_conf *conf = &h->zones->conf;
-	if (conf->on_host_name != NULL && conf->hostname_mode != HOSTNAME_SRV_ONLY && !n->own)
+	if (!h->zones->quiet && conf->on_host_name != NULL && conf->hostname_mode != HOSTNAME_SRV_ONLY && !n->own)
 		conf->on_host_name(conf->arg, n->text, wanted);
 }
 
@@ -100,4 +114,17 @@ void host_names_drop(struct host_names *h, struct host_name *n)
 	tell(h, n, false);
 	map_remove(&h->map, name_text_hash(n->text), n->text);
 	mem_free(n);
+}
+
+void host_names_settle(struct host_names *h, const struct host_names *before)
+{
+	struct host_name *n;
+	for (size_t at = 0; (n = map_next(&h->map, &at)) != NULL;)
+		if (n->refs > 0)
+			tell(h, n, true);
+	for (size_t at = 0; (n = map_next(&before->map, &at)) != NULL;) {
+		const struct host_name *now = map_find(&h->map, name_text_hash(n->text), n->text);
+		if (n->refs > 0 && (now == NULL || now->refs == 0 || now->own))
+			tell(before, n, false);
+	}
 }

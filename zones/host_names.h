@@ -25,6 +25,7 @@ struct host_name {
 struct host_names {
 	struct map map;
 	const struct zone_set *zones;
+	const struct host_names *before; /* of the set that this one is made beside: what it has found; NULL: none */
 };
 
 void host_names_init(struct host_names *h, const struct zone_set *zones);
@@ -35,5 +36,7 @@ struct host_name *host_names_find(const struct host_names *h, const char *ip); /
 /* One service more, or less, has it: tells the resolver of the first and the last, who frees it. */
 void host_names_hold(struct host_names *h, struct host_name *n);
 void host_names_drop(struct host_names *h, struct host_name *n);
+/* All of @h are wanted, and those of @before alone no longer. */
+void host_names_settle(struct host_names *h, const struct host_names *before);
 
 #endif

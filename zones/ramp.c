@@ -70,6 +70,15 @@ int ramps_begin(struct ramps *r, const struct service_view *old, const struct se
 	return E_OK;
 }
 
+void ramps_copy(struct ramps *to, const struct ramps *from)
+{
+	to->at = mem_alloc(from->count * sizeof(*to->at));
+	if (to->at == NULL)
+		return;
+	memcpy(to->at, from->at, from->count * sizeof(*to->at));
+	to->count = from->count;
+}
+
 static int64_t step_of(const struct ramps *r, const struct ramp *one, int64_t now_ms)
 {
 	int64_t passed = now_ms - one->since_ms;

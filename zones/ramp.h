@@ -21,6 +21,7 @@ struct ramps { /* of one service, by key */
 
 /* Begins those of instances that are well in @fresh and were not in @old. E_NOMEM: none was begun. */
 int ramps_begin(struct ramps *r, const struct service_view *old, const struct service_view *fresh, int64_t now_ms);
+void ramps_copy(struct ramps *to, const struct ramps *from); /* without memory: none */
 /* Those nobody met go, and those at their end; forgets whom it met. Returns when the next one makes a step,
  * INT64_MAX: none is left. */
 int64_t ramps_settle(struct ramps *r, int64_t now_ms);

@@ -29,7 +29,7 @@ static uint64_t id_hash(uint64_t id)
 	return hash_bytes(&id, sizeof(id));
 }
 
-static struct site *site_find(struct zone_set *zs, uint64_t id)
+struct site *site_find(const struct zone_set *zs, uint64_t id)
 {
 	return map_find(&zs->sites, id_hash(id), &id);
 }
@@ -168,13 +168,13 @@ static int site_prepare(struct zone_set *zs, struct site *s, const struct appear
 	return rc;
 }
 
-/* Compiles s->view. E_NOMEM: everything published is as it was. */
-static int site_compile(struct zone_set *zs, struct site *s)
+/* Compiles s->view, where @before was answered. E_NOMEM: everything published is as it was. */
+static int site_compile_behind(struct zone_set *zs, struct site *s, const struct blob *before)
 {
 	struct exports_change change;
 	struct appearance fresh = { .shown = site_shown(zs, s) };
 	struct blob_past past = { .lender = s->compiled == NULL ? NULL : s->blob, .lender_view = s->compiled,
-				  .before = s->blob, .now_ms = zs->wall_ms,
+				  .before = before, .now_ms = zs->wall_ms,
 				  .starting = !atomic_load_explicit(&zs->ready, memory_order_relaxed) };
 	unsettled_lend(zs, s, &past);
 	struct blob *blob = fresh.shown == NULL ? NULL : blob_compile(zs->builder, s->view, &past);
@@ -197,6 +197,11 @@ static int site_compile(struct zone_set *zs, struct site *s)
 	s->compiled = s->view;
 	unsettled_keep(zs, s, blob);
 	return E_OK;
+}
+
+static int site_compile(struct zone_set *zs, struct site *s)
+{
+	return site_compile_behind(zs, s, s->blob);
 }
 
 static void site_fail(struct zone_set *zs, struct site *s)
@@ -236,6 +241,8 @@ static void site_remove(struct zone_set *zs, struct site *s)
 	image_forget(zs, s);
 	if (zs->stale == s)
 		zs->stale = s->next;
+	if (zs->copied == s)
+		zs->copied = s->next;
 	*(s->prev != NULL ? &s->prev->next : &zs->youngest) = s->next;
 	if (s->next != NULL)
 		s->next->prev = s->prev;
@@ -264,13 +271,18 @@ void site_refresh(struct zone_set *zs, struct site *s)
 		site_unfail(zs, s);
 }
 
+static void site_lose(struct zone_set *zs, const struct service_view *view)
+{
+	if (zs->lost_count < LOST_MAX)
+		zs->lost[zs->lost_count++] = view;
+}
+
 static void site_update(struct zone_set *zs, const struct service_view *fresh)
 {
 	struct site *s = site_find(zs, fresh->info->id);
 	uint64_t start = clock_ns();
 	if (s == NULL && (s = site_make(zs, fresh->info)) == NULL) {
-		if (zs->lost_count < LOST_MAX)
-			zs->lost[zs->lost_count++] = fresh;
+		site_lose(zs, fresh);
 		return;
 	}
 	const struct service_view *old = s->view;
@@ -279,6 +291,30 @@ static void site_update(struct zone_set *zs, const struct service_view *fresh)
 	site_refresh(zs, s);
 	atomic_fetch_add_explicit(&zs->stat_rebuilds, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&zs->stat_rebuild_ns, clock_ns() - start, memory_order_relaxed);
+}
+
+/* Folders may be older than what is in them. */
+static void folders_age(struct zone_set *zs, const struct folder *like)
+{
+	struct folder *ns = folder_get(zs, NULL, like->parent->name, like->parent->names.raw.created);
+	if (ns != NULL)
+		folder_get(zs, ns, like->name, like->names.raw.created);
+}
+
+void site_adopt(struct zone_set *zs, const struct zone_set *from, const struct site *like)
+{
+	if (site_find(zs, like->id) != NULL || like->view == NULL)
+		return;
+	struct site *s = site_make(zs, like->view->info);
+	if (s == NULL) {
+		site_lose(zs, like->view);
+		return;
+	}
+	folders_age(zs, like->group);
+	s->view = like->view;
+	unsettled_adopt(zs, s, from, like);
+	if (site_compile_behind(zs, s, like->blob) < 0)
+		site_fail(zs, s);
 }
 
 void site_on_view(struct zone_set *zs, const struct service_view *fresh, uint64_t gone_id)
@@ -323,20 +359,14 @@ void sites_renew(struct zone_set *zs)
 	}
 }
 
-void sites_free(struct zone_set *zs)
+bool sites_free(struct zone_set *zs, unsigned most)
 {
-	struct site *s;
-	struct folder *f;
-	for (size_t at = 0; (s = map_next(&zs->sites, &at)) != NULL;) {
+	for (; zs->youngest != NULL && most > 0; most--) {
+		struct site *s = zs->youngest;
+		zs->youngest = s->next;
 		if (s->blob != NULL)
 			blob_release(s->blob);
 		slab_put(zs->slab, s, sizeof(*s));
 	}
-	struct map *maps[] = { &zs->groups, &zs->namespaces };
-	for (int i = 0; i < 2; i++)
-		for (size_t at = 0; (f = map_next(maps[i], &at)) != NULL;) {
-			if (f->blob != NULL)
-				blob_release(f->blob);
-			mem_free(f);
-		}
+	return zs->youngest == NULL;
 }

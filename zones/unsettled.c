@@ -80,6 +80,16 @@ void unsettled_note(struct zone_set *zs, struct site *s, const struct service_vi
 		ramps_begin(&u->ramps, old, s->view, zs->wall_ms);
 }
 
+void unsettled_adopt(struct zone_set *zs, struct site *s, const struct zone_set *from, const struct site *like)
+{
+	const struct unsettled *old = unsettled_of(from, like);
+	if (zs->conf.slow_start_ms <= 0 || old == NULL || old->ramps.count == 0)
+		return;
+	struct unsettled *u = unsettled_get(zs, s);
+	if (u != NULL)
+		ramps_copy(&u->ramps, &old->ramps);
+}
+
 void unsettled_lend(struct zone_set *zs, const struct site *s, struct blob_past *past)
 {
 	const struct unsettled *u = unsettled_of(zs, s);

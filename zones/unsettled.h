@@ -9,6 +9,8 @@
 bool unsettled_equal(const void *value, const void *key);
 /* A new view of @s, before it is compiled. @old may be NULL: the first one. */
 void unsettled_note(struct zone_set *zs, struct site *s, const struct service_view *old);
+/* @s takes over from @like of @from who starts slowly, before it is compiled. */
+void unsettled_adopt(struct zone_set *zs, struct site *s, const struct zone_set *from, const struct site *like);
 /* What the compilation of @s has to look at besides its view. */
 void unsettled_lend(struct zone_set *zs, const struct site *s, struct blob_past *past);
 /* It was compiled: into @b. */

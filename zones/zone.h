@@ -37,6 +37,7 @@ struct zone_access {
 };
 
 struct static_zone;
+struct zone_out;
 struct zone { /* immutable but for the serial, the file and the access */
 	uint8_t name[ZONE_WIRE_MAX + 11]; /* wire, folded, zero-padded */
 	uint8_t len, labels;
@@ -55,7 +56,8 @@ struct zone { /* immutable but for the serial, the file and the access */
 	bool mname_inside, rname_inside;
 	bool mname_child; /* mname is one label below the apex: it has our addresses */
 	_Atomic uint32_t serial;
-	int number;
+	int number; /* its place in the settings */
+	int row; /* of counters */
 	_Atomic(struct zone_access *) access; /* NULL: everywhere, everybody may ask, nobody may take it */
 	const struct zone_set *set;
 	char *text; /* presentation form, without the last dot */
@@ -110,7 +112,9 @@ struct zone_set {
 	struct name_index index;
 	_Atomic(struct ns_addresses *) ns;
 	_Atomic bool ready;
+	struct zone_out *out; /* where its zones are given out as a whole; NULL: nowhere */
 	/* control's */
+	bool quiet; /* it is being made beside another one, which has told what there is to tell */
 	struct scope *scopes;
 	size_t scope_count;
 	struct export *exports;
@@ -133,6 +137,7 @@ struct zone_set {
 	uint64_t image_number;	/* of the newest image */
 	uint64_t changes;	/* of anything that can be transferred */
 	struct site *failed;
+	struct site *copied; /* it and all behind it are still to be taken over by another set; NULL: none */
 	struct site *stale; /* it and all behind it are to be compiled again: the settings have changed; NULL: none */
 	const struct service_view *lost[LOST_MAX]; /* services there was no memory for, to be tried again */
 	unsigned lost_count;
@@ -188,6 +193,7 @@ void names_release(struct zone_set *zs, struct names *n);
 void names_label(struct label *ret, const struct names *names, enum label_kind kind, const char *s);
 /* Namespaces (@parent NULL) and groups. */
 struct folder *folder_get(struct zone_set *zs, struct folder *parent, const char *name, uint64_t created);
+void folders_free(struct zone_set *zs);
 void folder_prune(struct zone_set *zs, struct folder *f); /* goes, and what is above it, if nothing is in it */
 
 /* site.c: services come, change and go. */
@@ -195,7 +201,10 @@ void site_on_view(struct zone_set *zs, const struct service_view *fresh, uint64_
 void sites_retry(struct zone_set *zs);
 void sites_renew(struct zone_set *zs); /* some of those from @zs->stale on */
 void site_refresh(struct zone_set *zs, struct site *s); /* compiles it again */
-void sites_free(struct zone_set *zs);
+bool sites_free(struct zone_set *zs, unsigned most); /* of so many; true: of all */
+/* Takes over what @like of @from is, unless it is here: with the view, the past and the way of a slow start. */
+void site_adopt(struct zone_set *zs, const struct zone_set *from, const struct site *like);
+struct site *site_find(const struct zone_set *zs, uint64_t id);
 void zones_touch(struct zone_set *zs); /* something of the registry changed that can be transferred */
 
 /* A query after the walk. */

@@ -26,6 +26,7 @@ struct zone_out {
 	struct image *taking, *newest;
 	struct image *ending[IMAGES_MAX + 1];
 	unsigned images, ending_count; /* alive in all; of them being ended */
+	struct zone_out *heir; /* who is asked now; NULL: this one */
 	bool closing;
 	unsigned handles;
 	void (*on_closed)(void *arg);
@@ -77,6 +78,29 @@ static void asks_serve(struct zone_out *o, struct ask_list *l, struct image *im,
 		struct zone_ask *next = (struct zone_ask *)ask->message.next;
 		struct zone_stream *s = im == NULL ? NULL : stream_of(o, im, ask);
 		ask_answer(ask, s != NULL ? E_OK : code, s);
+		ask = next;
+	}
+}
+
+/* The zone of the same name, by its number there. */
+static void ask_pass(struct zone_out *o, struct zone_ask *ask)
+{
+	const char *name = zone_set_zone_name(o->zs, ask->zone);
+	int zone = name == NULL ? -1 : zone_set_find(o->heir->zs, name);
+	ask->zone = zone;
+	if (zone < 0)
+		ask_answer(ask, E_UNAVAILABLE, NULL);
+	else
+		inbox_post(o->heir->asks, &ask->message);
+}
+
+static void asks_pass(struct zone_out *o, struct ask_list *l)
+{
+	struct zone_ask *ask = l->first;
+	*l = (struct ask_list){ NULL, NULL };
+	while (ask != NULL) {
+		struct zone_ask *next = (struct zone_ask *)ask->message.next;
+		ask_pass(o, ask);
 		ask = next;
 	}
 }
@@ -184,7 +208,9 @@ static void on_asks(void *arg, struct inbox_message *first, unsigned count)
 	(void)count;
 	for (struct inbox_message *m = first, *next; m != NULL; m = next) {
 		next = m->next;
-		if (o->closing)
+		if (o->heir != NULL)
+			ask_pass(o, (struct zone_ask *)m);
+		else if (o->closing)
 			ask_answer((struct zone_ask *)m, E_UNAVAILABLE, NULL);
 		else
 			list_add(&o->waiting, (struct zone_ask *)m);
@@ -202,6 +228,30 @@ static void on_returns(void *arg, struct inbox_message *first, unsigned count)
 		next = m->next;
 		image_unref(o, (struct image *)(uintptr_t)zone_stream_done((struct zone_stream *)m));
 	}
+}
+
+void zone_out_pass_on(struct zone_out *o, struct zone_out *heir)
+{
+	struct image *im = o->taking;
+	o->heir = heir;
+	if (heir == NULL)
+		return;
+	asks_pass(o, &o->served);
+	asks_pass(o, &o->waiting);
+	newest_drop(o);
+	o->taking = NULL;
+	if (im != NULL)
+		image_unref(o, im);
+}
+
+bool zone_out_is_idle(const struct zone_out *o)
+{
+	return o->images == 0;
+}
+
+struct zone_out *zone_set_out(const struct zone_set *zs)
+{
+	return zs->out;
 }
 
 void zone_out_ask(struct zone_out *out, struct zone_ask *ask)
@@ -235,6 +285,7 @@ int zone_out_open(struct zone_out **ret, struct zone_set *zs, uv_loop_t *loop)
 	uv_timer_init(loop, &o->timer);
 	o->idle.data = o->timer.data = o;
 	uv_timer_start(&o->timer, on_timer, KEEP_MS, KEEP_MS);
+	zs->out = o;
 	*ret = o;
 	return E_OK;
 }
@@ -256,6 +307,7 @@ static void on_returned(void *arg)
 	newest_drop(o);
 	if (o->taking != NULL)
 		image_unref(o, o->taking);
+	o->taking = NULL;
 	while (o->ending_count > 0)
 		image_end_step(o->zs, o->ending[--o->ending_count], UINT32_MAX);
 	o->handles = 2;

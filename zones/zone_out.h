@@ -25,6 +25,12 @@ int zone_out_open(struct zone_out **ret, struct zone_set *zs, uv_loop_t *loop);
 /* What is asked from now on is refused. Every stream must have been ended; then @on_closed, and it is freed. */
 void zone_out_close(struct zone_out *out, void (*on_closed)(void *arg), void *arg);
 
+/* What is asked from now on, or waits, is asked of @heir, where zones have the same names; NULL: it is refused. What is
+ * being read is read to its end: then nothing of @zs is held any more. */
+void zone_out_pass_on(struct zone_out *out, struct zone_out *heir);
+bool zone_out_is_idle(const struct zone_out *out); /* nothing is being read */
+/* Where the zones of @zs are asked for, since zone_out_open(); NULL: nowhere. Any thread, in the section that @zs was read in. */
+struct zone_out *zone_set_out(const struct zone_set *zs);
 void zone_out_ask(struct zone_out *out, struct zone_ask *ask); /* any thread */
 void zone_stream_free(struct zone_stream *s);		       /* any thread */
 

@@ -5,6 +5,7 @@
 #include "zones/unsettled.h"
 #include "zones/zone.h"
 #include <arpa/inet.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -98,7 +99,7 @@ static int zone_place(struct zone_set *zs, struct zone *z, const struct zone_con
 static void zone_start(struct zone_set *zs, struct zone *z)
 {
 	z->set = zs;
-	z->number = (int)(z - zs->zones);
+	z->number = z->row = (int)(z - zs->zones);
 	z->dirty = true;
 	atomic_init(&z->serial, serial_next(0, clock_wall_ms()));
 }
@@ -301,12 +302,18 @@ int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct
 	return E_OK;
 }
 
+bool zone_set_free_some(struct zone_set *zs, unsigned services)
+{
+	return sites_free(zs, services);
+}
+
 void zone_set_free(struct zone_set *zs)
 {
 	if (zs == NULL)
 		return;
 	unsettled_free(zs);
-	sites_free(zs);
+	sites_free(zs, UINT_MAX);
+	folders_free(zs);
 	host_names_done(&zs->host_names);
 	map_done(&zs->sites);
 	map_done(&zs->namespaces);
@@ -505,6 +512,13 @@ const char *zone_set_zone_name(const struct zone_set *zs, int zone)
 size_t zone_set_zone_count(const struct zone_set *zs)
 {
 	return zs->zone_count;
+}
+
+void zone_set_count_as(struct zone_set *zs, int zone, int row)
+{
+	for (size_t i = 0; i < zs->zone_count; i++)
+		if (zs->zones[i].number == zone)
+			zs->zones[i].row = row;
 }
 
 static uint64_t stat_read(const _Atomic uint64_t *stat)

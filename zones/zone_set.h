@@ -79,9 +79,20 @@ struct zone_set_conf {
 
 struct zone_set;
 
+/* The set in force. Who reads it does so once for each RCU section; the control thread puts another in its place
+ * (zone_heir.h). */
+struct zone_slot {
+	_Atomic(struct zone_set *) now;
+};
+static inline struct zone_set *zone_slot_read(const struct zone_slot *slot)
+{
+	return rcu_read(&((struct zone_slot *)(uintptr_t)slot)->now);
+}
+
 /* Control thread. Errors: E_RANGE (a zone over 77 wire octets, a bad name), E_EXISTS (twice), E_LIMIT, E_NOMEM. */
 int zone_set_new(struct zone_set **ret, const struct zone_set_conf *conf, struct rcu_reaper *reaper,
 		 struct error *err);
+bool zone_set_free_some(struct zone_set *zs, unsigned services); /* of its memory, beforehand; true: there is little left */
 void zone_set_free(struct zone_set *zs); /* no reader is left, and the reaper is closed (it hands names back) */
 /* At a start: @last was kept, when at most ZONE_SERIALS_AHEAD less had been handed out. Serials go on above it, and as much above
  * the clock, in case that the latest ones were not kept in time. */
@@ -126,12 +137,14 @@ void zone_set_prepare(const struct zone_set *zs, struct dns_query *q); /* node, 
 bool zone_set_has_aliases(const struct dns_query *q);
 /* Writes answer, authority and additional sections (dns.md 2.1-2.8, 2.11; table rows 11-20 of 2.5), never a
  * partial RRset: too big for @a->w is tc with nothing in it. Sets rcode, aa, tc, counts, ede. Class ANY
- * clears aa. @r is the worker's. Returns the zone's number for counters, -1: no zone. */
+ * clears aa. @r is the worker's. Returns the zone's row of counters, -1: no zone. */
 int zone_set_answer(const struct zone_set *zs, struct dns_query *q, struct dns_answer *a, struct rng *r);
 /* Of the zone that answered @q, in the same section; E_RANGE: none did. */
 int zone_set_version(const struct dns_query *q, struct zone_version *ret);
 const char *zone_set_zone_name(const struct zone_set *zs, int zone); /* for metrics; NULL: none */
 size_t zone_set_zone_count(const struct zone_set *zs);
+/* What zone_set_answer() returns for the zone, at first its number. Before the set is in force. */
+void zone_set_count_as(struct zone_set *zs, int zone, int row);
 
 struct zone_set_stats { /* any thread */
 	uint64_t nodes, blobs, hosts, alias_conflicts, hidden /* services, for each zone */, dropped_addresses, rebuilds, rebuild_ns, bytes;

@@ -355,7 +355,8 @@ int main(void)
 	};
 	struct cookie_secrets secrets = secrets_of(vectors[0].secret, NULL);
 	atomic_init(&slot.now, &secrets);
-	dns_counters_declare(&counters, NULL);
+	dns_counters_declare(&counters);
+	dns_counters_zones(&counters, NULL);
 	responder_init(&responder, NULL, &counters,
 		       &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000, .cookies = &slot });
 	return cmocka_run_group_tests(tests, NULL, NULL);

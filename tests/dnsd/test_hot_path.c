@@ -82,6 +82,7 @@ struct fixture {
 	uv_loop_t loop;
 	struct rcu_reaper *reaper;
 	struct zone_set *zones;
+	struct zone_slot slot;
 	struct dns_counters cells;
 	struct responder responder;
 	struct udp_batch *batch;
@@ -146,8 +147,10 @@ static int fixture_setup(void **state)
 	assert_int_equal(rcu_reaper_start(&f->reaper, &f->loop, NULL), E_OK);
 	rcu_thread_start();
 	zones_start(f);
-	dns_counters_declare(&f->cells, f->zones);
-	responder_init(&f->responder, f->zones, &f->cells, &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000 });
+	dns_counters_declare(&f->cells);
+	dns_counters_zones(&f->cells, f->zones);
+	atomic_init(&f->slot.now, f->zones);
+	responder_init(&f->responder, &f->slot, &f->cells, &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000 });
 	f->batch = udp_batch_new(true);
 	client_start(f);
 	*state = f;

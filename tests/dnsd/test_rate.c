@@ -273,7 +273,8 @@ static int limits_setup(void **state)
 	memset(&l, 0, sizeof(l));
 	l.limiter.table = rate_table_new(secret);
 	atomic_init(&l.cookies.now, cookie_secrets_new(keys, 1));
-	dns_counters_declare(&l.counters, NULL);
+	dns_counters_declare(&l.counters);
+	dns_counters_zones(&l.counters, NULL);
 	responder_init(&l.responder, NULL, &l.counters,
 		       &(struct responder_conf){ .udp_size = 1232, .cookies = &l.cookies, .rates = &l.limiter });
 	l.now_ms = START_MS;

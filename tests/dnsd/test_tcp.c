@@ -381,6 +381,7 @@ int main(void)
 		SERVER_TEST(a_client_that_never_reads_is_closed_when_idle_time_is_over),
 		SERVER_TEST(random_streams_never_hang_or_crash_the_server),
 	};
-	dns_counters_declare(&cells, NULL);
+	dns_counters_declare(&cells);
+	dns_counters_zones(&cells, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

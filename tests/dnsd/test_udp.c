@@ -127,7 +127,8 @@ static void a_datagram_of_our_own_address_and_port_is_dropped(void **state)
 	f->conf.threads = 1;
 	server_start(f);
 	struct dns_counters cells;
-	dns_counters_declare(&cells, NULL);
+	dns_counters_declare(&cells);
+	dns_counters_zones(&cells, NULL);
 	uint64_t before = metrics_value(cells.dropped[DROP_LOOP]);
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
 	if (fd < 0)
@@ -231,13 +232,15 @@ static void ten_thousand_datagrams_ask_for_no_memory(void **state)
 	uv_loop_t loop;
 	struct dns_counters cells;
 	static struct responder responder;
+	static struct zone_slot none;
 	struct socket_pair pair;
 	struct udp_socket socket;
 	struct sockaddr_storage at = address_of("0.0.0.0", 0);
 	struct error err = { 0 };
 	uv_loop_init(&loop);
-	dns_counters_declare(&cells, NULL);
-	responder_init(&responder, NULL, &cells, &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000 });
+	dns_counters_declare(&cells);
+	dns_counters_zones(&cells, NULL);
+	responder_init(&responder, &none, &cells, &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000 });
 	assert_int_equal(sockets_bind(&pair, 1, &at, 0, &err), E_OK);
 	struct udp_batch *batch = udp_batch_new(true);
 	assert_int_equal(udp_socket_open(&socket, &loop, pair.udp, &at, &(struct dns_place){ 0 }, batch, &responder, &err), E_OK);

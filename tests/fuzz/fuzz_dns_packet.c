@@ -24,6 +24,7 @@ struct target {
 	uv_loop_t loop;
 	struct rcu_reaper *reaper;
 	struct zone_set *zones;
+	struct zone_slot slot;
 	struct dns_counters counters;
 	struct responder responder;
 	struct exchange exchange;
@@ -104,14 +105,16 @@ static struct target *target_new(void)
 	if (w.on_turn != NULL)
 		w.on_turn(w.arg, 6);
 	zone_set_ready(t->zones);
-	dns_counters_declare(&t->counters, t->zones);
+	dns_counters_declare(&t->counters);
+	dns_counters_zones(&t->counters, t->zones);
 	static const uint8_t secrets[COOKIE_SECRETS][COOKIE_SECRET_LEN] = { "sixteen octets..", "those of before." };
 	atomic_init(&t->cookies.now, cookie_secrets_new(secrets, COOKIE_SECRETS));
 	for (unsigned i = 0; i < COOKIE_SECRETS; i++)
 		t->signers[i] = cookie_secrets_new(&secrets[i], 1);
 	t->rates.table = rate_table_new((const uint8_t *)"sixteen octets..");
 	atomic_init(&t->rates.now, rate_policy_new(&(struct rate_conf){ .per_second = 1, .slip = 2, .errors = 3 }));
-	responder_init(&t->responder, t->zones, &t->counters,
+	atomic_init(&t->slot.now, t->zones);
+	responder_init(&t->responder, &t->slot, &t->counters,
 		       &(struct responder_conf){ .udp_size = 1232, .keepalive_ms = 10000, .cookies = &t->cookies, .rates = &t->rates });
 	clients_make(t);
 	rng_seed(&t->responder.rng, 1); /* repeatable */
@@ -254,7 +257,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	x->client = t->clients[answered ? bytes[0] % CLIENTS : 0];
 	x->question.query.client = size;
 	x->question.query.now_ms = t->now_ms;
-	rcu_begin();
+	respond_begin(&t->responder);
 	int64_t age_sec = cookie_sign(t, size, &x->client);
 	bool good = age_sec >= -300 && age_sec <= 3600; /* RFC 9018, 4.3 */
 	if (size <= UDP_MAX) {
@@ -268,7 +271,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (len > 0)
 		check(x, t->msg, t->out, len, DNS_MESSAGE_MAX);
 	trap_if(len > 0 && (t->out[2] & 2) != 0, "truncated on a stream");
-	rcu_end();
+	respond_end();
 	tally_flush(&t->responder.tally);
 	return 0;
 }
