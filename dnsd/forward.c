@@ -1,7 +1,7 @@
-/* forward.c - happy path: forward_start, or the first upstreams later, make libunbound's context and the thread > a worker posts a question > it is given
- * to libunbound and stands in the list of waiting ones > libunbound's descriptor is readable > its callback fills the
- * answer in > the question goes back to its worker. Ends otherwise: its time is over, libunbound takes no more, the
- * upstreams lead back here, the server stops. forward_drain sends everything back; forward_free closes the handles and
+/* forward.c - happy path: forward_start, or the first upstreams later, make libunbound's context and the thread > a worker
+ * posts a question > it is given to libunbound and stands in the list of waiting ones > libunbound's descriptor is
+ * readable > its callback fills the answer in > the question goes back to its worker. Ends otherwise: its time is over,
+ * libunbound takes no more, the upstreams lead back here, the server stops. forward_drain sends everything back; forward_free closes the handles and
  * joins. libunbound resolves on a thread of its own, which sees nothing of ours. */
 #include "dnsd/forward.h"
 #include "base/log.h"

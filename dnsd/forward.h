@@ -50,8 +50,8 @@ struct forward_query {
 	uint8_t msg[];
 };
 
-/* Control thread. Starts the thread "forward" if there are upstreams; without them nobody may ask. Errors: E_NOMEM, E_IO, E_INVALID (an upstream or the trust anchor that
- * libunbound does not take). */
+/* Control thread. Starts the thread "forward" if there are upstreams; without them nobody may ask. Errors: E_NOMEM,
+ * E_IO, E_INVALID (an upstream or the trust anchor that libunbound does not take). */
 int forward_start(struct forward **ret, const struct forward_conf *conf, const struct forward_cells *cells, struct error *err);
 /* A reload: other settings, of which the upstreams and the trust anchor are looked at first (errors as at the start), then
  * put in force; what has been asked goes to the new upstreams. The first ones start the thread. Without upstreams nobody may

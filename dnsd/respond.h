@@ -55,8 +55,9 @@ static inline void respond_begin(struct responder *r)
 	rcu_begin();
 	r->zones = zone_slot_read(r->slot);
 }
-static inline void respond_end(void)
+static inline void respond_end(struct responder *r)
 {
+	r->zones = NULL; /* they may be freed from now on */
 	rcu_end();
 }
 

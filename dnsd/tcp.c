@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "base/rcu.h"
 #include "dnsd/tcp_input.h"
 #include <assert.h>
 #include <netinet/in.h>
@@ -286,7 +285,7 @@ static enum frame_state answer_some(struct conn *c, struct cursor *unread, bool 
 			n = conn_transfer(c, to);
 		out_add(f, n);
 	}
-	respond_end();
+	respond_end(f->responder);
 	tally_flush(&f->responder->tally);
 	return state;
 }
@@ -434,10 +433,10 @@ static bool conn_answer(struct conn *c, const struct forward_query *q)
 	struct tcp_front *f = c->front;
 	f->exchange.client = c->client;
 	f->exchange.question.query.at = &c->place;
-	rcu_begin();
+	respond_begin(f->responder);
 	out_add(f, respond_forwarded(f->responder, &f->exchange, q, conn_transport(c),
 				      f->out + f->out_len + FRAME_HEAD, DNS_MESSAGE_MAX));
-	rcu_end();
+	respond_end(f->responder);
 	tally_flush(&f->responder->tally);
 	if (!conn_write(c))
 		return false;

@@ -4,7 +4,6 @@
 #include "dnsd/udp.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/rcu.h"
 #include "dnsd/sockets.h"
 #include "dnsd/udp_out.h"
 #include <errno.h>
@@ -157,11 +156,11 @@ static bool on_forwarded(struct asker *a, struct forward_query *q)
 	struct way_back *back = q->extra;
 	struct exchange *x = &s->batch->exchanges[0]; /* no batch is being answered */
 	uint8_t answer[SEND_MAX];
-	rcu_begin();
+	respond_begin(s->responder);
 	respond_client(s->responder, &x->client, &back->peer.any);
 	x->question.query.at = &s->place;
 	size_t len = respond_forwarded(s->responder, x, q, TRANSPORT_UDP, answer, sizeof(answer));
-	rcu_end();
+	respond_end(s->responder);
 	struct iovec iov = { answer, len };
 	struct msghdr h = { .msg_name = &back->peer, .msg_namelen = back->peer_len, .msg_iov = &iov, .msg_iovlen = 1,
 			    .msg_control = back->control_len > 0 ? back->control : NULL, .msg_controllen = back->control_len };
@@ -197,7 +196,7 @@ static int turn(struct udp_socket *s)
 	for (int i = 0; i < n; i++)
 		respond_prepare(s->responder, &s->batch->exchanges[i]);
 	write_all(s, n);
-	respond_end();
+	respond_end(s->responder);
 	s->responder->tally.dropped[DROP_SEND] += udp_out_send(&s->batch->out, s->fd);
 	tally_flush(&s->responder->tally);
 	return n;

@@ -1,6 +1,7 @@
 /* reload.c - see reload.h. Happy path: the settings are read whole > if there are to be other zones, they are made beside
- * those in force, and what follows waits for them > addresses that are new are bound > from here on nothing can fail: sockets are handed over, limits and levels are set, the new settings are published > the old ones are
- * freed when no thread reads them any more. Every error before that point leaves all as it was. */
+ * those in force, and what follows waits for them > addresses that are new are bound > from here on nothing can fail:
+ * sockets are handed over, limits and levels are set, the new settings are published > the old ones are freed when no
+ * thread reads them any more. Every error before that point leaves all as it was. */
 #include "config.h"
 #include "musterd/reload.h"
 

@@ -1,5 +1,6 @@
 /* reload.h - SIGHUP: the settings are read again, held against those in force, and what can change is changed, all of it
- * or nothing; where zones come, go or change, once the new ones are there as a whole (zone_keeper.h). Control thread, but for reload_allows(). */
+ * or nothing; where zones come, go or change, once the new ones are there as a whole (zone_keeper.h). Control thread, but
+ * for reload_allows(). */
 #ifndef MUSTERD_RELOAD_H
 #define MUSTERD_RELOAD_H
 

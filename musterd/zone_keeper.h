@@ -25,9 +25,9 @@ void zone_keeper_restore(struct zone_keeper *k, const char *zone, uint32_t seria
 void zone_keeper_host_found(struct zone_keeper *k, const char *name, const struct host_found *found);
 void zone_keeper_read_files(struct zone_keeper *k); /* again */
 
-/* Other zones, with the callbacks of the first set: @conf is borrowed until @on_made, which comes later with E_OK, then zone_keeper_use() or _drop() is due; or
- * with an error, and then nothing is left of them. One at a time. A failure that is known at once is returned, and
- * @on_made does not come. */
+/* Other zones, with the callbacks of the first set: @conf is borrowed until @on_made, which comes later with E_OK,
+ * then zone_keeper_use() or _drop() is due; or with an error, and then nothing is left of them. One at a time. A failure
+ * that is known at once is returned, and @on_made does not come. */
 int zone_keeper_make(struct zone_keeper *k, const struct zone_set_conf *conf,
 		     void (*on_made)(void *arg, int rc, const struct error *err), void *arg, struct error *err);
 struct zone_set *zone_keeper_made(struct zone_keeper *k); /* between the two */

@@ -164,6 +164,27 @@ def test_an_alias_of_ours_that_leads_out_is_followed_for_who_may_ask_for_other_n
             server.close()
 
 
+@pytest.mark.parametrize("tcp", [False, True])
+def test_an_alias_outlives_the_zones_that_it_was_asked_in(tmp_path, make_server, tcp):
+    """What an upstream says comes when those zones have been freed: the third change waits for that."""
+    (tmp_path / "out.zone").write_text(OUT)
+    text = (f"[dns]\nlisten = 127.0.0.1:0\nthreads = 1\n[http]\nlisten = 127.0.0.1:0\n"
+            f"[zone out.test]\nlayout = static\nfile = {tmp_path / 'out.zone'}\n")
+    with upstream() as (process, port):
+        text += f"[forward]\nupstreams = 127.0.0.1:{port}\ntimeout = 1m\n"
+        server = with_file(make_server, text).start()
+        process.send_signal(signal.SIGSTOP)
+        answers = []
+        asker = threading.Thread(target=lambda: answers.append(ask(server.dns[1], "www.out.test", tcp=tcp, timeout=100)))
+        asker.start()
+        eventually(lambda: "muster_dns_forward_pending 1" in server.get("/metrics").text, 10)
+        for n in range(5):
+            reload(server, text + f"[zone n{n}.test]\nlayout = full\n")
+        process.send_signal(signal.SIGCONT)
+        asker.join()
+        assert [r[0].to_text() for r in answers[0].answer] == ["hop.out.test.", "www.corp.example.", "192.0.2.7"]
+
+
 def test_without_the_wish_for_recursion_nothing_is_forwarded(pair):
     answer = ask(pair.dns[1], "www.corp.example", rd=False)
     assert answer.rcode() == dns.rcode.REFUSED and ede(answer) == [20]

@@ -271,7 +271,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (len > 0)
 		check(x, t->msg, t->out, len, DNS_MESSAGE_MAX);
 	trap_if(len > 0 && (t->out[2] & 2) != 0, "truncated on a stream");
-	respond_end();
+	respond_end(&t->responder);
 	tally_flush(&t->responder.tally);
 	return 0;
 }
