@@ -60,6 +60,8 @@ struct region {
 struct slab {
 	struct chunk *partial[SLAB_CLASSES]; /* chunks with room, by class */
 	struct region *regions;
+	struct region *spare; /* one of them, empty; NULL: none is */
+	size_t busy;	      /* regions that are not */
 	size_t bytes, records;
 	bool huge; /* regions behind the first are of HUGE_CHUNKS */
 };
@@ -101,12 +103,14 @@ void slab_free(struct slab *slab)
 }
 
 /* The first region in the list that has a chunk to give; full regions move to the end of the search
- * by having none. */
+ * by having none. The empty one is the last choice. */
 static struct region *region_with_room(struct slab *slab)
 {
 	for (struct region *r = slab->regions; r != NULL; r = r->next)
-		if (r->free != NULL || r->started < r->chunks)
+		if (r != slab->spare && (r->free != NULL || r->started < r->chunks))
 			return r;
+	if (slab->spare != NULL)
+		return slab->spare;
 	struct region *r = mem_zalloc(1, sizeof(*r));
 	if (r == NULL)
 		return NULL;
@@ -158,12 +162,29 @@ static struct chunk *chunk_new(struct slab *slab, uint32_t record_len)
 		r->free = c->next;
 	else
 		c = (struct chunk *)((char *)r->at + (size_t)CHUNK_SIZE * r->started++);
-	r->used++;
+	if (r == slab->spare)
+		slab->spare = NULL;
+	slab->busy += r->used++ == 0;
 	ASAN_UNPOISON_MEMORY_REGION(c, CHUNK_SIZE);
 	*c = (struct chunk){ .region = r, .record_len = record_len, .fresh = sizeof(*c) };
 	ASAN_POISON_MEMORY_REGION(c->room, CHUNK_SIZE - sizeof(*c));
 	list_add(slab, c);
 	return c;
+}
+
+/* One is kept as long as others are in use: where records come and go at the edge of a region, it would be mapped and
+ * unmapped again and again. */
+static void region_emptied(struct slab *slab, struct region *r)
+{
+	if (--slab->busy > 0 && slab->spare == NULL) {
+		slab->spare = r;
+		return;
+	}
+	region_free(slab, r);
+	if (slab->busy == 0 && slab->spare != NULL) {
+		region_free(slab, slab->spare);
+		slab->spare = NULL;
+	}
 }
 
 static void chunk_free(struct slab *slab, struct chunk *c)
@@ -173,7 +194,7 @@ static void chunk_free(struct slab *slab, struct chunk *c)
 	c->next = r->free;
 	r->free = c;
 	if (--r->used == 0)
-		region_free(slab, r);
+		region_emptied(slab, r);
 }
 
 static bool chunk_full(const struct chunk *c)

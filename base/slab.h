@@ -1,5 +1,6 @@
 /* slab.h - records of mixed small sizes, in classes of 16 bytes, carved from 64 KiB chunks. One
- * thread. Sizes over SLAB_MAX come from the heap. Chunks that become wholly free go back. */
+ * thread. Sizes over SLAB_MAX come from the heap. Chunks that become wholly free serve any class; regions of them go back,
+ * but for one. */
 #ifndef BASE_SLAB_H
 #define BASE_SLAB_H
 

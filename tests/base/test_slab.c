@@ -120,6 +120,33 @@ static void a_slab_of_huge_pages_begins_small_and_gives_everything_back(void **s
 	assert_true(mem_fail_off());
 }
 
+static void at_the_edge_of_a_region_none_comes_and_goes(void **state)
+{
+	enum { N = 5000, LEN = 1024 };
+	static void *at[N];
+	(void)state;
+	struct slab *slab = slab_new();
+	size_t n = 0;
+	while (slab_bytes(slab) <= 1 << 20)
+		at[n++] = slab_get(slab, LEN);
+	uint64_t before = mem_thread_count();
+	for (int i = 0; i < 1000; i++) {
+		slab_put(slab, at[n - 1], LEN);
+		assert_int_equal(slab_bytes(slab), 2 << 20);
+		at[n - 1] = slab_get(slab, LEN);
+	}
+	assert_int_equal(mem_thread_count(), before);
+	while (n < N)
+		at[n++] = slab_get(slab, LEN);
+	assert_int_equal(slab_bytes(slab), 5 << 20);
+	while (n > 1)
+		slab_put(slab, at[--n], LEN);
+	assert_int_equal(slab_bytes(slab), 2 << 20); /* that of the first, and one */
+	slab_put(slab, at[0], LEN);
+	assert_int_equal(slab_bytes(slab), 0);
+	slab_free(slab);
+}
+
 static void freeing_the_slab_frees_what_is_out(void **state)
 {
 	(void)state;
@@ -172,6 +199,7 @@ int main(void)
 		cmocka_unit_test(random_gets_and_puts_keep_every_record_whole),
 		cmocka_unit_test(a_chunk_of_one_class_serves_another_when_it_is_free),
 		cmocka_unit_test(a_slab_of_huge_pages_begins_small_and_gives_everything_back),
+		cmocka_unit_test(at_the_edge_of_a_region_none_comes_and_goes),
 		cmocka_unit_test(freeing_the_slab_frees_what_is_out),
 		cmocka_unit_test(a_record_of_whole_cache_lines_stands_at_a_cache_line),
 		cmocka_unit_test(a_refused_chunk_changes_nothing),
